@@ -33,9 +33,11 @@ from tomic.quant import (
     density,
     exercise_table,
     margin,
+    paths,
     payoff,
     probability,
     revaluation,
+    smile,
 )
 
 SPOT, DAYS = 100.0, 30
@@ -46,6 +48,8 @@ AXES: dict[str, np.ndarray] = {
     "days": np.array([0.0, 1.0, 5.0, 10.0, 20.0]),
 }
 STRUCTURES, PATHS = 200_000, 200_000
+MANAGED, PER_EXPIRY, LAST_DTE = 50, 5, 21
+"""Proposals that are managed, how many share an expiry, and the day on which time closes them."""
 CONDOR_DAYS, CHAIN_PRICES = 45, 1201
 """Days until a condor expires, and prices of the Markov chain that asks what comes first."""
 TRADES, CELLS = 20, 1_000
@@ -79,7 +83,7 @@ WORKS = {"evaluate": evaluate}
 
 def run() -> list[Row]:
     """Measure everything once; each row names what is asked and what was measured."""
-    return [*_pos(), *_target(), *_stress(), _margin()]
+    return [*_pos(), *_target(), *_managed(), *_stress(), _margin()]
 
 
 # -- probability of success -------------------------------------------------------------------
@@ -215,6 +219,100 @@ def _target() -> list[Row]:
             ours=round(ours, 4),
             simulated=round(theirs, 4),
         ),
+    ]
+
+
+# -- managed outcome --------------------------------------------------------------------------
+
+
+class _Condor:
+    """A condor of 45 days on a skewed smile, closed at half its credit, twice its loss, or time."""
+
+    def __init__(self, number: int) -> None:
+        put, call = 92.0 - number, 106.0 + number
+        self.legs = ((put - 4, False, 1), (put, False, -1), (call, True, -1), (call + 4, True, 1))
+        forward, tau = SPOT * np.exp((RATE - YIELD) * CONDOR_DAYS / 365), CONDOR_DAYS / 365
+        strike = np.linspace(70.0, 130.0, 61)
+        vols = SIGMA - 0.4 * np.log(strike / forward) + 1.5 * np.log(strike / forward) ** 2
+        discount = float(np.exp(-RATE * tau))
+        self.smile = smile.fit(strike, vols, forward=forward, tau=tau, discount=discount)
+        values = [q * float(self.smile.value(k, call)) for k, call, q in self.legs]
+        self.credit = -100.0 * sum(values)
+
+    def plan(self, law: paths.Law) -> paths.Plan:
+        carry = np.exp(-RATE * law.tau)
+        values = [
+            quantity * paths.option_values(law, self.smile, strike, call, discount=carry)
+            for strike, call, quantity in self.legs
+        ]
+        watched = self.credit + 100.0 * np.stack(values).sum(axis=0)
+        gain = self.credit + carry[:, None] * (watched - self.credit)
+        return paths.Plan(
+            watched, gain, 5.0 * carry, 0.0, 0.5 * self.credit, -2.0 * self.credit,
+            last=law.tau.size - 1, expires=False,
+        )  # fmt: skip
+
+
+def _managed() -> list[Row]:
+    """Fifty proposals of ten expiries, and one after the other by a plain simulation."""
+    days = np.array([day for day in range(1, CONDOR_DAYS - LAST_DTE + 1) if day % 7 not in (5, 6)])
+    condors = [_Condor(number) for number in range(PER_EXPIRY)]
+    market = density.from_smile(condors[0].smile)
+
+    def work(drawn: int = paths.PATHS) -> list[paths.Outcome]:
+        results = []
+        for _ in range(MANAGED // PER_EXPIRY):
+            law = paths.law(SPOT, [market], days / 365)
+            simulated = paths.simulate(law, paths=drawn)
+            results += [paths.outcome(each.plan(law), simulated, days) for each in condors]
+        return results
+
+    def plainly(condor: _Condor, count: int) -> float:
+        """P(target), every leg valued on every path; the same law and smile."""
+        law, rng = paths.law(SPOT, [market], days / 365), np.random.default_rng(1)
+        state, score = np.zeros(count, dtype=int), np.zeros(count)
+        for day, tau in enumerate(law.tau):
+            step = np.diff(law.variance, prepend=0.0)[day]
+            score += np.sqrt(step) * rng.standard_normal(count)
+            place = score / np.sqrt(law.variance[day])
+            price = np.interp(place, paths.score(), law.price[day])
+            forward = price * condor.smile.forward / law.forward[day]
+            left = condor.smile.tau - tau
+            gain = condor.credit
+            for strike, call, quantity in condor.legs:
+                vol = condor.smile.iv(strike / forward * condor.smile.forward)
+                unit = black_scholes.price(forward, strike, left, RATE, RATE, vol, call)
+                gain = gain + 100.0 * quantity * unit
+            state[(state == 0) & (gain <= -2.0 * condor.credit)] = 2
+            state[(state == 0) & (gain >= 0.5 * condor.credit)] = 1
+        return float(np.mean(state == 1))
+
+    ours, one = in_turns(
+        clocked(work, scale=1e3), clocked(lambda: plainly(condors[0], paths.PATHS), scale=1e3)
+    )
+    theirs = type(one)(tuple(MANAGED * value for value in one.values))
+    few, many = work(), work(1 << 19)
+    off = max(
+        abs(getattr(a, name) - getattr(b, name))
+        for a, b in zip(few, many, strict=True)
+        for name in ("p_target", "p_stop", "p_time")
+    )
+    name = f"structures: managed outcome of {MANAGED} proposals"
+    return [
+        figure(
+            name,
+            ours,
+            "ms",
+            asked=asked_here(500, "ms"),
+            peer=Peer(f"numpy {np.__version__}, {paths.PATHS:,} paths, one at a time", theirs),
+            limit=elementary(
+                "each leg at each tabulated price",
+                scale=1e-6,
+                items=MANAGED * 4 * days.size * paths.NODES,
+                ndtr=2,
+            ),
+        ),
+        fact(f"{name}, error", f"{100 * off:.2f} points", "within 0.5 points of 524,288 paths"),
     ]
 
 

@@ -157,7 +157,7 @@ async def scan(count: int, port: int, store: Path) -> dict[str, Any]:
             "web": {"enabled": False},
         }
     )
-    held = Resources(settings, Origin(demo=True), demo_store=store)
+    held = Resources(settings, Origin(demo=True), simulated_store=store)
     held.stand_in = StandIn(_Served(port))  # type: ignore[arg-type]
     wanted, empty = names(count), peak_mb()
     held.start_clock()

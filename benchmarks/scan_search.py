@@ -98,6 +98,7 @@ def condors(count: int, seed: int = 0) -> CondorSearch:
                 credit=credit,
                 mean=credit - owed[sold] + owed[bought],
                 ev=credit - owed[sold] + owed[bought],
+                slope=np.zeros(sold.size),
                 liquidity=(liquidity[sold] * liquidity[bought]) ** 0.25,
                 row=np.stack((sold, bought), axis=1),
                 is_call=call,

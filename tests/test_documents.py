@@ -30,6 +30,7 @@ SOURCE = Path(tomic.__file__).parent
 NEAR, FAR = "2026-12-18", "2027-01-15"
 OPEN_ENDED = ("short_strangle", "short_straddle", "ratio_spread")
 """Strategies of the catalogue that can lose without bound."""
+EVERYTHING = Settings.model_validate({"scan": {"profile": "all"}})
 
 
 def made_chain():
@@ -41,7 +42,7 @@ def scan() -> ScanResult:
     """The best of each strategy, those with an unbounded loss among them."""
     chain = made_chain()
     vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.36)
-    return propose.rank([propose.evaluate(chain, vol)], top=3, by_strategy=True)
+    return propose.rank([propose.evaluate(chain, vol, EVERYTHING)], top=3, by_strategy=True)
 
 
 def review(text, *, cash=False, **more) -> BookReview:
@@ -122,6 +123,18 @@ def test_flags_are_named_after_their_amounts():
     assert [flag_of(name) for name in ("max_loss", "max_profit", "margin")] == [
         "loss_bounded", "profit_bounded", "margin_bounded",
     ]  # fmt: skip
+
+
+def test_a_proposal_that_was_kept_when_its_credit_was_after_commission(scan):
+    """It is read with the commission apart, as a new one is; a new one comes back as it was."""
+    now = scan.proposals[0]
+    document = to_document(now)
+    before = {name: value for name, value in document.items() if name != "cost_share"}
+    before["credit"] = now.net_credit
+
+    assert Proposal.model_validate(document) == now
+    assert Proposal.model_validate(before).credit == pytest.approx(now.credit)
+    assert now.commission > 0.0
 
 
 @pytest.mark.parametrize("strategy", OPEN_ENDED)

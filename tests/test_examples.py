@@ -14,7 +14,7 @@ from support.clean_home import make_clean_home, write
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = (
-    '[chain]\nmonthlies = 1\nweeklies = 0\n[market]\nsymbols = ["SPY", "QQQ"]\n'
+    '[chain]\nmonthlies = 2\nweeklies = 0\n[market]\nsymbols = ["SPY", "QQQ"]\n'
     '[scan]\nstrategies = ["iron_condor", "short_put_spread"]\ntop = 3\nmax_contracts = 60\n'
 )
 SHOWN = {

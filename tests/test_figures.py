@@ -41,7 +41,7 @@ NAMESPACE = {
 }
 NOT_METRICS = {"Expiry", "Type", "Strike", "Bid", "Ask", "Close", "Volume", "OpenInterest"}
 NOT_METRICS |= {"Symbol", "SpotPrice", "oi", "vol", "bid", "ask", "spot", "n", "close"}
-NOT_METRICS |= {"#", "id", "symbol", "strategy", "legs"}
+NOT_METRICS |= {"#", "id", "symbol", "strategy", "trade", "in", "event", "similar"}
 """What the market says by itself, and what is no number."""
 PROPOSED = {
     "credit_mid", "credit_natural", "max_loss", "margin_requirement", "margin_cash", "rom_30d",
@@ -98,7 +98,7 @@ def test_every_column_is_defined():
         *(column.narrow for column in volatility._VOL_COLUMNS),
         *(column.narrow for column in volatility.PAST_COLUMNS),
         "EM30",
-        *(title for title in scan._RANKING if title),
+        *(column.title for column in scan.RANKING),
         *("breakevens", "max profit", "CVaR95", "risk-reward", "touch", "edge"),
         *(name for name in Proposal.model_fields if name in PROPOSED),
         *("n_pos", "n_ev", "liquidity", "fit"),

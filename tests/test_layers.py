@@ -25,6 +25,7 @@ FLOORS = {
     "models": 2,
     "wire": 2,
     "chain": 3,
+    "evidence": 3,
     "journal": 3,
     "legs": 3,
     "portfolio": 3,

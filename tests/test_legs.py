@@ -144,3 +144,26 @@ shares = st.builds(
 def test_written_legs_read_back(some):
     """Writing and reading are inverse."""
     assert legs.parse(legs.write(some)) == tuple(some)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-1 IWM 2026-12-18 211P@3.05",
+        "-1 IWM 2026-12-18 211P @3.05",
+        "IWM -211P@3.05 2026-12-18",
+        "-1 IWM261218P00211000@3.05",
+    ],
+)
+def test_a_price_stands_behind_its_leg_with_or_without_a_blank(text):
+    """``211P@3.05`` is what people write."""
+    (leg,) = legs.parse(text)
+
+    assert (leg.strike, leg.right, leg.price) == (211.0, "P", 3.05)
+
+
+def test_a_listing_keeps_its_exchange():
+    """An ``@`` before letters is an exchange, not a price."""
+    (leg,) = legs.parse("-1 ASML@AEB 2026-12-18 700P@3.05")
+
+    assert (leg.symbol, leg.price) == ("ASML@AEB", 3.05)

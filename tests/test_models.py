@@ -23,6 +23,7 @@ from tomic.models import (
 )
 from tomic.models.book import Book
 from tomic.models.documents import first_fault
+from tomic.models.exits import ExitRules
 
 
 @pytest.mark.parametrize(
@@ -222,3 +223,25 @@ def test_possible_volatility():
     assert (found.iv_rank, found.hv20, found.hv60, found.vix) == (1.04, 6.4, 0.0, None)
     assert VolSnapshot(symbol="VIX", as_of=SEEN, iv_rank=4.08).iv_rank == 4.08
     assert VolSnapshot(symbol="SPY", as_of=SEEN, iv_rank=-0.06).iv_rank == -0.06
+
+
+def test_exit_levels_are_shares_of_the_premium():
+    """Half of a credit of 240 is 120, twice it is a loss of 480; of a debit alike."""
+    rules = ExitRules(profit_target=0.5, stop=2.0)
+
+    assert rules.levels(240.0) == (120.0, -480.0)
+    assert rules.levels(-100.0) == (50.0, -200.0)
+    assert rules.levels(0.0) == (None, None)
+    assert ExitRules().levels(240.0) == (None, None)
+
+
+def test_time_closes_on_the_first_day_that_any_rule_names():
+    """At 21 days, after 30 held, or two days before a report; never where all are off."""
+    rules = ExitRules(min_dte=21, max_days_in_trade=30, earnings_days=2)
+
+    assert rules.is_last_day(dte=21, held=5)
+    assert rules.is_last_day(dte=40, held=30)
+    assert rules.is_last_day(dte=40, held=5, to_earnings=2)
+    assert not rules.is_last_day(dte=22, held=29, to_earnings=3)
+    assert not rules.is_last_day(dte=22, held=29, to_earnings=-1)
+    assert not ExitRules().is_last_day(dte=0, held=400, to_earnings=0)

@@ -60,6 +60,8 @@ class Desk:
         command: What the recording says was run.
         demo_store: Where a demo keeps its store; by default it has one only while it runs. The same
             as ``store={"path": ...}``, which a replay takes too.
+        replay_store: Where the scans of a replay are kept, under ids of their own; by default
+            nowhere.
         began: Since when the first call has its time, on the loop's clock, as for a command that
             took a while to start; by default every call has it from its own start.
         watch: Called with each :class:`~tomic.workflows.progress.Event`.
@@ -86,6 +88,7 @@ class Desk:
         record: Path | str | None = None,
         command: str = "",
         demo_store: Path | None = None,
+        replay_store: Path | None = None,
         began: float | None = None,
         watch: Watcher = ignore,
         resources: Resources | None = None,
@@ -110,6 +113,7 @@ class Desk:
             origin,
             recording=recorded,
             simulated_store=given_store or (demo_store if demo else None),
+            replay_store=replay_store if replay is not None else None,
             began=began,
             watch=watch,
         )
@@ -358,6 +362,7 @@ class Desk:
         chains: Chain | Sequence[Chain] = (),
         book: FitModel | None = None,
         views: Views | None = None,
+        job: str = "",
     ) -> ScanResult:
         """
         Search *symbols*, those of the settings by default, for the best trades.
@@ -371,6 +376,7 @@ class Desk:
             book: A portfolio that the proposals should fit; the last saved one by default.
             views: What you expect of symbols, beside and over the settings' own, such as
                 ``{"SPY": tomic.View(volatility=0.9)}``; shown beside the market's figures.
+            job: The job that this is a step of; `tomic report day` prefers its scan to others.
 
         Raises:
             ConfigError: A strategy that does not exist.
@@ -391,6 +397,7 @@ class Desk:
             by_strategy=by_strategy,
             book=book,
             views=views,
+            job=job,
         )
 
     async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:
@@ -405,8 +412,9 @@ class Desk:
         return await scan.why_not(self._resources, name, trade, given)
 
     async def proposal(self, proposal_id: str) -> Proposal:
-        """A stored proposal; DataError when there is none of that id."""
-        return await scan.load(await self.store(), proposal_id)
+        """A stored proposal, of a recording too; DataError when there is none of that id."""
+        replayed = self.settings.store.replay_path
+        return await scan.load(await self.store(), proposal_id, replayed=replayed)
 
     async def refreshed(self, old: Proposal) -> TradeReview:
         """*old* judged again with its legs quoted anew, in the chain it was found in."""
@@ -501,6 +509,6 @@ def _store_of_its_own(
             return None
         raise UsageError(
             f"{path} is the store of real data; a demo or replay needs another, such as "
-            f"store={{'path': '{path.with_name('demo.db')}'}}"
+            f"store={{'path': '{settings.store.demo_path}'}}"
         )
     return path

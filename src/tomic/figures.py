@@ -216,7 +216,8 @@ _VOLATILITY = (
         decimals=1, factor=100.0, suffix="%",
         aliases=("implied_volatility", "own IV30", "chain_iv30"),
         meaning="Volatility that options expect over the next thirty days.",
-        formula="IB's own (tick 106, its daily bars); of our chains: linear in total variance",
+        formula="IB's own (tick 106, its daily bars); of our chains: linear in total variance, "
+        "with the jump of known earnings on its day",
         source="IB; for our chains, interpolation of ATM IV between two expiries",
         caveat="the two series differ by some tenths of a point and are never mixed in one rank",
         kernel="tomic.quant.surface.constant_maturity_iv",
@@ -341,11 +342,11 @@ _TRADES = (
     Definition("credit", "credit, executable", "currency per structure", label="credit",
         is_signed=True, aliases=("credit_mid", "credit_natural"),
         meaning="What the trade pays when it is entered; negative for a debit.",
-        formula="-sum(quantity x mid) x multiplier - slippage x half-spreads - commission",
+        formula="-sum(quantity x mid) x multiplier - slippage x half-spreads",
         source="settings costs.slippage (0.5) and costs.commission (0.65 a contract)",
-        caveat="the natural price, all half-spreads given away, stands beside it",
+        caveat="commission is not in it; the natural price, all half-spreads given, is beside it",
         kernel="tomic.strategies.measures.credits",
-        example="100 * (2.00 - 0.50) - 100 * 0.5 * (0.05 + 0.03) - 2 * 0.65", result=144.7),
+        example="100 * (2.00 - 0.50) - 100 * 0.5 * (0.05 + 0.03)", result=146.0),
     Definition("max_profit", "maximum profit", "currency per structure; unlimited when unbounded",
         label="max profit", decimals=0, is_signed=True,
         meaning="The most a structure can make at its first expiry.",
@@ -501,6 +502,54 @@ _TRADES = (
 )
 """What a trade can win and lose, how likely, and what it ties up."""
 
+_DECIDING = (
+    Definition("short_delta", "largest delta of the short legs", "0 to 1, no sign", label="short Δ",
+        aliases=("short Δ",),
+        meaning="How far in the money the nearest short leg is expected to be, as sellers read it.",
+        formula="max |delta| over the legs that are sold", source="delta",
+        caveat="close to the chance of ending in the money, and not the same",
+        kernel="tomic.strategies.proposals.short_delta", example="max(abs(-0.16), abs(0.14))",
+        result=0.16),
+    Definition("distance", "distance to the nearest breakeven", "standard deviations, >= 0",
+        label="to BE", decimals=1, suffix="σ", aliases=("to BE",),
+        meaning="How many expected moves the underlying is from where profit turns to loss.",
+        formula="min |breakeven - spot| / (forward x ATM IV x sqrt(tau)), to the first expiry",
+        source="breakevens; ATM IV of the fitted smile",
+        caveat="whichever side is nearer; of a trade that needs a move, the way still to go",
+        kernel="tomic.strategies.proposals.distance", example="abs(93.5 - 100.0) / 5.0",
+        result=1.3),
+    Definition("p_target", "probability of the profit target", "fraction", label="P(target)",
+        decimals=0, factor=100.0, suffix="%", aliases=("P(target)",),
+        meaning="Chance that the profit target of [journal] closes the trade before another exit.",
+        formula="share of simulated paths on which the target comes first",
+        source="the market's density, sticky moneyness, exits of [journal]",
+        caveat="exits cut the tail and cost their spreads: they are no edge",
+        kernel="tomic.models.trade.ManagedOutcome", example="6100 / 10000", result=0.61),
+    Definition("ev_view", "expected value of your view", "currency per structure, today's money",
+        label="EV view", decimals=0, is_signed=True,
+        meaning="Mean P&L at expiry if volatility and drift are what you say they will be.",
+        formula="integral of P&L times the market's density, moved and rescaled by the view",
+        source="[view.SYMBOL] volatility and drift",
+        caveat="your own opinion; it ranks only by view.trust",
+        kernel="tomic.models.trade.ViewFigures",
+        example=f"probability.ev(density.viewed({_MARKET}, volatility=0.8), {_SPREAD})",
+        result=100.386),
+    Definition("cost_share", "costs of entry", "fraction of the maximum profit before costs",
+        label="costs", decimals=0, factor=100.0, suffix="%", aliases=("costs",),
+        meaning="What slippage and commission take of the most that can be won.",
+        formula="(credit at mid - executable credit) / (maximum profit + costs)",
+        source="settings [costs]", caveat="of the way in alone; the way out costs as much again",
+        kernel="tomic.models.trade.Proposal", example="(150.0 - 144.7) / (144.7 + 5.3)",
+        result=0.0353333),
+    Definition("buying_power", "buying power", "currency per structure", label="BP", decimals=0,
+        aliases=("BP",),
+        meaning="What the trade takes from excess liquidity: `margin` under its American name.",
+        formula="requirement - credit (+ debit)", source="margin",
+        caveat="your broker may ask more; tomic portfolio --ib-margin asks it",
+        kernel="tomic.quant.margin.requirement", example="500.0 - 150.0", result=350.0),
+)
+"""What a seller decides by, beside what a trade wins and loses."""
+
 _BOOK = (
     Definition("book_delta", "net delta", "shares; delta_value in base currency", label="delta",
         short="Δ shares", decimals=0, is_signed=True,
@@ -654,7 +703,7 @@ _PLAIN = (
 # fmt: on
 
 ALL: Mapping[str, Definition] = MappingProxyType(
-    {figure.name: figure for figure in (*_CHAIN, *_VOLATILITY, *_TRADES, *_BOOK)}
+    {figure.name: figure for figure in (*_CHAIN, *_VOLATILITY, *_TRADES, *_DECIDING, *_BOOK)}
 )
 """Definitions by name: chain, volatility, trades, book and journal."""
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from tomic import dates
 from tomic.errors import DataError, InvalidSymbol, UsageError
-from tomic.models import normalize_symbol
+from tomic.models import normalize_symbol, settles_in_cash
 
 Right = Literal["C", "P", ""]
 
@@ -71,6 +71,7 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 def _parts_of(text: str) -> list[list[str]]:
     """Words in upper case, between commas or semicolons."""
     upper = OCC.sub(lambda match: "".join(match.groups()), text.upper())
+    upper = _GLUED_PRICE.sub(" @", upper)
     parts = (part.split() for part in re.split("[,;]", upper))
     return [part for part in parts if part]
 
@@ -163,7 +164,9 @@ STRATEGIES = (*SHAPES, *TWO_EXPIRIES)
 
 _STRIKE = re.compile(r"([+-]?)(?:(\d+(?:\.\d+)?)[xX*])?(\d+(?:\.\d+)?)([CP])(?:ALL|UT)?", re.ASCII)
 _SIGNED = re.compile(r"[+-]\d+(?:\.\d+)?", re.ASCII)
-_PRICE = re.compile(r"@(\d+(?:\.\d+)?)", re.ASCII)
+_PRICE = re.compile(r"@(\d+(?:\.\d+)?|\.\d+)", re.ASCII)
+_GLUED_PRICE = re.compile(r"(?<=[\dCPES])@(?=\.?\d)", re.ASCII)
+"""Before a price that stands right behind strike and right: ``211P@3.05``, ``+100 SHARES@50``."""
 
 
 @dataclass(slots=True)
@@ -417,6 +420,24 @@ def read(text: str, symbol: str | None = None) -> NamedTrade:
     if plain:
         legs += read_listed(plain[:-1], symbol or (legs[0].symbol if legs else None))
     return NamedTrade(tuple(legs), names[0] if len(names) == 1 and not plain else None)
+
+
+def refuse_index_shares(legs: Iterable[NamedLeg], indices: Collection[str] = ()) -> None:
+    """
+    Refuse shares of what is an index by its name.
+
+    Args:
+        indices: Symbols of further indices, as of ``[market.indices]``.
+
+    Raises:
+        UsageError: A leg is shares of an index.
+    """
+    for leg in legs:
+        if leg.is_stock and settles_in_cash(leg.symbol, indices=indices):
+            raise UsageError(
+                f"{_written(leg)}: there are no shares of {leg.symbol}; it is an index, whose "
+                "options settle in cash"
+            )
 
 
 def write(legs: Iterable[NamedLeg]) -> str:

@@ -60,7 +60,21 @@ def complete(chain: Chain, market: MarketSettings, rules: ChainSettings) -> Chai
     chain = with_parity_deviation(chain, market.parity_rate)
     chain = with_local_greeks(label_frozen(chain))
     chain = _mark_delta(chain, rules.min_delta, rules.max_delta)
+    chain = _with_currency_noted(chain, market)
     return _without_greeks(chain) if market.greeks_only_if_open and not is_open(chain) else chain
+
+
+def _with_currency_noted(chain: Chain, market: MarketSettings) -> Chain:
+    """The chain with a note where it is discounted by the rate of another currency."""
+    currency = chain.underlying.currency
+    implied = chain.carries and all(carry.rate_source != "settings" for carry in chain.carries)
+    if implied or market.knows_rate(currency):
+        return chain
+    return _noted(
+        chain,
+        f"no interest rate of {currency} is set: the dollar's market.rate, {market.rate:.2%}, is "
+        f"used; set market.rates.{currency}",
+    )
 
 
 def is_open(chain: Chain) -> bool:

@@ -65,6 +65,14 @@ def test_symbols_of_store_and_settings_are_offered():
     assert offered("prices", "S") == ["SPY", "SMH"]
 
 
+def test_the_names_of_the_demo_are_offered_for_the_demo():
+    """`tomic show --demo <Tab>` knows the proposals of the demo's store, and no others."""
+    fill("data/demo.db")
+
+    assert offered("show", "--demo", "2") == ["20261120-2", "20261120-1"]
+    assert offered("show", "2") == []
+
+
 def test_jobs_are_offered():
     """`tomic run <Tab>` knows the jobs of the configuration."""
     write("tomic.toml", '[jobs.evening]\nrun = ["prices"]\n')

@@ -96,6 +96,7 @@ def test_the_morning_of_a_demo():
     assert [one["exit_code"] for one in log()] == [0, 0, 0]
     (page,) = Path("reports").iterdir()
     assert page.read_text(encoding="utf-8").count("<figure>") >= 3
+    assert "1 symbol of the settings, by the job morning" in page.read_text(encoding="utf-8")
 
 
 def test_exit_code_is_that_of_the_worst_step():

@@ -453,6 +453,59 @@ def test_the_demo_market():
     assert not Path("data/volatility.db").exists()
 
 
+def test_the_documented_roll():
+    """A price without a sign is on the side of the market; old marks go from the list."""
+    more = ("--demo", "-q")
+    run("journal", "add", "SPY short_put_spread 640/630 2026-12-18", *more)
+    before = json.loads(run("journal", "list", "--json", *more).stdout)["entries"][0]
+    rolled = run("journal", "roll", "1", "--to", "2027-01-15", "--price", "0.35", *more)
+    listed = run("journal", "list", "--demo")
+    moved = run("journal", "roll", "1", "--to", "2027-02-19", "--price=-0.10", "--offline", *more)
+    (after,) = json.loads(run("journal", "list", "--json", *more).stdout)["entries"]
+
+    assert rolled.exit_code == 0, rolled.stderr
+    # Later, the spread in the money is worth more: the roll costs, at mid about half a dollar.
+    assert before["premium"] - 35.0 == pytest.approx(after["premium"] + 10.0)
+    assert "no PoS of 1: other legs are held" in listed.stderr
+    assert moved.exit_code == 0, moved.stderr
+    assert (after["pnl"], after["unmarked"]) == (None, "not marked since the last trade")
+
+
+def test_the_vix_of_an_entry_is_that_of_the_market():
+    """Context and `tomic vol` show the same number at the same minute of the demo."""
+    more = ("--demo", "-q", "--json")
+    (measured,) = json.loads(run("vol", "SPY", *more).stdout)["symbols"]
+    added = json.loads(run("journal", "add", "-1 SPY 2026-12-18 560P", *more).stdout)
+
+    assert added["context"]["vix"] == pytest.approx(measured["vix"], abs=0.002)
+
+
+def test_a_check_in_the_demo_keeps_its_marks_and_says_what_to_type():
+    """The list has them afterwards, beside the price at which half of the credit is won."""
+    run("journal", "add", "-1 IWM 2026-12-18 211P@3.90", "--demo", "-q", "--offline")
+    (blank,) = json.loads(run("journal", "list", "--demo", "-q", "--json").stdout)["entries"]
+
+    checked = run("journal", "check", "--demo")
+
+    (marked,) = json.loads(run("journal", "list", "--demo", "-q", "--json").stdout)["entries"]
+    assert (blank["pnl"], blank["unmarked"]) == (None, "not marked yet")
+    assert (marked["pnl"] is not None, marked["unmarked"]) == (True, "")
+    assert "take at 1.95 · stop at 11.70 · 21 days on 27 Nov\n" in checked.stdout
+    assert "earnings" not in checked.stdout + checked.stderr
+
+
+def test_companies_without_a_known_report_are_named_once():
+    """Funds have none and are not named."""
+    for symbol, strike in (("CRM", 290), ("IWM", 211), ("NVDA", 160)):
+        legs = f"-1 {symbol} 2026-12-18 {strike}P@3.00"
+        run("journal", "add", legs, "--demo", "-q", "--offline")
+
+    checked = run("journal", "check", "--demo", "--no-keep")
+
+    assert checked.stderr.count("no earnings date known: CRM, NVDA;") == 1
+    assert "earnings" not in checked.stdout
+
+
 def test_an_assignment_in_the_demo_takes_no_profit():
     """A put assigned far above the market has lost, and the shares are marked to say so."""
     more = ("--demo", "-q")

@@ -122,6 +122,14 @@ def test_with_a_trade(saved):
     assert document["with"]["ib_margin"] is None
 
 
+def test_nobody_holds_shares_of_an_index(saved):
+    """Refused before anything is asked, live as in a saved book, and in a covered call."""
+    for trade in ("+100 SPX shares", "covered_call RUT 2400C 2026-12-18"):
+        for more in ([], ["--demo", "--last"]):
+            done = run("portfolio", *more, "--with", trade)
+            assert done.exit_code == 2 and "there are no shares of" in done.stderr
+
+
 def test_legs_that_cannot_be_read():
     """Exit code 2 and the way to write it, before anything is connected."""
     done = run("portfolio", "--with", "short_put_spred 560/550")

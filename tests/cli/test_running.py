@@ -234,6 +234,37 @@ def test_lines_where_nobody_watches(capsys):
     ]
 
 
+def test_a_line_per_symbol_where_nobody_watches(capsys):
+    """Brief, a pipe gets of each symbol what came of it, and what concerns them all."""
+    with ProgressLine(quiet=False, brief=True) as progress:
+        for event in [
+            Event("stage", "", "2 requests for 1 symbol: 1 s"),
+            *EVENTS,
+            Event("done", "SPY", "12 trades considered"),
+        ]:
+            progress(event)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "2 requests for 1 symbol: 1 s",
+        "note: connection lost; reconnecting",
+        "SPY: 12 trades considered",
+    ]
+
+
+@pytest.mark.usefixtures("capsys")
+def test_a_terminal_sees_every_step(monkeypatch):
+    """Who watches a terminal is told of the way there, brief or not."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+
+    with ProgressLine(quiet=False, brief=True) as progress:
+        for event in EVENTS:
+            progress(event)
+
+    assert "SPY: contract and hours" in terminal.getvalue()
+
+
 def test_quiet(capsys):
     """Quiet means nothing at all."""
     shown(EVENTS, quiet=True)

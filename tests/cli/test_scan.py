@@ -47,10 +47,22 @@ def test_a_scan_ranks_and_says_why(scanned, document):
     assert document["schema"] == "tomic.scan/1"
     assert first["score"] >= second["score"]
     assert {first["id"], second["id"]} <= set(scanned.stdout.split())
-    (total, parts) = re.search(r"^score ([\d.]+) = (.*)$", scanned.stdout, re.MULTILINE).groups()
+    (total, parts) = re.search(
+        r"^#1: score ([\d.]+) = (.*)$", scanned.stdout, re.MULTILINE
+    ).groups()
     assert sum(map(float, re.findall(r"[-+][\d.]+", parts))) == pytest.approx(float(total), abs=0.4)
     assert f"considered {document['considered']:,}" in scanned.stderr
     assert "Not advice; nothing is sent to the broker" in scanned.stderr
+
+
+def test_a_scan_says_at_most_a_line_per_symbol(scanned):
+    """Where stderr is no terminal no step on the way is told, and --quiet tells nothing at all."""
+    told = scanned.stderr.splitlines()
+    quiet = run("scan", "SPY", "--demo", "--strategy", KINDS, "--no-export", "-q")
+
+    assert len([line for line in told if line.startswith("SPY")]) <= 1
+    assert not re.search("first of|contract and hours|spot and expiries", scanned.stderr)
+    assert quiet.stderr == ""
 
 
 def test_a_scan_explains_its_refusals(scanned, document):
@@ -83,7 +95,7 @@ def test_nothing_that_qualifies_is_a_result(scanned):
 
     assert len(done.stdout.splitlines()) == 1
     assert done.stdout.startswith("rank,id,symbol,strategy")
-    assert "nothing qualifies; nearest miss: SPY" in done.stderr
+    assert "nothing today\n  nearest: SPY" in done.stderr
 
 
 def test_a_proposal_is_shown_whole(scanned, document):
@@ -100,7 +112,7 @@ def test_a_proposal_is_shown_whole(scanned, document):
         right = "CALL" if leg["right"] == "C" else "PUT"
         assert re.search(rf"{word} 1  SPY \d\d \w+ \d+ {leg['strike']:g} {right}", text)
     mid = abs(first["credit_mid"]) / 100.0
-    assert f"limit {mid:.2f} credit at mid" in text
+    assert f"(mid {mid:.4g} on a tick of 0.01, as its legs are quoted)" in text
     assert text.rstrip().endswith("Not advice; nothing is sent to the broker")
 
 
@@ -109,6 +121,7 @@ def test_a_proposal_is_judged_anew(scanned, document):
     done = run("show", document["proposals"][0]["id"], "--demo", "--refresh")
 
     assert done.exit_code == 0
+    assert done.stdout.startswith(f"{document['proposals'][0]['id']} · SPY ")
     assert re.search(r"^ +then +now +change$", done.stdout, re.MULTILINE)
     assert re.search(r"^score +[\d.]+ +[\d.]+ +[-+][\d.]+$", done.stdout, re.MULTILINE)
 
@@ -224,17 +237,19 @@ def test_symbols_without_any_time_are_in_one_line(capsys):
             SymbolOutcome(symbol="NVDA", ok=False, error="no price", error_code="data"),
             SymbolOutcome(symbol="SPY", cut="3 of 90 options missing: lost"),
             SymbolOutcome(symbol="TLT", **late),
+            SymbolOutcome(symbol="VIX", ok=False, error="VIX has no expiry", error_code="data"),
             SymbolOutcome(symbol="XLF"),
         )
     )
 
     scan.summarise_scan(result, [])
 
-    assert result.partial == ("IWM", "NVDA", "SPY", "TLT")
+    assert result.partial == ("IWM", "NVDA", "SPY", "TLT", "VIX")
     assert result.partial_text == (
-        "failed NVDA; out of time IWM, TLT; cut short SPY (3 of 90 options missing: lost)"
+        "failed NVDA, VIX; out of time IWM, TLT; cut short SPY (3 of 90 options missing: lost)"
     )
     assert "tomic: NVDA: no price" in (told := capsys.readouterr().err)
+    assert "tomic: VIX has no expiry" in told
     assert "the deadline passed" not in told
 
 
@@ -292,19 +307,25 @@ def test_a_job_ends_with_the_code_of_its_partial_step(partial_gateway):
 # -- recordings ----------------------------------------------------------------------------
 
 
-def test_a_scan_of_a_recording_promises_nothing(tmp_path, monkeypatch):
-    """Its proposals are not kept, so they have no number and no hint leads to one."""
+def test_a_scan_of_a_recording_is_kept_apart(tmp_path, monkeypatch):
+    """Its proposals have numbers of their own, which lead to them and to entries of the journal."""
     make_clean_home(tmp_path, monkeypatch)
-    words = ("--dte", "25:45", "--weeklies", 0, "--strike-range", "2s", "--out", ".")
+    words = ("--dte", "30:60", "--weeklies", 0, "--strike-range", "2s", "--out", ".")
     run("chain", "SPY", "--demo", "-q", *words)
     (file,) = Path().rglob("option_chain_SPY_*.csv")
-    done = run("scan", "SPY", "--replay", file, "--as-of", "2026-11-20T15:00-05:00", "--no-export")
+    options = ("--as-of", "2026-11-20T15:00-05:00", "--no-export")
+    done = run("scan", "SPY", "--replay", file, *options)
+    taken = run("journal", "add", "--from", "R20261120-1", "--json", "-q")
+    shown = run("show", "R20261120-1")
+    none = run("show", "20261120-1")
 
     assert done.exit_code == 0
-    assert " SPY " in done.stdout.splitlines()[1]
-    assert not re.search(r"\d{8}-\d", done.stdout)
-    assert " id " not in done.stdout.splitlines()[0]
-    assert "tomic show" not in done.stderr
+    assert "R20261120-1" in done.stdout
+    assert f"scans of recordings are kept in {Path('data/replay.db')}, apart" in done.stderr
+    assert shown.stdout.startswith("R20261120-1 · SPY")
+    assert json.loads(taken.stdout)["context"]["proposal"] == "R20261120-1"
+    # Nothing of it is among the proposals of the market.
+    assert "no proposal 20261120-1" in none.stderr
 
 
 def test_a_proposal_quoted_anew_keeps_its_number(scanned, document):
@@ -393,10 +414,10 @@ def test_unlimited_losses_in_a_report(unlimited):
 @pytest.mark.skipif(missing(XLF_FILE) is not None, reason=missing(XLF_FILE) or "")
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
 def test_recorded_chain_with_unlimited_losses(form):
-    """The recorded XLF chain of a closed market is scanned by default in every form."""
+    """The recorded XLF chain of a closed market is scanned for ratio spreads in every form."""
     options = ("--as-of", "2025-05-18T15:00+00:00", "--format", form, "--no-export")
 
-    found = run("scan", "--chain", DATA / XLF_FILE, *options)
+    found = run("scan", "--chain", DATA / XLF_FILE, "--strategy", "ratio_spread", *options)
 
     assert found.exit_code == 0, found.stderr
     if form == "table":

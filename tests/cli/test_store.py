@@ -147,7 +147,21 @@ def test_import_of_an_unknown_file_names_the_kinds():
     result = run("import", "notes.txt")
 
     assert result.exit_code == 5
-    assert "volatility.db, a CSV of earnings (symbol, date) or of dividends" in result.stderr
+    assert "volatility.db, a calendar of earnings (CSV with symbol and date, or" in result.stderr
+
+
+def test_rows_that_were_left_out_are_named():
+    """Five of them with their lines, and how many more."""
+    rows = "".join(f"S{letter},soon\n" for letter in "ABCDEFG")
+    Path("earnings.csv").write_text(f"symbol,date\nAAPL,2027-01-28\n{rows}")
+
+    result = run("import", "earnings.csv")
+
+    first, *faults, last = result.stderr.splitlines()
+    assert result.exit_code == 0
+    assert first == "earnings.csv: earnings: 1 earnings dates, 7 rows left out"
+    assert faults[0] == "  earnings.csv:3: Invalid isoformat string: 'soon'"
+    assert (len(faults), last) == (5, "  and 2 more")
 
 
 def test_a_store_in_use_ends_with_exit_code_7(monkeypatch):
@@ -201,3 +215,20 @@ def test_check_names_the_file_that_is_no_chain():
 
     assert result.exit_code == 5
     assert "notes.csv" in result.stderr
+
+
+def test_the_store_of_the_demo():
+    """Every command takes the demo's store instead, which is the one beside."""
+    Path("earnings.csv").write_text("symbol,date\nCRM,2026-12-03\n", encoding="utf-8")
+
+    taken = run("import", "earnings.csv", "--demo")
+    told = run("info", "--demo")
+    sound = run("check", "--demo")
+    copied = run("backup", "copy.db", "--demo")
+
+    assert taken.stderr == "earnings.csv: earnings: 1 earnings dates\n"
+    assert told.stdout.startswith(f"{Path('data/demo.db')}: ")
+    assert "earnings" in told.stdout
+    assert f"{Path('data/demo.db')}: sound" in sound.stderr
+    assert copied.exit_code == 0
+    assert not STORE.exists()

@@ -133,7 +133,7 @@ async def test_one_text_is_one_symbol(given):
 async def test_one_chain_where_several_are_wanted(given):
     """A scan takes one chain as it is; of two chains of one symbol it would lose one."""
     async with Desk(given, demo=True) as desk:
-        chain = await desk.chain("SPY", strike_range="2s")
+        chain = await desk.chain("SPY", dte=(30, 60), strike_range="2s")
 
         one, listed = await desk.scan(chains=chain), await desk.scan(chains=[chain])
 

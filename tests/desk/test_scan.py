@@ -274,6 +274,40 @@ async def test_a_proposal_quoted_anew_keeps_its_number_and_its_chain(given, gate
     assert (after.as_of, len(after)) == (before.as_of, len(before))
 
 
+async def test_proposals_say_how_many_and_what_managing_brings(given, gateway):
+    """By the saved portfolio each proposal has a size and a managed outcome, asked anew too."""
+    del gateway
+    async with Desk(given) as desk:
+        before = await desk.scan(["SPY"])
+        book = (await desk.portfolio()).book
+        result = await desk.scan(["SPY"])
+        old = result.proposals[0]
+        judged = await desk.why_not("SPY", old.trade)
+
+    assert before.proposals[0].size is None
+    assert any("[account] net_liquidation" in note for note in before.notes)
+    excess = sum(account.excess_liquidity for account in book.accounts)
+    for proposal in (*result.proposals, judged.proposal):
+        size = proposal.size
+        assert size.by_risk == int(0.02 * book.net_liquidation // proposal.cvar95)
+        assert size.buying_power_after == pytest.approx(excess - size.contracts * proposal.margin)
+        assert size.limited_by
+        assert proposal.managed.p_expiry == 0.0
+
+
+async def test_the_size_is_by_the_setting_where_one_is_given(given, gateway):
+    """Net liquidation of the settings sizes without a portfolio; nothing fits a tiny account."""
+    del gateway
+    small = changed(given, account={"net_liquidation": 1_000.0})
+    async with Desk(small) as desk:
+        result = await desk.scan(["SPY"])
+
+    size = result.proposals[0].size
+    assert size.contracts == 0
+    assert size.buying_power_after is None
+    assert "1,000 USD" in size.limited_by
+
+
 async def test_legs_that_do_not_come_are_an_error(given, gateway):
     """A proposal of which no leg answers is not judged by its old quotes."""
     async with Desk(given) as desk:
@@ -288,7 +322,7 @@ async def test_a_recording_is_searched_and_not_kept(given, gateway, tmp_path):
     from tomic import files
 
     async with Desk(given) as desk:
-        chain = await desk.chain("SPY", dte=(25, 45), weeklies=0, strike_range="2s")
+        chain = await desk.chain("SPY", dte=(30, 60), weeklies=0, strike_range="2s")
     file = tmp_path / "chain.json"
     file.write_text(files.to_json([chain]))
     async with Desk(given, replay=file) as desk:
@@ -298,6 +332,25 @@ async def test_a_recording_is_searched_and_not_kept(given, gateway, tmp_path):
     assert result.proposals
     assert {one.id for one in result.proposals} == {""}
     assert kept == []
+
+
+# -- events --------------------------------------------------------------------------------
+
+
+async def test_events_of_a_demo(tmp_path):
+    """A report that nobody told the date of is priced; a call before its ex-day is warned of."""
+    async with Desk(settings_in(tmp_path), demo=True) as desk:
+        volatility = await desk.vol("CRM", chain=True)
+        review = await desk.why_not("EWZ", "short_call_spread 31/33 2026-12-24")
+
+    (event,) = volatility.events
+    assert (event.after, event.by) == (None, dt.date(2026, 12, 11))
+    # The market's own is 7 %, on 2 December.
+    assert event.jump.move == pytest.approx(0.07, abs=0.01)
+    assert volatility.ex_event_iv30 < volatility.own.value - 0.05
+    (dividend,) = review.proposal.events
+    assert (dividend.kind, dividend.date) == ("ex_dividend", dt.date(2026, 12, 18))
+    assert "short 31C has a time value of 0.31, less than the dividend" in dividend.text
 
 
 # -- few quotes ----------------------------------------------------------------------------

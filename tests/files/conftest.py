@@ -60,7 +60,11 @@ def chain() -> Chain:
     return Chain.from_quotes(
         rows,
         underlying=Underlying(
-            symbol="BRK.B", con_id=72063691, primary_exchange="NYSE", name="BERKSHIRE HATHAWAY"
+            symbol="BRK.B",
+            con_id=72063691,
+            primary_exchange="NYSE",
+            name="BERKSHIRE HATHAWAY",
+            stock_type="COMMON",
         ),
         spot=Spot(price=600.5, source=SpotSource.LAST, as_of=AS_OF),
         as_of=AS_OF,

@@ -176,6 +176,21 @@ def test_arguments_override_own_files(chain, tmp_path):
             files.load_chain(path, symbol="SPY")
 
 
+def test_a_file_tells_a_company_from_a_fund(chain, tmp_path):
+    """IB's type of the share is in both forms; files that do not say it leave it open."""
+    csv_path = files.write_chain(chain, tmp_path, stamp=chain.as_of)
+    json_path = files.write_text(tmp_path / "chain.json", files.to_json([chain]))
+    bare = chain.underlying.model_copy(update={"stock_type": ""})
+    open_path = files.write_text(
+        tmp_path / "bare.json", files.to_json([replace(chain, underlying=bare)])
+    )
+
+    types = [files.load_chain(path).underlying.stock_type for path in (csv_path, json_path)]
+
+    assert types == ["COMMON", "COMMON"]
+    assert files.load_chain(open_path).underlying.reports_earnings is None
+
+
 def test_nothing_says_whose_or_when(original):
     """A name that says nothing asks for the symbol, then for the time."""
     path = original.rename(original.with_name("chain.csv"))

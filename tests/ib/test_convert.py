@@ -261,6 +261,18 @@ def test_underlying_from_details():
     assert found.sessions[0].closes.isoformat() == "2025-06-18T16:00:00-04:00"
 
 
+@pytest.mark.parametrize(
+    ("told", "reports"),
+    [("COMMON", True), ("ADR", True), ("NY REG SHRS", True), ("ETF", False), ("", None)],
+)
+def test_a_share_is_of_a_company_or_a_fund(told, reports):
+    """IB's type of the stock says whether there are earnings; without one nobody knows."""
+    found = convert.to_underlying(details(stockType=told, longName="SOME NAME"), "XYZ")
+
+    assert found.stock_type == told
+    assert found.reports_earnings is reports
+
+
 def test_hours_may_be_missing():
     """No liquid hours: the trading hours; neither: hours are unknown, which is no session."""
     wide = "20250618:0400-20250618:2000"

@@ -335,11 +335,13 @@ def test_who_spoke_after_the_end_is_learned_from():
 
 
 def test_extras_are_waited_for_where_they_come():
-    """Once nearly every option has had volume and open interest, the next will have them too."""
+    """Volume and open interest are expected until more than a few options in five lack them."""
     patience = Patience(1.0)
-    assert patience.extras_s == 0.6
+    assert patience.extras_s == 1.5
 
+    patience.without_extras = 4
+    assert patience.extras_s == 0.6
     patience.with_extras = 10
     assert patience.extras_s == 1.5
-    patience.without_extras = 5
+    patience.without_extras = 6
     assert patience.extras_s == 0.6

@@ -617,6 +617,16 @@ def test_an_unclear_price_needs_a_sign():
         campaign.signed_price("cheap", fills)
 
 
+def test_the_market_tells_an_unclear_price():
+    """Where its middle is clearly on one side, a price without a sign is on that side."""
+    fills = [option(1, "570P"), option(-2, "560P")]
+
+    assert campaign.signed_price("0.60", fills, market=0.45) == 0.6
+    assert campaign.signed_price("0.60", fills, market=-0.45) == -0.6
+    with pytest.raises(UsageError, match="could be bought or sold"):
+        campaign.signed_price("0.60", fills, market=0.05)
+
+
 def test_structures_are_counted():
     """The greatest common divisor of the legs says how many structures there are."""
     assert campaign.count_structures([option(-6, "560P"), option(6, "550P")]) == 6

@@ -420,16 +420,26 @@ def test_an_ex_day_without_prices_is_not_judged():
 
 
 def test_holding_that_no_longer_pays():
-    """An expected value of exactly nothing is still held; a cent less is not."""
-    assert check(replace(SEEN, ev=0.0), negative_ev=True) == ()
-    signal = fired(replace(SEEN, ev=-0.01), negative_ev=True)
+    """What is within the error of the model, 2 % of the premium, is still held."""
+    assert check(replace(SEEN, ev=-4.80), negative_ev=True) == ()
+    signal = fired(replace(SEEN, ev=-4.81), negative_ev=True)
 
-    assert (signal.rule, signal.observed, signal.limit) == ("negative_ev", -0.01, 0.0)
-    assert signal.text == "expected value of holding is -0.01 beside closing now"
+    assert (signal.rule, signal.observed, signal.limit) == ("negative_ev", -4.81, -4.8)
+    assert signal.text == (
+        "expected value of holding is -4.81 beside closing now (model error 4.80)"
+    )
     assert signal.advice == "close: holding no longer pays"
     blind = unjudged(replace(SEEN, ev=None), negative_ev=True)
     assert blind.text.endswith("no density of the next expiry: too few quotes")
     assert blind.limit == 0.0
+
+
+def test_the_error_grows_with_what_is_at_stake():
+    """A debit of 240 that has become worth 1,000 is valued to 20, not to 4.80."""
+    seen = replace(SEEN, premium=-240.0, at_stake=1000.0)
+
+    assert check(replace(seen, ev=-20.0), negative_ev=True) == ()
+    assert fired(replace(seen, ev=-20.01), negative_ev=True).limit == -20.0
 
 
 # -- all together ----------------------------------------------------------------------------
@@ -437,7 +447,7 @@ def test_holding_that_no_longer_pays():
 
 def test_the_most_urgent_comes_first():
     """A stop stands before everything else, an opportunity after every danger."""
-    seen = replace(SEEN, pnl=-600.0, ev=-1.0, spot=550.0)
+    seen = replace(SEEN, pnl=-600.0, ev=-10.0, spot=550.0)
 
     signals = check(
         seen, stop=2.0, profit_target=0.5, min_dte=21, short_strike_breached=True, negative_ev=True

@@ -41,7 +41,7 @@ async def board_of(legs: tuple[Held, ...], quotes: Quotes | None = None) -> Boar
 async def test_expectations_are_those_of_the_scan():
     """A condor at its own price has the PoS, EV at quotes, margin and extremes of the scan."""
     board = await board_of(LEGS)
-    (template,) = templates.choose(("iron_condor",), {})
+    (template,) = templates.choose(Settings(), ("iron_condor",))
     by_name = {"long_put": 550.0, "short_put": 560.0, "short_call": 620.0, "long_call": 630.0}
     rows = [
         next(int(row) for row in board.side(EXPIRY, leg.right)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +131,16 @@ async def test_a_lost_session_is_renewed_by_the_next_work(tmp_path, market):
         assert chain.completeness > 0.9
         assert (await background.connection()).alive
         await background.close()
+
+
+async def test_the_demo_has_the_store_of_the_command_line(make_panel, panel_settings):
+    """What commands with --demo kept is in the panel, and what the panel keeps stays."""
+    panel = make_panel()
+
+    async def place(desk: Desk) -> Path:
+        return (await desk.store()).path
+
+    try:
+        assert await panel.background.run(place, online=False) == panel_settings.store.demo_path
+    finally:
+        await panel.background.close()

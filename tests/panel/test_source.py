@@ -87,7 +87,7 @@ def test_a_recording_goes_with_the_commands_that_play_one():
 
 
 def test_the_demo_has_a_store_of_its_own():
-    """The command shows the user's store, and says so."""
+    """The command shows that of the demo."""
     line = Source(demo=True).command("store", "info")
 
-    assert line == "tomic store info  # of your own store"
+    assert line == "tomic store info --demo"

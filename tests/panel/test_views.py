@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from support import panel_figures as figures
+from support.made_proposals import bare, whole
 from support.panel_screens import text, until
 from tomic.errors import UsageError
 from tomic.models import SymbolOutcome
 from tomic.panel.views.chain import ChainView, window_of
-from tomic.panel.views.scan import ProposalSheet, ScanView
+from tomic.panel.views.scan import ProposalSheet, ScanView, figures as figures_of
 from tomic.panel.widgets.grid import Grid
 from tomic.panel.widgets.lines import LineInput
 
@@ -18,6 +19,14 @@ SMALL = (80, 24)
 
 def rows(panel, name):
     return panel.ground.query_one(f"#{name}", Grid).rows_shown
+
+
+def test_a_proposal_shows_what_it_has():
+    """Exits, view, size and events stand among its figures where they are known, and only there."""
+    names = {"P(target)%", "EV managed", "your view", "how many", "event"}
+
+    assert names <= {name for name, _ in figures_of(whole(), "+-")}
+    assert not names & {name for name, _ in figures_of(bare(), "+-")}
 
 
 def test_filters_keep_what_they_say():

@@ -13,6 +13,8 @@ import pytest
 from support import panel_figures as figures
 from tomic.cli.options import Format
 from tomic.present import volatility
+from tomic.quant.events import Jump
+from tomic.strategies.pricing.term import PricedEvent
 from tomic.workflows.volatility.stored import Realised, Standing
 
 
@@ -57,6 +59,47 @@ def test_a_page_a_symbol():
     assert "IB's own HV30 16.10 % on 2026-11-19, ours 16.30 %" in known
     assert "realised" not in little
     assert "own" not in little
+
+
+def test_prices_abroad_name_their_currency():
+    """A row names it where one is not in dollars; a page beside each price."""
+    american, european = reports()
+    abroad = european.snapshot.model_copy(update={"currency": "EUR", "spot": 910.0})
+    both = [
+        replace(american, snapshot=american.snapshot.model_copy(update={"currency": "USD"})),
+        replace(european, snapshot=abroad),
+    ]
+
+    table, _ = volatility.vol_table(both)
+    home, _ = volatility.vol_table(both[:1])
+    assert "ASML EUR  910.00" in table and "SPY USD" in table
+    assert "USD" not in home
+    assert "910.00 EUR" in volatility.vol(both[1:], Format.TABLE)
+
+
+def test_events_that_the_expiries_price():
+    """A known date with its move, one that has no date, and thirty days without both."""
+    dated = PricedEvent(None, dt.date(2026, 12, 2), Jump(0.03, 0.03, 0.0049, 0.0004, 40.0))
+    found = PricedEvent(
+        dt.date(2026, 12, 11), dt.date(2026, 12, 24), Jump(0.05, 0.1, 0.0036, 0.0004, 20.0)
+    )
+    vain = dated._replace(jump=Jump(0.03, 0.03, 0.0001, 0.0004, 0.1))
+    known = replace(reports()[0], events=(dated, found), ex_event_iv30=0.152)
+
+    text = volatility.vol([known], Format.TABLE)
+    document = volatility.vol_document(known)
+
+    assert "earnings on 2 Dec: ±7.0%\n" in text
+    assert "an event is priced between 11 Dec and 24 Dec: ±6.0%; IV30 counts the part" in text
+    assert "IV30 of this chain ex-event 15.20 %" in text
+    assert "earnings on 2 Dec: no jump is priced" in volatility.vol(
+        [replace(known, events=(vain,))], Format.TABLE
+    )
+    assert document["iv30_ex_event"] == 0.152
+    assert document["events"][0] == {
+        "kind": "earnings", "after": None, "by": "2026-12-02", "move": pytest.approx(0.07)
+    }  # fmt: skip
+    assert document["events"][1]["after"] == "2026-12-11"
 
 
 def test_a_rank_that_cannot_be_had_says_why():

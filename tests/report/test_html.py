@@ -148,6 +148,8 @@ def test_light_dark_and_print_are_styled(day):
 
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
+    assert "page-break-inside: avoid" in text
+    assert "break-before" not in text  # which leaves the rest of a sheet white
     assert 'name="color-scheme" content="light dark"' in text
 
 

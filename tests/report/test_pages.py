@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 
 import pytest
 
 from support.html_reading import Read
 from support.journal_entries import CONDOR, entry, option, trade
+from support.made_proposals import bare, whole
 from tomic.desk import Desk
 from tomic.errors import BadFile
+from tomic.models import ScanResult, ScanScope, SymbolOutcome
 from tomic.report import collect, html
+from tomic.workflows import scan
 from tomic.workflows.journal.entries import save
 
 
@@ -114,3 +118,112 @@ async def test_an_empty_journal_says_so(settings):
         text = html.render(await collect.journal(desk))
 
     assert "No trade is open." in text
+
+
+# -- the scan of the day -------------------------------------------------------------------
+
+
+async def kept(store, *symbols, day=20, job="", strategies=19):
+    """Keep a scan of *symbols* that found nothing."""
+    at = dt.datetime(2026, 11, day, 15, 0, tzinfo=dt.UTC)
+    scope = ScanScope(job=job, symbols=symbols, strategies=("iron_condor",) * strategies)
+    result = ScanResult(
+        scope=scope, as_of=at, outcomes=tuple(SymbolOutcome(symbol=name) for name in symbols)
+    )
+    return await scan.keep(store, result, at.date())
+
+
+async def day_of(settings):
+    """What the page of the day says it was scanned from."""
+    async with Desk(settings) as desk:
+        return (await collect.day(desk)).document["scanned"]
+
+
+async def test_a_question_does_not_replace_the_scan_of_the_job(settings, store):
+    """Neither a narrower nor a wider scan that somebody asks for takes its place."""
+    await kept(store, "SPY", "QQQ", job="morning")
+    await kept(store, "CRM")
+    await kept(store, "CRM", "SPY", "XLE")
+
+    assert await day_of(settings) == [
+        "scanned: 2 symbols (SPY, QQQ), by the job morning, 2026-11-20 15:00 UTC"
+    ]
+
+
+async def test_without_a_job_the_widest_scan_of_the_day_counts(settings, store):
+    """Most symbols, then most strategies, then the newest; yesterday's job is of another day."""
+    await kept(store, "SPY", "QQQ", "IWM", day=19, job="morning")
+    await kept(store, "SPY", "QQQ")
+    await kept(store, "SPY", "QQQ", strategies=1)
+    await kept(store, "CRM")
+
+    assert await day_of(settings) == [
+        "scanned: 2 symbols (SPY, QQQ), asked for once, 2026-11-20 15:00 UTC"
+    ]
+
+
+async def test_a_scan_kept_before_scopes_still_has_its_symbols(settings, store):
+    """Of an older store only the number of its symbols is known."""
+    await scan.keep(
+        store, ScanResult(outcomes=(SymbolOutcome(symbol="SPY"),)), dt.date(2026, 11, 20)
+    )
+
+    assert (await day_of(settings))[0].startswith("scanned: 1 symbol")
+
+
+# -- one proposal --------------------------------------------------------------------------
+
+
+async def page_of(settings, store, made):
+    """The page of *made*, kept as the third of its day."""
+    at = made.as_of
+    await scan.keep(store, ScanResult(proposals=(bare(), bare(), made)), at.date())
+    async with Desk(settings) as desk:
+        return await collect.proposal(desk, "20261120-3")
+
+
+async def test_a_proposal_can_be_typed_from_its_page(settings, store):
+    """The order, the contract ids and its own number stand on it; its rank is no id."""
+    page = await page_of(settings, store, whole(rank=31))
+    read = Read(html.render(page))
+    cells = {at: text for at, _, _, text in read.cells}
+
+    assert page.title.startswith("TOMIC · 20261120-3 SPY iron condor")
+    captions = [given["aria-label"] for tag, given in read.tags if tag == "svg"]
+    assert captions == ["20261120-3 SPY: P&L; behind it the market's view of the price"]
+    assert [cells[f"/proposal/legs/{n}/con_id"] for n in range(4)] == [
+        "1001", "1002", "1003", "1004",
+    ]  # fmt: skip
+    assert "SELL 1  SPY 18 Dec 2026 561 PUT" in html.render(page)
+    assert cells["/proposal/legs/0/price_source"] == "quote"
+
+
+async def test_a_page_shows_all_that_is_known_and_nothing_else(settings, store):
+    """Exits, size, view and events have their figures; without them no dash stands there."""
+    full = Read(html.render(await page_of(settings, store, whole())))
+    cells = {at for at, *_ in full.cells}
+
+    assert {"/proposal/managed/p_target", "/proposal/size/contracts", "/proposal/view/ev",
+            "/proposal/percentile", "/proposal/similar/0/trade"} <= cells  # fmt: skip
+    assert any(given.get("data-at") == "/proposal/event_texts/0" for _, given in full.tags)
+    async with Desk(settings) as desk:
+        empty = Read(html.render(await collect.proposal(desk, "20261120-1")))
+    shown = {at: text for at, _, _, text in empty.cells}
+    assert not [at for at in shown if re.search("managed|/size|/view|percentile|similar", at)]
+    assert "–" not in {text for at, text in shown.items() if at.count("/") == 2}
+
+
+async def test_what_decides_stands_left(settings, store):
+    """On a phone score, PoS and EV are seen before days and credit; wide tables say so."""
+    await scan.keep(store, ScanResult(proposals=(whole(),)), dt.date(2026, 11, 20))
+    async with Desk(settings) as desk:
+        text = html.render(await collect.day(desk))
+
+    columns = [at.split("/")[4] for at, *_ in Read(text).cells if "/proposals/0/" in at]
+    places = [columns.index(name) for name in ("score", "pos", "ev", "dte", "limit")]
+    assert places == sorted(places)
+    cells = {at: text for at, *_, text in Read(text).cells}
+    assert cells["/scan/proposals/0/alike"] == "99+"
+    assert cells["/scan/proposals/0/flags"] == "E D"  # their sentences would make rows of a page
+    assert 'class="scroll wide short"' in text
+    assert "more to the right" in text

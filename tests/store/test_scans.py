@@ -71,3 +71,16 @@ async def test_scans_are_listed_newest_first(store):
     assert [scan.proposal_ids for scan in scans] == [(), ("20261120-1",)]
     assert scans[1].document == {"symbols": ["SPY"]}
     assert await store.scans.latest(limit=1) == scans[:1]
+
+
+async def test_scans_of_the_last_day_are_those_of_one_day(store):
+    """Newest first, and none of the day before."""
+    days = [dt.date(2026, 11, 19), dt.date(2026, 11, 20), dt.date(2026, 11, 20)]
+    at = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
+    assert await store.scans.of_last_day() == []
+    for number, day in enumerate(days):
+        await store.scans.save([], as_of=at, day=day, document={"number": number})
+
+    scans = await store.scans.of_last_day()
+
+    assert [scan.document["number"] for scan in scans] == [2, 1]

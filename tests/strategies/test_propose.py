@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose
 
 from support import random_chains, recorded_chains
@@ -18,7 +19,8 @@ from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
 from tomic.strategies import candidates, measures, proposals, propose, search, why_not
-from tomic.strategies.catalogue.templates import CATALOGUE
+from tomic.strategies.catalogue import templates
+from tomic.strategies.catalogue.templates import CATALOGUE, choose
 from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards, outlooks
 from tomic.strategies.proposals import prospect
@@ -81,6 +83,19 @@ def test_no_shares_of_an_index(plain, name):
     assert "settled_in_cash" in {refusal.rule for refusal in judged.refusals}
 
 
+@pytest.mark.parametrize("symbol", ["VIX", "RUT", "SPX", "XSP", "NDX", "SPY"])
+def test_who_has_shares(symbol):
+    """Every index that is known, by its own name, has none; a fund on one of them has."""
+    vol = VolSnapshot(symbol=symbol, as_of=dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC))
+    every = Settings(scan=ScanSettings(profile="all"))
+
+    gated = propose.open_gates(vol, every)
+
+    refused = {one.strategy for one in gated.refused if one.rule == "settled_in_cash"}
+    with_shares = {name for name, template in CATALOGUE.items() if template.stock}
+    assert refused == (set() if symbol == "SPY" else with_shares)
+
+
 def test_same_input_same_bytes(plain):
     """Two runs give byte-identical JSON, and so do shuffled rows."""
     vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
@@ -130,8 +145,8 @@ def test_figures_hang_together(plain):
         assert one.credit_mid == pytest.approx(mid)
         assert one.commission == pytest.approx(0.65 * contracts)
         slipped = (one.credit_mid - one.credit_natural) / 2.0
-        assert one.credit == pytest.approx(one.credit_mid - slipped - one.commission)
-        assert one.margin == pytest.approx(one.margin_requirement - one.credit)
+        assert one.credit == pytest.approx(one.credit_mid - slipped)
+        assert one.margin == pytest.approx(one.margin_requirement - one.net_credit)
         assert one.rom_30d == pytest.approx(one.rom * 30.0 / one.dte)
         profits = [point.profit for point in one.curve]
         assert max(profits) <= one.max_profit + 1e-6
@@ -143,14 +158,32 @@ def test_figures_hang_together(plain):
 
 
 def test_margin_of_defined_risk(plain):
-    """Net margin of a put spread is its largest loss, next to the discounting of the payoff."""
+    """Net margin of a put spread is its largest loss, as a broker prints both."""
     vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
 
     (one, *_) = propose.propose(plain, vol, strategies=["short_put_spread"]).proposals
 
     short, long = one.legs
     assert one.margin_requirement == pytest.approx(100.0 * (short.strike - long.strike))
-    assert one.max_loss == pytest.approx(one.margin, rel=0.01)
+    assert one.max_loss == pytest.approx(one.margin)
+    assert one.max_profit == pytest.approx(one.net_credit)
+    assert one.breakevens == pytest.approx([short.strike - one.net_credit / 100.0])
+
+
+@given(slippage=st.floats(0.0, 1.0), commission=st.floats(0.0, 5.0))
+def test_credits_stand_on_one_footing(plain, slippage, commission):
+    """Natural <= executable <= mid, whatever the commission, which is in none of them."""
+    costs = CostsSettings(slippage=slippage, commission=commission)
+    board = boards.prepare(plain, random_chains.snapshot(plain), Settings(costs=costs))
+    pair = (plain.expiries[0], None)
+    batch = Batch.of([candidates.build(CATALOGUE["short_put_spread"], board, pair)])
+
+    made = measures.measure(batch, board)
+
+    gross = made.credit + made.commission
+    assert (made.credit_natural <= gross + 1e-9).all()
+    assert (gross <= made.credit_mid + 1e-9).all()
+    assert_allclose(made.commission, 2.0 * commission)
 
 
 def test_market_density_gives_no_expected_value():
@@ -172,6 +205,35 @@ def test_market_density_gives_no_expected_value():
                 size = 100.0 * board.spot
                 slack = 2e-7 * size if pair[1] is None else 1e-4 * size
                 assert_allclose(probability.ev(market, form), expected, atol=slack)
+
+
+@pytest.mark.parametrize(
+    ("name", "mood"), [("iron_condor", "rich"), ("short_put_spread", "rich"), ("calendar", "cheap")]
+)
+def test_what_a_seller_looks_at_first(plain, name, mood):
+    """The largest delta sold, and how many expected moves the nearest breakeven is away."""
+    vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.38, **INSIDE[mood])
+    board = boards.prepare(plain, vol, Settings())
+
+    found = propose.propose(plain, vol, strategies=[name]).proposals
+
+    assert found
+    for one in found:
+        outlook = board.outlooks[one.expiry]
+        move = outlook.forward * outlook.atm_iv * math.sqrt(one.tau)
+        away = min(abs(price - one.spot) for price in one.breakevens)
+        assert one.expected_move == pytest.approx(move, rel=1e-12)
+        assert one.distance == pytest.approx(away / move, rel=1e-12)
+        assert one.short_delta == max(abs(leg.delta) for leg in one.legs if leg.quantity < 0)
+
+
+def test_no_breakeven_is_no_distance(plain):
+    """A trade that cannot turn has no distance; one that turns at the spot has one of nothing."""
+    board = boards.prepare(plain, random_chains.snapshot(plain), Settings())
+    first = next(iter(board.outlooks.values()))
+
+    assert proposals.distance([], board, first) is None
+    assert proposals.distance([board.spot], board, first) == 0.0
 
 
 def test_nan_leg_never_wins(plain):
@@ -198,7 +260,8 @@ def test_what_is_not_quoted_is_said(plain):
     missing = ~plain.is_call & (plain["strike"] < 97.0)
     without = plain.with_columns(bid=np.where(missing, np.nan, plain["bid"]))
 
-    some = propose.propose(without, vol, strategies=["short_put_spread"]).proposals
+    loose = Settings(scan=ScanSettings(max_spread_share=None, max_cost_share=None))
+    some = propose.propose(without, vol, strategies=["short_put_spread"], settings=loose).proposals
     strict = Settings(scan=ScanSettings(true_quotes_only=True))
     none = propose.propose(without, vol, strategies=["short_put_spread"], settings=strict)
 
@@ -249,7 +312,9 @@ def test_mirrored_quotes_give_mirrored_trades():
 
     found = []
     for one in (trimmed, swapped):
-        made = boards.prepare(one, random_chains.snapshot(one), Settings())
+        # What a robust score takes off is by a scaling of logarithms, which has no such mirror.
+        settings = Settings(score={"robust": False})
+        made = boards.prepare(one, random_chains.snapshot(one), settings)
         made = dataclasses.replace(
             made, outlooks={day: outlook}, liquidity=np.full(len(one), 0.9),
             # The smile that the quotes are held against is not mirrored.
@@ -268,8 +333,9 @@ def test_mirrored_quotes_give_mirrored_trades():
 def test_gates_refuse_before_any_candidate(plain):
     """A closed gate is typed data: rule, figure, limit."""
     vol = random_chains.snapshot(plain, iv30=0.40, iv_rank=0.2)
+    rich = Settings(strategies={"iron_condor": {"gates": ["iv_rank >= 0.5"]}})
 
-    found = propose.propose(plain, vol, strategies=["iron_condor"])
+    found = propose.propose(plain, vol, strategies=["iron_condor"], settings=rich)
 
     assert not found.proposals
     assert found.considered == 0
@@ -311,7 +377,7 @@ def test_cash_account(plain):
     for one in secured:
         assert one.margin_requirement == pytest.approx(100.0 * one.legs[0].strike)
     assert margin.margin_requirement < 30.0 * margin.legs[0].strike
-    assert margin.margin_cash == pytest.approx(100.0 * margin.legs[0].strike - margin.credit)
+    assert margin.margin_cash == pytest.approx(100.0 * margin.legs[0].strike - margin.net_credit)
 
 
 def test_weights_change_the_ranking(plain):
@@ -339,6 +405,25 @@ def test_costs_are_entry_only(plain):
 
     for one in propose.propose(plain, vol, settings=free).proposals:
         assert one.credit == pytest.approx(one.credit_mid)
+
+
+def test_costs_and_margin_abroad_are_those_of_the_currency_or_say_so(plain):
+    """A commission of its own for euros; without one the dollar's number counts, with a note."""
+    underlying = plain.underlying.model_copy(update={"currency": "EUR"})
+    chain = dataclasses.replace(plain, underlying=underlying)
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.38, **INSIDE["rich"])
+    costs = CostsSettings(commissions={"EUR": 2.0})
+
+    (usual, *_) = propose.propose(chain, vol, strategies="iron_condor").proposals
+    own = propose.propose(
+        chain, vol, strategies="iron_condor", settings=Settings(costs=costs)
+    ).proposals[0]
+
+    assert usual.commission == pytest.approx(4 * 0.65)
+    assert own.commission == pytest.approx(4 * 2.0)
+    assert any("margin by American rules" in note for note in own.notes)
+    assert any("set costs.commissions.EUR" in note for note in usual.notes)
+    assert not any("costs.commissions" in note for note in own.notes)
 
 
 def test_expiry_beyond_earnings(plain):
@@ -375,7 +460,7 @@ def test_fit_is_exact(plain):
     found = propose.propose(plain, vol, strategies=[name], book=Picky())
 
     board = boards.prepare(plain, vol, Settings())
-    hits = search.search(board, [CATALOGUE[name]], keep=search.ALL).hits
+    hits = search.search(board, templates.choose(Settings(), [name]), keep=search.ALL).hits
     fits = Picky().fits([prospect(hit) for hit in hits])
     best = max(hit.score * fit.factor for hit, fit in zip(hits, fits, strict=True))
     assert found.proposals[0].score == pytest.approx(best)
@@ -422,17 +507,15 @@ def test_proposal_survives_json(plain):
 
 
 def test_payoff_of_shares(share):
-    """A covered call loses what the shares lose, less its premium, in today's money."""
+    """A covered call loses what was paid for the shares, less its premium, costs included."""
     vol = random_chains.snapshot(share, iv30=0.40, hv30=0.36)
 
     one = propose.propose(share, vol, strategies=["covered_call"]).proposals[0]
 
     shares = one.legs[-1]
     assert (shares.sec_type, shares.quantity) == ("STK", 100)
-    discount = math.exp(-one.rate * one.tau)
-    assert one.max_loss == pytest.approx(
-        100.0 * float(payoff.stock_cost(one.forward, discount)) - one.credit
-    )
+    assert one.max_loss == pytest.approx(100.0 * one.spot - one.net_credit)
+    assert one.max_profit == pytest.approx(100.0 * (one.legs[0].strike - one.spot) + one.net_credit)
     assert one.delta == pytest.approx(100.0 * (1.0 - one.legs[0].delta))
 
 
@@ -528,26 +611,30 @@ def names(chosen):
     return [(one.hit.board.chain.symbol, one.hit.template.name) for one in chosen]
 
 
-def test_one_of_a_kind():
-    """Of a symbol, strategy and expiry only the best; another expiry is another kind."""
+def test_one_proposal_a_thesis():
+    """Of a symbol, side and week of expiry only the best, whatever the strategy."""
     some = [
         contender("SPY", "iron_condor", 70.0),
-        contender("SPY", "iron_condor", 69.0, row=1),
+        contender("SPY", "short_strangle", 69.0, MAY - dt.timedelta(days=4)),
+        contender("SPY", "short_strangle", 67.0, MAY - dt.timedelta(days=5)),
+        contender("SPY", "naked_put", 66.0),
+        contender("SPY", "cash_secured_put", 66.0),
         contender("SPY", "iron_condor", 60.0, JUNE),
     ]
 
-    chosen = walk(some, SCAN, top=5, symbols=1)
+    chosen = walk(some, SCAN, top=9, symbols=1)
 
-    assert [one.score for one in chosen] == [70.0, 60.0]
+    assert [one.score for one in chosen] == [70.0, 67.0, 66.0, 60.0]
+    assert [one.hit.expiries[0].isocalendar().week for one in chosen] == [20, 19, 20, 25]
 
 
 def test_two_of_a_symbol_when_three_are_scanned():
     """With fewer symbols there is no such limit."""
-    strategies = ("iron_condor", "collar", "naked_put", "short_strangle")
+    strategies = ("iron_condor", "collar", "short_call_spread")
     some = [contender("SPY", name, 70.0 - n) for n, name in enumerate(strategies)]
 
     assert len(walk(some, SCAN, top=5, symbols=3)) == 2
-    assert len(walk(some, SCAN, top=5, symbols=2)) == 4
+    assert len(walk(some, SCAN, top=5, symbols=2)) == 3
 
 
 def test_three_of_a_strategy():
@@ -623,7 +710,7 @@ def judged(chain, **settings):
 
 
 def every_hit(board, *names):
-    return search.search(board, [CATALOGUE[name] for name in names], keep=search.ALL)
+    return search.search(board, choose(Settings(), names), keep=search.ALL)
 
 
 def test_a_view_stands_beside_the_market_and_moves_nothing(plain):
@@ -645,7 +732,7 @@ def test_a_view_stands_beside_the_market_and_moves_nothing(plain):
         legs = [leg for leg in one.legs if leg.sec_type == "OPT"]
         form = payoff.segments(
             [leg.strike for leg in legs], [leg.right == "C" for leg in legs],
-            [leg.quantity for leg in legs], credit=one.credit,
+            [leg.quantity for leg in legs], credit=one.net_credit,
             discount=board.outlooks[one.expiry].discount, multiplier=100.0,
         )  # fmt: skip
         assert one.view.pos == pytest.approx(float(probability.pos(law, form)), abs=1e-9)
@@ -657,7 +744,10 @@ def test_a_view_stands_beside_the_market_and_moves_nothing(plain):
 def test_a_trusted_view_ranks(plain, trust):
     """PoS and EV of the score are (1 - t) of the market's and t of the view's."""
     vol = random_chains.snapshot(plain, iv30=0.40, hv30=0.36)
-    settings = Settings(view={"trust": trust, plain.symbol: {"volatility": 0.8, "drift": 0.1}})
+    settings = Settings(
+        view={"trust": trust, plain.symbol: {"volatility": 0.8, "drift": 0.1}},
+        score={"robust": False},
+    )
 
     found = propose.propose(plain, vol, settings=settings, top=20)
 
@@ -713,7 +803,7 @@ def test_mids_on_the_smile_cost_their_costs(plain):
     fair_vol, again = judged(fair)
 
     for one in propose.propose(fair, fair_vol, top=20).proposals:
-        costs = one.credit_mid - one.credit
+        costs = one.credit_mid - one.net_credit
         if one.last_expiry == one.expiry:
             assert one.ev == pytest.approx(-costs, abs=0.02 * costs + 2e-6 * 100 * again.spot)
 

@@ -13,7 +13,7 @@ from tomic.config import ScoreSettings, Settings
 from tomic.files import load_chain
 from tomic.quant import density, margin, payoff, probability, smile
 from tomic.strategies import propose, scoring, search
-from tomic.strategies.catalogue.templates import CATALOGUE
+from tomic.strategies.catalogue.templates import CATALOGUE, choose
 from tomic.strategies.pricing import board as boards
 
 POINT = 1e-6
@@ -26,7 +26,7 @@ def assert_same_as_brute_force(chain, settings=None, names=tuple(CATALOGUE)):
     settings = settings or Settings()
     if chain.underlying.settles_in_cash:  # an index has no shares
         names = [name for name in names if not CATALOGUE[name].stock]
-    templates = [CATALOGUE[name] for name in names]
+    templates = choose(settings, names)
     vol = random_chains.snapshot(chain, hv30=0.22)
     board = boards.prepare(chain, vol, settings)
     trades, refused, considered = reference.scan(board, templates)
@@ -139,6 +139,7 @@ def made(count, seed, *, two_spreads=True):
                 strike[sold], np.abs(strike[sold] - strike[bought]), credit,
                 credit - owed[sold] + owed[bought],
                 credit - owed[sold] + owed[bought] + rng.normal(0.0, 4.0, sold.size),
+                np.zeros(sold.size),
                 (liquidity[sold] * liquidity[bought]) ** 0.25,
                 np.stack((sold, bought), axis=1), call,
             )

@@ -84,7 +84,8 @@ def test_a_worse_trade_is_shown_its_better(chain, vol):
 def test_gates_days_strikes_and_rules_are_all_named(chain):
     """Everything that refuses a trade is said, not only the first thing."""
     vol = random_chains.snapshot(chain, iv_rank=0.1)
-    strict = Settings(scan=ScanSettings(min_pos=0.99))
+    own = {"short_put_spread": {"gates": ["iv_rank >= 0.3"], "dte": [25, 50]}}
+    strict = Settings(scan=ScanSettings(min_pos=0.99), strategies=own)
     day = chain.expiries[1]
     strikes = chain["strike"][(chain["expiry"] == chain["expiry"][-1]) & ~chain.is_call].tolist()
     low, high = strikes[4], strikes[12]
@@ -95,6 +96,19 @@ def test_gates_days_strikes_and_rules_are_all_named(chain):
     assert {"gate:iv_rank", "dte", "min_pos"} <= {one.rule for one in review.refusals}
     assert review.proposal is not None
     assert review.place is None
+
+
+def test_a_trade_that_its_exit_rule_would_close(chain, vol):
+    """The days at which ``journal check`` closes a trade are named, beside its window."""
+    late = Settings.model_validate({"journal": {"exits": {"min_dte": 32}}})
+    puts = chain["strike"][(chain["dte"] == 32) & ~chain.is_call].tolist()
+    trade = f"short_put_spread {puts[16]:g}/{puts[12]:g} {chain.expiries[0]}"
+
+    review = explain_trade(chain, vol, trade, late)
+
+    by_rule = {refusal.rule: refusal for refusal in review.refusals}
+    assert by_rule["exit_min_dte"].observed == by_rule["exit_min_dte"].limit == 32.0
+    assert "exit_min_dte" not in {one.rule for one in explain_trade(chain, vol, trade).refusals}
 
 
 def test_a_trade_without_net_margin_is_refused_and_described(chain, vol):

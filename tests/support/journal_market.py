@@ -42,6 +42,7 @@ class Quotes:
     sigma: float = 0.17
     at: dt.datetime = OPENED
     spread: float = 0.10
+    stock_type: str = ""
     expiries: tuple[dt.date, ...] = (EXPIRY, LATER)
     source: QuoteSource = QuoteSource.LIVE
     data_type: DataType = DataType.LIVE
@@ -57,7 +58,9 @@ class Quotes:
         self.asked.append(symbol)
         if symbol in self.refusals:
             raise self.refusals[symbol]
-        underlying = Underlying(symbol=symbol, con_id=1, sessions=(OPEN_HOURS,))
+        underlying = Underlying(
+            symbol=symbol, con_id=1, sessions=(OPEN_HOURS,), stock_type=self.stock_type
+        )
         strikes = tuple(float(strike) for strike in range(500, 690, 5))
         params = OptionParams(
             exchange="SMART",

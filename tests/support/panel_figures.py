@@ -199,7 +199,7 @@ def proposal(**changes: object) -> Proposal:
         "id": "20261120-1", "rank": 1, "symbol": "SPY", "strategy": "short_put_spread",
         "side": "bullish", "as_of": NOW, "spot": 590.16, "spot_source": SpotSource.LAST,
         "data_type": DataType.LIVE, "rate": 0.045, "forward": 591.2, "expiry": DECEMBER, "dte": 28,
-        "tau": 28 / 365, "last_expiry": DECEMBER, "legs": legs, "credit": 136.7,
+        "tau": 28 / 365, "last_expiry": DECEMBER, "legs": legs, "credit": 138.0,
         "credit_mid": 140.0, "credit_natural": 130.0, "commission": 1.3, "max_profit": 136.7,
         "max_loss": 863.3, "breakevens": (558.63,), "margin": 863.3, "margin_requirement": 1000.0,
         "profit": 136.7, "rom": 0.158, "rom_30d": 0.17, "pos": 0.79,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tomic.models import ExerciseStyle
-from tomic.quant import later_expiries
+from tomic.quant import density, later_expiries
 from tomic.strategies.catalogue.leg_rules import (
     Above,
     AtTheMoney,
@@ -69,18 +69,18 @@ def walk(trades, scan, top, symbols=1):
     """The choice from the top down, with how many more there are like each."""
     chosen = []
     for trade in sorted(trades, key=lambda one: one.key):
-        alike = [
-            one for one in chosen if (one.strategy, one.first) == (trade.strategy, trade.first)
-        ]
+        alike = [one for one in chosen if thesis(one) == thesis(trade)]
         crowd = sum(one.strategy == trade.strategy for one in chosen)
         full = symbols >= 3 and len(chosen) >= scan.max_per_symbol
         if not alike and crowd < scan.max_per_strategy and not full and len(chosen) < top:
             chosen.append(trade)
-    like = [
-        sum((one.strategy, one.first) == (trade.strategy, trade.first) for one in trades) - 1
-        for trade in chosen
-    ]
+    like = [sum(thesis(one) == thesis(trade) for one in trades) - 1 for trade in chosen]
     return chosen, like
+
+
+def thesis(trade):
+    """Which way, by which week; all trades are of one symbol."""
+    return trade.side, trade.first.isocalendar()[:2]
 
 
 def expiry_pairs(variant, board):
@@ -195,21 +195,33 @@ def figure(board, variant, pair, rows):
     for leg, row in legs:
         trade.ev += leg.quantity * lot * distrusted(board, row)
     success = law.chance_above(node, value, slope, 0.0)
-    best = value.max() if slope <= 0 else math.inf
+    printed = as_printed(board, variant, outlook, credit, value)
+    best = printed.max() if slope <= 0 else math.inf
     puts = sum(leg.quantity for leg in variant.legs if leg.right == "P")
     if slope > 0 or (puts > variant.stock and value[0] >= value.max()):
         best = law.quantile(node, value, slope, 0.95)
     secured = variant.cash_secured or settings.account.margin == "cash"
     trade.margin = requirement(board, variant, pair, legs, secured) - credit
     trade.refused = refuse_trade(board, variant, legs, trade, credit, best, node, value, slope)
+    trade.refused = trade.refused or refuse_seller(board, variant, legs, credit, printed, slope)
     if trade.refused:
         return trade
     tail = law.tail_loss(node, value, slope)
     weights = settings.score.weights
     total = weights.pos * success
-    total += weights.ev * part_of_ev(trade.ev, tail, settings.score.ev_scale)
+    ranked = trade.ev - (robust_cost(outlook, node, value, slope) if settings.score.robust else 0.0)
+    total += weights.ev * part_of_ev(ranked, tail, settings.score.ev_scale)
     trade.score = 100.0 * liquidity(board, legs) * total
     return trade
+
+
+def robust_cost(outlook, node, value, slope):
+    """Half of what 28 % more or less volatility would cost, from densities 2 % wider, narrower."""
+    means = [
+        Law(density.viewed(outlook.market, volatility=ratio)).mean(node, value, slope)
+        for ratio in (0.98, 1.02)
+    ]
+    return 0.5 * 0.28 * abs(means[1] - means[0]) / 0.04
 
 
 def part_of_ev(ev, tail, scale):
@@ -278,6 +290,31 @@ def refuse_trade(board, variant, legs, trade, credit, best, node, value, slope):
     return ""
 
 
+def refuse_seller(board, variant, legs, net, printed, slope):
+    """What a seller would not sign; *net* is the executable credit after commission."""
+    scan, costs, lot = board.settings.scan, board.settings.costs, float(board.chain.multiplier)
+    contracts = sum(abs(leg.quantity) for leg, _ in legs)
+    credit = net + contracts * costs.commission
+    mid = sum(-leg.quantity * lot * board.price[row] for leg, row in legs)
+    half = sum(abs(leg.quantity) * lot * board.prices.half_spread[row] for leg, row in legs)
+    pays = variant.credit_required or variant.name == "covered_call"
+    if pays and variant.name in ("iron_condor", "iron_butterfly", *SPREADS):
+        if credit < scan.min_credit_share * (max(-printed.min(), 0.0) + net):
+            return "min_credit_share"
+    elif pays and credit < scan.min_credit_commissions * contracts * costs.commission:
+        return "min_credit_commissions"
+    if slope <= 0.0 and mid - net > scan.max_cost_share * (printed.max() + mid - net):
+        return "max_cost_share"
+    if pays and 2.0 * half > scan.max_spread_share * mid:
+        return "max_spread_share"
+    if mid > 0.0 and mid - half <= 0.0:
+        return "natural_sign"
+    return ""
+
+
+SPREADS = ("short_put_spread", "short_call_spread")
+
+
 def liquidity(board, legs):
     scan, chain = board.settings.scan, board.chain
     total, contracts = 0.0, 0
@@ -323,6 +360,13 @@ def profit_and_loss(board, variant, pair, legs, credit):
         value += leg.quantity * lot * near.discount * worth
         slope += leg.quantity * lot * near.discount * (1.0 if call else 0.0)
     return node, value, 0.0 if abs(slope) < 1e-9 else slope
+
+
+def as_printed(board, variant, outlook, credit, value):
+    """P&L without discounting, shares at the spot."""
+    lot = variant.stock * board.chain.multiplier
+    payoff = (value - credit + lot * outlook.discount * outlook.forward) / outlook.discount
+    return payoff + credit - lot * board.spot
 
 
 def requirement(board, variant, pair, legs, cash):

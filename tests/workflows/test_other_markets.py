@@ -10,7 +10,7 @@ import pytest
 from support import virtual_time
 from support.simulated import fetch, running, settings
 from tomic.errors import EmptyChain, UnknownContract, UsageError
-from tomic.portfolio import overview
+from tomic.portfolio import lines, overview
 from tomic.sim.market.account import Planned
 from tomic.workflows.portfolio.review import read_book
 from tomic.workflows.scan import refuse_future
@@ -148,6 +148,19 @@ def test_what_is_assumed_of_days_to_come_is_said():
 
     assert any("the days of FTA are not known" in note and "17:40" in note for note in notes)
     assert not any("are not known" in note for note in fetched("SPY").chain.notes)
+
+
+def test_the_rate_of_another_currency_is_its_own_or_is_said_to_be_the_dollars():
+    """[market.rates] holds one a currency; without it the dollar's is used, and a note says so."""
+    sections = {"market": {"rates": {"EUR": 0.02}}}
+    rules = {"trading_class": "ASM"}
+    assumed = fetched("ASML@AEB", rules).chain
+    own = fetched("ASML@AEB", rules, sections=sections).chain
+
+    assert (assumed.rate, own.rate) == (0.045, 0.02)
+    assert any("no interest rate of EUR is set" in note for note in assumed.notes)
+    assert not any("interest rate" in note for note in own.notes)
+    assert not any("interest rate" in note for note in fetched("SPY").chain.notes)
 
 
 def test_a_closed_exchange_is_frozen_while_new_york_trades():
@@ -347,6 +360,24 @@ def test_the_margin_of_futures_options_is_not_ours():
     assert future.margin is None and "SPAN" in " ".join(future.notes)
     assert future.greeks.delta > 0.0
     assert review.totals.margin is None and review.totals.margin_unknown == (future.id,)
+
+
+def test_a_margin_abroad_says_whose_rules_it_follows():
+    """Reg T and Cboe rule in dollars; elsewhere the structure says that they are taken."""
+    review = review_of(Planned("ESTX50", -2, "P", -0.8), Planned("SPY", -1, "P", -0.8))
+
+    notes = {row.symbol: " ".join(row.notes) for row in review.structures}
+    assert "margin by American rules" in notes["ESTX50"] and "EUR" in notes["ESTX50"]
+    assert "American rules" not in notes["SPY"]
+
+
+def test_the_interest_of_a_position_is_that_of_its_currency():
+    """A book holds the rate of each currency; a position takes its own."""
+    book = book_of(Planned("ASML@AEB", 100), Planned("SPY", 10))
+    book = book.model_copy(update={"interest_rates": {"EUR": 0.02}})
+
+    rates = {line.position.symbol: line.rate for line in lines.lines_of(book, book.positions)}
+    assert rates == {"ASML@AEB": 0.02, "SPY": 0.045}
 
 
 def test_a_position_whose_id_tells_nothing_is_not_taken_for_the_american_share():

@@ -17,7 +17,7 @@ from tomic.cli import completion, options, running
 from tomic.errors import BadFile, TomicError
 from tomic.present import chain as present
 from tomic.present.forms import Format, emit
-from tomic.workflows.progress import Event
+from tomic.workflows.progress import Event, counted
 
 CHAIN = (
     "tomic.valuation",
@@ -129,7 +129,7 @@ class Writer:
         width = present.screen_width(terminal)
         tables = [present.chain_table(chain, width=width, color=terminal) for chain in chains]
         self._hints = [
-            f"{2 * hidden} columns hidden; use a wider terminal"
+            f"{counted(2 * hidden, 'column')} hidden; use a wider terminal"
             for hidden in {hidden for _, hidden in tables if hidden}
         ]
         return "".join(text for text, _ in tables)

@@ -26,7 +26,7 @@ def symbols(ctx: typer.Context, incomplete: str) -> Offers:
     """Symbols of the settings and of the store."""
 
     def known(settings: config.Settings) -> Offers:
-        stored = names.symbols(settings.store.path)
+        stored = names.symbols(_store(ctx, settings))
         return [(name, "") for name in dict.fromkeys([*settings.market.symbols, *stored])]
 
     return _matching(ctx, incomplete, known)
@@ -46,7 +46,7 @@ def proposals(ctx: typer.Context, incomplete: str) -> Offers:
     """Ids of saved proposals, newest first."""
 
     def known(settings: config.Settings) -> Offers:
-        return names.proposals(settings.store.path)
+        return names.proposals(_store(ctx, settings))
 
     return _matching(ctx, incomplete, known)
 
@@ -55,7 +55,7 @@ def entries(ctx: typer.Context, incomplete: str) -> Offers:
     """Numbers of journal entries, newest first."""
 
     def known(settings: config.Settings) -> Offers:
-        return names.entries(settings.store.path)
+        return names.entries(_store(ctx, settings))
 
     return _matching(ctx, incomplete, known)
 
@@ -74,6 +74,10 @@ def metrics(incomplete: str) -> Offers:
     return [
         (name, metric.title) for name, metric in figures.ALL.items() if name.startswith(incomplete)
     ]
+
+
+def _store(ctx: typer.Context, settings: config.Settings) -> Path:
+    return settings.store.demo_path if ctx.params.get("demo") else settings.store.path
 
 
 def _matching(

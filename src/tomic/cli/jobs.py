@@ -63,7 +63,7 @@ async def run_(
         typer.echo(f"{today} is no trading day; nothing done", err=True)
         return 0
     desk, _ = open_desk(common)
-    steps = _Steps(common, desk)
+    steps = _Steps(common, desk, name)
     # Cron starts in the home folder, and a step's own paths are meant beside the configuration.
     with _in_folder(common.config.parent if common.config else None):
         async with desk:
@@ -101,9 +101,9 @@ def _in_folder(folder: Path | None) -> Iterator[None]:
 class _Steps:
     """Runs command lines with what all steps of the job have in common, the desk among them."""
 
-    def __init__(self, common: options.CommonOptions, desk: desks.Desk) -> None:
+    def __init__(self, common: options.CommonOptions, desk: desks.Desk, job: str) -> None:
         self._given = {"--demo": common.demo, "--config": common.config, "--quiet": common.quiet}
-        self._invocation = replace(common.invocation, host=desk)
+        self._invocation = replace(common.invocation, host=desk, job=job)
 
     async def run(self, words: list[str]) -> work.StepEnd:
         """Run one command in this process, on this loop; whatever it raises is its own end."""

@@ -275,6 +275,7 @@ async def list_(
             since=since.date() if since else None,
         )
     typer.echo(present.listing(rows, common.shape), nl=False)
+    common.say(*present.listing_notes(rows))
     if not rows:
         what = f"{wanted} entries" if wanted else "entries"
         common.say(f"no {what}; tomic journal add opens one")
@@ -317,7 +318,7 @@ async def check(
     typer.echo(present.checks(run, common.shape), nl=False)
     for name, error in run.errors.items():
         typer.echo(f"tomic: {name}: {error}", err=True)
-    common.say(present.check_summary(run))
+    common.say(*present.check_notes(run), present.check_summary(run))
     return check_code(run, exit_code=exit_code)
 
 
@@ -441,7 +442,7 @@ async def _draft(
     quantity: int,
 ) -> trades.Draft:
     if source is not None:
-        return await trades.from_proposal(journal.store, source, quantity=quantity)
+        return await trades.from_proposal(journal, source, quantity=quantity)
     if position is not None:
         try:
             ids = [int(word) for word in position.split(",")]

@@ -32,6 +32,8 @@ class Invocation:
 
     host: tomic.Desk | None = None
     """The desk of the job; a step that wants the same gateway and store uses its session."""
+    job: str = ""
+    """The name of that job."""
     record: Path | None = None
     """Where to write what the session receives."""
     words: str = ""

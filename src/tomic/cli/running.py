@@ -208,10 +208,18 @@ async def _interruptible(
 
 
 class ProgressLine:
-    """Shows the events of a workflow; a context manager, and callable as its watcher."""
+    """
+    Shows the events of a workflow; a context manager, and callable as its watcher.
 
-    def __init__(self, *, quiet: bool) -> None:
+    Args:
+        quiet: Show none.
+        brief: Where nobody watches a terminal, show of each symbol what came of it, and no step.
+    """
+
+    def __init__(self, *, quiet: bool, brief: bool = False) -> None:
         self._quiet = quiet
+        # Read later, if at all: steps on the way are for who watches them.
+        self._brief = brief and not sys.stderr.isatty()
         self._bar: progress.Progress | None = None
         self._tasks: dict[str, progress.TaskID] = {}
         self.then: Watcher = ignore
@@ -243,6 +251,8 @@ class ProgressLine:
         self.then(event)
 
     def _show(self, event: Event) -> None:
+        if self._brief and event.symbol and event.kind not in ("done", "note"):
+            return
         if event.kind == "count":
             self._count(event)
         elif event.kind == "spot":
@@ -281,13 +291,14 @@ def open_desk(
     *,
     asks: bool = True,
     quiet: bool = False,
+    brief: bool = False,
     **sections: Mapping[str, Any],
 ) -> tuple[desks.Desk, ProgressLine]:
     """
     The desk for a command and what shows its progress; options that are None change nothing.
 
     Something is said before the slow imports, so that nobody waits in front of nothing; where
-    nobody *asks* the gateway anything, it is not named.
+    nobody *asks* the gateway anything, it is not named. *brief* is that of `ProgressLine`.
     """
     began = time.monotonic()  # the clock of asyncio's loops
     invocation, quiet = common.invocation, common.quiet or quiet
@@ -304,7 +315,7 @@ def open_desk(
     configure_logging(settings.log, verbose=common.verbose, quiet=quiet)
     if asks and not quiet and invocation.host is None:
         typer.echo(_greeting(common, settings.ib.host, settings.ib.port), err=True)
-    progress = ProgressLine(quiet=quiet)
+    progress = ProgressLine(quiet=quiet, brief=brief)
     shared = _guest(common, settings, progress)
     if shared is not None:
         return shared, progress
@@ -316,8 +327,8 @@ def open_desk(
         paced=common.paced,
         record=invocation.record,
         command=invocation.words,
-        # Beside the user's own store, so that `tomic show ID --demo` knows what a scan found.
-        demo_store=settings.store.path.with_name("demo.db"),
+        demo_store=settings.store.demo_path,
+        replay_store=settings.store.replay_path,
         began=began,
         watch=progress,
     )

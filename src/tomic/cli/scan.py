@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,14 +20,21 @@ from tomic.errors import BadFile, TomicError, UsageError
 from tomic.models import documents
 from tomic.present import forms, scan as present
 from tomic.present.forms import Format
+from tomic.present.proposal import beside, proposal_text, review_text
 from tomic.strategies.catalogue import templates
 
 
 def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    terminal = sys.stdout.isatty()
-    shown = present.shown(result, format, explain=explain, color=terminal)
+    shown = present.shown(
+        result, format, explain=explain, width=_width(), color=sys.stdout.isatty()
+    )
     typer.echo(shown, nl=False)
+
+
+def _width() -> int | None:
+    """Letters a line of the terminal; None in a pipe."""
+    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
 
 
 def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
@@ -34,7 +42,9 @@ def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
     for outcome in result.failed:
         if outcome.error_code == "deadline":
             continue  # as many lines as there are symbols left; the line of what is partial says so
-        typer.echo(f"tomic: {outcome.symbol}: {outcome.error}", err=True)
+        # Most errors name their symbol themselves.
+        head = "" if outcome.error.startswith(outcome.symbol) else f"{outcome.symbol}: "
+        typer.echo(f"tomic: {head}{outcome.error}", err=True)
     typer.echo(present.scan_summary(result), err=True)
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)
@@ -122,6 +132,9 @@ async def scan(
         Path | None, typer.Option(metavar="FILE", help="File with one symbol per line.")
     ] = None,
     strategy: StrategyOption = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="seller|all", help="Which strategies, in which days.")
+    ] = None,
     by_strategy: Annotated[
         bool, typer.Option("--by-strategy", help="The best of each strategy.")
     ] = False,
@@ -147,8 +160,9 @@ async def scan(
         common,
         gateway,
         stops=True,
+        brief=True,
         asks=not chain,
-        scan=asdict(limits) | {"method": "exhaustive" if exhaustive else None},
+        scan=asdict(limits) | {"profile": profile, "method": "exhaustive" if exhaustive else None},
         score={"definition": score},
     ) as desk:
         names = names or checked_symbols(_universe(desk.settings.scan.universe))
@@ -161,6 +175,7 @@ async def scan(
             by_strategy=by_strategy,
             chains=chains,
             views=views.of(searched, desk.settings.view),
+            job=common.invocation.job,
         )
         interrupted = desk.interrupted
     paths = export_scan(result, export_folder(common, desk.settings))
@@ -189,18 +204,18 @@ async def show(
     common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
     """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
-    async with at_desk(common, quiet=not refresh) as desk:
+    async with at_desk(common, quiet=not refresh, brief=True) as desk:
         saved = await desk.proposal(proposal)
         review = await desk.refreshed(saved) if refresh else None
     now = review.proposal if review is not None else None
     if common.as_json:
         typer.echo(documents.to_text(now or saved, indent=2))
         return
-    typer.echo(present.proposal_text(now or saved), nl=False)
+    typer.echo(proposal_text(now or saved, width=_width()), nl=False)
     if now is not None:
-        typer.echo(f"\n{present.beside(saved, now)}")
+        typer.echo(f"\n{beside(saved, now)}")
     if review is not None and not review.accepted:
-        typer.echo(present.review_text(review), err=True)
+        typer.echo(review_text(review), err=True)
 
 
 @app.command(name="why-not")
@@ -225,12 +240,12 @@ async def why_not(
     """Say which rule refuses a given trade, or where it stands."""
     (name,) = checked_symbols([symbol])
     given = _loaded([chain], [name])[0] if chain is not None else None
-    async with at_desk(common, asks=chain is None) as desk:
+    async with at_desk(common, asks=chain is None, brief=True) as desk:
         review = await desk.why_not(name, trade, chain=given)
     if common.as_json:
         typer.echo(documents.to_text(review, indent=2))
     else:
-        typer.echo(present.review_text(review), nl=False)
+        typer.echo(review_text(review), nl=False)
     if review.cut:
         typer.echo(f"tomic: partial: {name} ({review.cut})", err=True)
     return 3 if review.cut else 0
@@ -246,7 +261,7 @@ def strategies(
     """List every strategy with its window of days and its gates."""
     if context.invoked_subcommand is not None:
         return
-    known = templates.with_overrides(configuration.load_settings(config).strategies)
+    known = templates.effective(configuration.load_settings(config))
     described = [templates.describe(template) for template in known.values()]
     shown = forms.to_json(described) if as_json else present.catalogue(described) + "\n"
     typer.echo(shown, nl=False)
@@ -264,7 +279,7 @@ def show_strategy(
     config: options.ConfigOption = None,
 ) -> None:
     """Print one strategy as it is searched, with the names that tomic.toml can change."""
-    (chosen,) = templates.choose([name], configuration.load_settings(config).strategies)
+    (chosen,) = templates.choose(configuration.load_settings(config), [name])
     described = templates.describe(chosen)
     shown = forms.to_json(described) if as_json else present.strategy(described) + "\n"
     typer.echo(shown, nl=False)

@@ -12,17 +12,27 @@ from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 from tomic.cli.running import runs
 from tomic.present import store as present
 
+_FAULTS_SHOWN = 5
+"""Rows of one file whose faults are printed."""
+
 app = typer.Typer(name="store", help="Look after the database of prices, scans and journal.")
 
 
 app.callback(invoke_without_command=True)(help_when_alone)
 
 
+StoreOfDemo = Annotated[
+    bool, typer.Option("--demo", help="The store of the demo instead of your own.")
+]
+
+
 @app.command()
 @runs
-async def info(as_json: JsonOption = False, config: ConfigOption = None) -> None:
+async def info(
+    as_json: JsonOption = False, demo: StoreOfDemo = False, config: ConfigOption = None
+) -> None:
     """Print size, version, rows per table and the span of each series."""
-    async with _open(config) as db:
+    async with _open(config, demo=demo) as db:
         described = await db.info()
     typer.echo(present.info(described, as_json=as_json), nl=False)
 
@@ -31,10 +41,11 @@ async def info(as_json: JsonOption = False, config: ConfigOption = None) -> None
 @runs
 async def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes.")],
+    demo: StoreOfDemo = False,
     config: ConfigOption = None,
 ) -> None:
     """Copy the store to a file while it is in use; an earlier backup there is replaced."""
-    async with _open(config) as db:
+    async with _open(config, demo=demo) as db:
         size = await db.backup(file)
     typer.echo(f"{file}: {present.megabytes(size)}, checked", err=True)
 
@@ -49,13 +60,14 @@ async def check(
         ),
     ] = None,
     as_json: JsonOption = False,
+    demo: StoreOfDemo = False,
     config: ConfigOption = None,
 ) -> int:
     """Look for damage in the store, or judge the rows of exported CSV files."""
     if files:
         _judge(files, as_json=as_json)
         return 0
-    async with _open(config) as db:
+    async with _open(config, demo=demo) as db:
         problems = await db.check()
     typer.echo(present.problems(problems, as_json=as_json), nl=False)
     typer.echo(present.verdict(db.path, problems), err=True)
@@ -77,19 +89,26 @@ async def import_(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="The original's volatility.db, or a CSV of earnings or dividends.",
+            help="The original's volatility.db, or a calendar of earnings or dividends.",
         ),
     ],
+    demo: StoreOfDemo = False,
     config: ConfigOption = None,
 ) -> None:
     """Take files into the store; what kind each is, its content tells. Repeating adds nothing."""
-    async with _open(config) as db:
+    async with _open(config, demo=demo) as db:
         for file in files:
             taken = await db.import_file(file)
             counts = ", ".join(f"{count} {what}" for what, count in taken.counts.items())
-            typer.echo(f"{file}: {taken.kind}: {counts}", err=True)
+            rows = f", {len(taken.left_out)} rows left out" if taken.left_out else ""
+            typer.echo(f"{file}: {taken.kind}: {counts}{rows}", err=True)
+            for fault in taken.left_out[:_FAULTS_SHOWN]:
+                typer.echo(f"  {fault}", err=True)
+            if len(taken.left_out) > _FAULTS_SHOWN:
+                typer.echo(f"  and {len(taken.left_out) - _FAULTS_SHOWN} more", err=True)
 
 
-def _open(config: Path | None) -> store.Database:
+def _open(config: Path | None, *, demo: bool) -> store.Database:
     settings = configuration.load_settings(config).store
-    return store.Database(settings.path, busy_timeout_s=settings.lock_wait_s)
+    path = settings.demo_path if demo else settings.path
+    return store.Database(path, busy_timeout_s=settings.lock_wait_s)

@@ -90,7 +90,8 @@ DEFAULT_SYMBOLS = (
     "INDA", "NVDA", "QQQ", "RUT", "SPY", "TSLA", "VIX", "XLE", "XLF", "XLV",
 )  # fmt: skip
 DEFAULT_INDICES = {
-    "SPX": "CBOE", "XSP": "CBOE", "NDX": "NASDAQ", "RUT": "RUSSELL", "VIX": "CBOE",
+    "SPX": "CBOE", "XSP": "CBOE", "OEX": "CBOE", "XEO": "CBOE", "DJX": "CBOE", "VIX": "CBOE",
+    "NDX": "NASDAQ", "NQX": "NASDAQ", "XND": "NASDAQ", "RUT": "RUSSELL", "MRUT": "RUSSELL",
     "AEX": "EOE@FTA", "EOE": "FTA", "ESTX50": "EUREX", "DAX": "EUREX",
 }  # fmt: skip
 _FUTURES = ("CME", "CBOT", "NYMEX", "COMEX", "GLOBEX", "ECBOT", "CFE", "ICEUS", "SGX", "OSE.JPN")
@@ -101,6 +102,7 @@ _LISTING = re.compile(
     r"(?: (?P<currency>[A-Z]{3}))?"
 )
 SecType = Literal["STK", "IND", "FUT"]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
 class ListingName(NamedTuple):
@@ -151,6 +153,9 @@ class MarketSettings(Section):
     """Trading class of a symbol that has several, as `chain.trading_class`: "ASML@AEB" = "ASM"."""
     rate: float = Field(default=0.045, gt=-0.1, lt=1.0)
     """Interest rate where options imply none, continuously compounded, fraction a year."""
+    rates: dict[Currency, Annotated[float, Field(gt=-0.1, lt=1.0)]] = Field(default_factory=dict)
+    """The same of other currencies than the dollar: EUR = 0.02. One without takes `market.rate`,
+    and says so."""
     parity_rate: float = Field(default=0.05, gt=-0.1, lt=1.0)
     """Interest rate of the column ParityDeviation alone, as in the original program."""
     spot_timeout_s: Seconds = 4.0
@@ -186,6 +191,14 @@ class MarketSettings(Section):
             if (known.ticker, known.exchange) == (ticker, exchange):
                 return known
         return ListingName(ticker, exchange, "", _sec_types(exchange))
+
+    def rate_of(self, currency: str) -> float:
+        """The interest rate of a currency where options imply none: its own, else the dollar's."""
+        return self.rates.get(currency, self.rate)
+
+    def knows_rate(self, currency: str) -> bool:
+        """Whether `rate_of` is meant for *currency*."""
+        return currency in ("", "USD") or currency in self.rates
 
     def is_american(self, symbol: str) -> bool:
         """Whether a symbol means an American share or index, as far as the settings tell."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from tomic.config.market import Currency
 from tomic.config.section import (
     Amount,
     Days,
@@ -27,8 +28,10 @@ class ScanSettings(Section):
 
     top: int = Field(default=5, ge=1, le=1000)
     """Most proposals to show."""
+    profile: Literal["seller", "all"] = "seller"
+    """"seller": what pays a credit, 30 to 60 days out; "all": every strategy in its own window."""
     strategies: Names = ()
-    """Strategies to search; empty means all of them."""
+    """Strategies to search, instead of those of the profile; empty means those."""
     universe: Location | None = None
     """File with one symbol per line, instead of market.symbols; or "none"."""
     symbols_at_once: int = Field(default=4, ge=1, le=50)
@@ -63,6 +66,18 @@ class ScanSettings(Section):
     """Least expected value in currency per structure, after costs, or "none"."""
     min_credit: Amount | None = None
     """Least credit in currency per structure, of strategies that receive one, or "none"."""
+    min_credit_share: Fraction | None = 0.10
+    """Least credit as a share of the width, of spreads and condors that receive one, or "none"."""
+    min_credit_commissions: Amount | None = 4.0
+    """Least credit in commissions of its contracts, of what is sold uncovered, or "none"."""
+    max_cost_share: Fraction | None = 0.20
+    """Most that slippage and commission of entry may take of the maximum profit, or "none"."""
+    max_spread_share: Amount | None = 0.25
+    """Widest bid-ask spread of a whole trade as a share of the credit it receives, or "none"."""
+    natural_sign: bool = True
+    """Refuse what is a credit at mid and none at natural prices."""
+    keep_to_exits: bool = True
+    """Refuse what the exit rules of [journal] would close on its first day: min_dte, earnings."""
     min_risk_reward: Amount | None = None
     """Least maximum profit per CVaR95 of the loss, or "none"."""
     max_loss: Amount | None = None
@@ -71,12 +86,12 @@ class ScanSettings(Section):
     """Widest bid-ask spread of a leg as a fraction of its mid."""
     max_spread_points: Amount = 0.10
     """A spread of at most this much a share is accepted whatever the fraction."""
-    min_volume: int = Field(default=2, ge=0)
+    min_volume: int = Field(default=5, ge=0)
     """Least volume of each leg today; an unknown volume passes and is flagged."""
-    min_open_interest: int = Field(default=20, ge=0)
+    min_open_interest: int = Field(default=100, ge=0)
     """Least open interest of each leg; an unknown one passes and is flagged."""
     min_days_to_earnings: Days = 0
-    """Fewest days to the next earnings; an unknown date passes and is flagged."""
+    """Fewest days to the next earnings; an unknown date passes, and is always flagged."""
     expire_before_earnings: bool = False
     """Refuse trades whose last expiry lies beyond the next earnings."""
     true_quotes_only: bool = False
@@ -120,7 +135,7 @@ class ScoreSettings(Section):
     """Weights of the parts; when any is named, those left out count 0."""
     ev_scale: float = Field(default=0.02, gt=0.0, le=10.0)
     """Expected value per CVaR95 that lifts its part from .50 to .73."""
-    robust: bool = False
+    robust: bool = True
     """Rank by the expected value less half of what a usual error of volatility would cost it."""
     grade_a: Fraction = 0.9
     """Share of the day's candidates of its strategy that an A scores above."""
@@ -202,13 +217,34 @@ class CostsSettings(Section):
     """Share of each leg's half-spread that is given away: 0 fills at mid, 1 at natural."""
     commission: Amount = 0.65
     """Currency per contract, entry only."""
+    commissions: dict[Currency, Amount] = Field(default_factory=dict)
+    """The same of other currencies than the dollar: EUR = 1.10. One without takes `commission` as
+    if it were in that currency, and says so."""
+
+    def commission_of(self, currency: str) -> float:
+        """Commission per contract in *currency*: its own, else the dollar's number."""
+        return self.commissions.get(currency, self.commission)
+
+    def knows_commission(self, currency: str) -> bool:
+        """Whether `commission_of` is meant for *currency*."""
+        return currency in ("", "USD") or currency in self.commissions
 
 
 class AccountSettings(Section):
-    """What kind of account trades are meant for."""
+    """The account that trades are meant for, and how much of it one of them may take."""
 
     margin: Literal["reg_t", "cash"] = "reg_t"
     """"reg_t": short puts on margin; "cash": cash-secured, undefined risk refused."""
+    net_liquidation: Amount | None = None
+    """Net liquidation that trades are sized by, or "none": that of the saved portfolio."""
+    currency: str = Field(default="USD", pattern=r"^[A-Z]{3}$")
+    """Currency of net_liquidation."""
+    risk_per_trade: Fraction = 0.02
+    """Share of net liquidation that the CVaR95 of one trade may be."""
+    risk_per_cluster: Fraction = 0.05
+    """The same of a trade and all that is held on its side of symbols that move with its own."""
+    max_margin_per_trade: Fraction = 0.25
+    """Share of net liquidation that the margin of one trade may take."""
 
 
 class MarginSettings(Section):
@@ -222,7 +258,9 @@ class MarginSettings(Section):
     """Least share of the strike (puts) or spot (calls) for an uncovered option."""
     naked_floor: Amount = 2.50
     """Least currency a share for an uncovered option."""
-    broad_indices: Symbols = ("SPX", "XSP", "NDX", "RUT", "VIX")
+    broad_indices: Symbols = (
+        "SPX", "XSP", "OEX", "XEO", "DJX", "VIX", "NDX", "NQX", "XND", "RUT", "MRUT",
+    )  # fmt: skip
     """Symbols that count as a broad index."""
     stock_long: Fraction = 0.50
     """Share of the value for stock held."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -127,6 +128,16 @@ class StoreSettings(Section):
     """SQLite file with bars, volatility, chains of the day, scans and the journal."""
     lock_wait_s: float = Field(default=10.0, ge=0.0, le=3600.0)
     """Seconds to wait for another run before giving up with exit code 7."""
+
+    @property
+    def demo_path(self) -> Path:
+        """The store of the demo, for every command and the panel: beside that of real data."""
+        return self.path.with_name("demo.db")
+
+    @property
+    def replay_path(self) -> Path:
+        """Where scans of recordings are kept, apart from those of real data and of the demo."""
+        return self.path.with_name("replay.db")
 
 
 class ExportSettings(Section):

@@ -316,6 +316,7 @@ class FileFacts:
     rate: float | None = None
     div_yield: float | None = None
     sec_type: Literal["STK", "IND", "FUT"] | None = None
+    stock_type: str | None = None
     con_id: int | None = None
     currency: str | None = None
     time_zone: str | None = None
@@ -363,6 +364,7 @@ def _underlying(path: Path, facts: FileFacts) -> models.Underlying:
         symbol=facts.symbol,
         con_id=0 if facts.con_id is None else facts.con_id,
         sec_type=facts.sec_type or ("IND" if facts.symbol in _INDICES else "STK"),
+        stock_type=facts.stock_type or "",
         currency=facts.currency or _american(path, facts, "Currency", "USD"),
         time_zone=facts.time_zone or _american(path, facts, "TimeZone", "America/New_York"),
     )
@@ -490,6 +492,7 @@ def _facts(cells: Cells) -> FileFacts:
         rate=_number(cells, "rate"),
         div_yield=_number(cells, "divyield"),
         sec_type=_SEC_TYPES.get(sec_type or "", "STK") if sec_type else None,
+        stock_type=_text(cells, "stocktype"),
         con_id=int(con_id) if con_id is not None else None,
         currency=_text(cells, "currency"),
         time_zone=_text(cells, "timezone"),

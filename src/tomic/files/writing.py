@@ -35,7 +35,7 @@ CHAIN_EXTRA = (
     "Status", "QuoteSource", "GreeksSource", "Spot", "SpotSource", "AsOf", "DataType", "Rate",
     "DivYield", "Last", "ConId", "QuotedAt", "Symbol", "SecType", "UnderlyingConId", "Currency",
     "TimeZone", "TradingClass", "Multiplier", "Forward", "ForwardSource", "ForwardError", "Pairs",
-    "Discount", "ImpliedRate", "RateSource", "RateError",
+    "Discount", "ImpliedRate", "RateSource", "RateError", "StockType",
 )  # fmt: skip
 """Ours: with these, `load_chain` needs nothing but the file."""
 
@@ -222,6 +222,7 @@ def _shared_cells(chain: Chain) -> dict[str, Cell]:
         "TimeZone": underlying.time_zone,
         "TradingClass": chain.trading_class,
         "Multiplier": chain.multiplier,
+        "StockType": underlying.stock_type,
     }
 
 
@@ -357,7 +358,7 @@ def _meta(chain: Chain) -> dict[str, Any]:
             "time_zone": underlying.time_zone,
             **{
                 name: f"{value}"
-                for name in ("ticker", "local_symbol", "expiry")
+                for name in ("ticker", "local_symbol", "expiry", "stock_type")
                 if (value := getattr(underlying, name))
             },
         },

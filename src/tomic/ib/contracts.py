@@ -179,7 +179,7 @@ async def _unknown(
         hint = f"; did you mean {' or '.join(exact[:4])}?"
     else:
         pool = [*names, *market.symbols, *market.indices]
-        near = difflib.get_close_matches(symbol, [n for n in pool if n != symbol], n=1, cutoff=0.5)
+        near = difflib.get_close_matches(symbol, [n for n in pool if n != symbol], n=1, cutoff=0.55)
         hint = f"; did you mean {near[0]}?" if near else "; check the spelling"
     where = f" at {exchange}" if exchange else ""
     return errors.UnknownContract(

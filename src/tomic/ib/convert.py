@@ -321,6 +321,7 @@ def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:
         local_symbol=contract.localSymbol if sec_type == "FUT" else "",
         expiry=last_day(details) if sec_type == "FUT" and _is_dated(details) else None,
         name=details.longName,
+        stock_type=details.stockType.strip().upper() if sec_type == "STK" else "",
         time_zone=dates.zone(details.timeZoneId).key if details.timeZoneId else "America/New_York",
         sessions=dates.parse_hours(
             details.liquidHours or details.tradingHours, details.timeZoneId or "US/Eastern"

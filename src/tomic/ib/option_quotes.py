@@ -34,11 +34,13 @@ from tomic.selection import Wanted
 
 OPTION_TICKS = "100,101,106"
 _EXTRAS_S = 0.6
-"""Grace for volume and open interest once quotes and Greeks are there."""
+"""Grace for volume and open interest once quotes and Greeks are there, where few options have
+them."""
 _EXTRAS = frozenset({"open_interest", "volume"})
 _EXTRAS_MOST_S = 1.5
-"""The same where most options have them, so that they will come."""
-_MOSTLY = 4
+"""The same where they are to be expected."""
+_MOSTLY, _DOUBTFUL = 4, 3
+"""So many times more options must have them than lack them, a few that lack them left aside."""
 _BURST_S = 0.06
 """Grace for the last trade and the close, which may follow in the same burst of messages."""
 _HOPELESS, _GREEKS_S = 20, 1.3
@@ -135,8 +137,8 @@ class Patience:
 
     @property
     def extras_s(self) -> float:
-        """Grace for volume and open interest: longer where nearly every option has them."""
-        come = self.with_extras > _MOSTLY * self.without_extras
+        """Grace for volume and open interest: shorter once it has shown that they do not come."""
+        come = self.with_extras >= _MOSTLY * (self.without_extras - _DOUBTFUL)
         return _EXTRAS_MOST_S if come else _EXTRAS_S
 
     @property

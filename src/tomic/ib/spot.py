@@ -40,6 +40,8 @@ class UnderlyingTicks:
     historical_volatility: float | None = None
     implied_volatility: float | None = None
     dividends: str | None = None
+    currency: str = ""
+    """Of the price; empty where there is none."""
 
     @property
     def dividend_yield(self) -> float | None:
@@ -92,7 +94,7 @@ async def underlying_ticks(
                 if no_line is not None and line.ticks.silent:
                     raise no_line
                 session.refuse_delayed(what, line.ticks.data_type)
-                return _underlying_ticks(session, line.ticks)
+                return _underlying_ticks(session, line.ticks, underlying.currency)
         except Interrupted:
             until = clock.now() + timeout_s
         except NoMarketData as exc:
@@ -167,7 +169,7 @@ def _best_price(ticks: Ticks) -> tuple[float, SpotSource] | None:
     return None
 
 
-def _underlying_ticks(session: Session, ticks: Ticks) -> UnderlyingTicks:
+def _underlying_ticks(session: Session, ticks: Ticks, currency: str) -> UnderlyingTicks:
     best = _best_price(ticks)
     spot = None
     if best is not None:
@@ -182,6 +184,7 @@ def _underlying_ticks(session: Session, ticks: Ticks) -> UnderlyingTicks:
         historical_volatility=ticks.historical_volatility,
         implied_volatility=ticks.implied_volatility,
         dividends=ticks.dividends,
+        currency=currency,
     )
 
 

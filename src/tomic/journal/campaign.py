@@ -78,7 +78,7 @@ def structure_multiplier(fills: Iterable[nouns.Contract]) -> int:
     return next((fill.multiplier for fill in fills if not fill.is_stock), 1)
 
 
-def count_structures(fills: Sequence[nouns.Fill]) -> int:
+def count_structures(fills: Sequence[nouns.Held | nouns.Fill]) -> int:
     """How many of the smallest whole structure there are: 2 for ``-2 560P, +2 550P``."""
     amounts = [abs(fill.quantity) for fill in fills if not fill.is_stock]
     if not amounts:
@@ -209,6 +209,27 @@ def pnl_against_premium(
     if pnl is None or _has_delivered(entry):
         return pnl
     return option_pnl(entry, marks)
+
+
+def received_against_premium(entry: nouns.JournalEntry) -> float | None:
+    """`pnl_against_premium` before what is held and before commissions; None where not known."""
+    if _has_delivered(entry):
+        return math.fsum(map(cash, entry.trades)) + booked(entry)
+    received = _option_cash_of(entry.trades)
+    return None if received is None else received + _settled(entry)
+
+
+def counted(entry: nouns.JournalEntry) -> tuple[nouns.Held, ...]:
+    """What is held and measured against the premium: the options, and assigned shares."""
+    legs = held(entry)
+    if _has_delivered(entry):
+        return legs
+    return tuple(leg for leg in legs if not leg.is_stock)
+
+
+def has_shares(legs: Iterable[nouns.Contract]) -> bool:
+    """Whether shares are among the legs."""
+    return any(leg.is_stock for leg in legs)
 
 
 def _settled(entry: nouns.JournalEntry) -> float:
@@ -461,12 +482,15 @@ def exercise(
     )
 
 
-def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
+def signed_price(
+    text: str, legs: Sequence[nouns.Held | nouns.Fill], *, market: float | None = None
+) -> float:
     """
     Read what one structure trades for: received > 0, paid < 0, currency per share.
 
     A sign in front settles it. Without one the structure itself tells where it can: what can only
-    pay out is bought, what can only cost is sold.
+    pay out is bought, what can only cost is sold. Else the *market* does, what the middle of its
+    quotes would bring in, where one of both is clearly nearer to it.
 
     Raises:
         UsageError: Not a number, or a structure that may be worth either.
@@ -479,6 +503,8 @@ def signed_price(text: str, legs: Sequence[nouns.Held | nouns.Fill]) -> float:
         return -value
     if sides == {-1}:
         return value
+    if market is not None and 3.0 * abs(market) >= value:
+        return math.copysign(value, market)
     raise UsageError(
         f"--price {text}: these legs could be bought or sold for that; "
         f"write --price=+{value:g} for received or --price=-{value:g} for paid"

@@ -108,10 +108,11 @@ def fault(report: Executed | nouns.CashFlow | nouns.ContractChange) -> str:
 
 def _amount_fault(execution: Executed) -> str:
     paid = execution.commission
-    numbers = {"quantity": execution.quantity, "price": execution.price, "commission": paid or 0.0}
-    odd = [name for name, value in numbers.items() if not math.isfinite(value)]
-    if odd:
-        return f"{odd[0]} {numbers[odd[0]]:g} is no number"
+    for name, value in (
+        ("quantity", execution.quantity), ("price", execution.price), ("commission", paid or 0.0),
+    ):  # fmt: skip
+        if not math.isfinite(value):
+            return f"{name} {value:g} is no number"
     if execution.quantity == 0.0:
         return "a quantity of 0 is no trade"
     if abs(execution.quantity) > _MOST_CONTRACTS or abs(paid or 0.0) > _MOST_CONTRACTS:

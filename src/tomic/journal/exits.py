@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, NamedTuple, TypeAlias
 
+from tomic.models import exits as firing
 from tomic.models.journal import ExitRules, ExitSignal, Verdict
 
 
@@ -61,6 +62,8 @@ class Observed:
     """Its amount, currency per share."""
     ev: float | None = None
     """Expected P&L of holding to the next expiry, beside closing now and its costs, currency."""
+    at_stake: float | None = None
+    """What a model can be wrong about: the larger of the premium and the value now, currency."""
     missing: tuple[str, ...] = ()
     """Contracts without a mark."""
     stale: str = ""
@@ -135,7 +138,7 @@ def stop(limit: float, observed: Observed) -> _Fired | str | None:
     share = share_of_premium(observed)
     if share is None:
         return _no_share(observed)
-    if share > -limit:
+    if not firing.is_stop(share, limit):
         return None
     text = f"loss {-share:.2f}x {_word(observed)} (stop {limit:.2f}x)"
     return _Fired(-share, limit, text, "close: the stop is reached")
@@ -147,7 +150,7 @@ def profit_target(limit: float, observed: Observed) -> _Fired | str | None:
     share = share_of_premium(observed)
     if share is None:
         return _no_share(observed)
-    if share < limit:
+    if not firing.is_target(share, limit):
         return None
     text = f"profit {share:.0%} of the {_word(observed)} (target {limit:.0%})"
     return _Fired(share, limit, text, "close: take the profit")
@@ -177,7 +180,7 @@ def _word(observed: Observed) -> str:
 @_rule("min_dte")
 def min_dte(limit: int, observed: Observed) -> _Fired | None:
     """Too few days to the next expiry; shares have none."""
-    if observed.dte is None or observed.dte > limit:
+    if observed.dte is None or not firing.is_near_expiry(observed.dte, limit):
         return None
     text = f"{observed.dte} days to expiry (rule: {limit} or fewer)"
     advice = "expired: record what became of it" if observed.dte < 0 else "close or roll"
@@ -188,7 +191,7 @@ def min_dte(limit: int, observed: Observed) -> _Fired | None:
 def max_days_in_trade(limit: int, observed: Observed) -> _Fired | None:
     """Too many days since opening."""
     days = (observed.day - observed.opened).days
-    if days < limit:
+    if not firing.is_held_long(days, limit):
         return None
     text = f"{days} days in the trade (rule: at most {limit})"
     return _Fired(days, limit, text, "close: the time set for it is over")
@@ -287,7 +290,7 @@ def earnings(limit: int, observed: Observed) -> _Fired | None:
     if observed.earnings is None:
         return None
     days = (observed.earnings - observed.day).days
-    if not 0 <= days <= limit:
+    if not firing.is_before_earnings(days, limit):
         return None
     text = f"earnings on {observed.earnings}, in {days} days (rule: {limit} or fewer)"
     return _Fired(days, limit, text, "close, or accept the jump")
@@ -335,6 +338,9 @@ def _assignment(leg: ShortLeg, observed: Observed, spot: float, price: float) ->
 
 # -- expectation -----------------------------------------------------------------------------
 
+MODEL_ERROR = 0.02
+"""Of what is at stake: quotes are as wide, and a fitted smile misses them by as much."""
+
 
 @_rule("negative_ev", limit=0.0)
 def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
@@ -346,10 +352,14 @@ def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
         return (
             f"no marks of {missing}" if missing else "no density of the next expiry: too few quotes"
         )
-    if observed.ev >= 0.0:
+    error = MODEL_ERROR * max(observed.at_stake or 0.0, abs(observed.premium or 0.0))
+    if observed.ev >= -error:
         return None
-    text = f"expected value of holding is {observed.ev:+.2f} beside closing now"
-    return _Fired(observed.ev, 0.0, text, "close: holding no longer pays")
+    text = (
+        f"expected value of holding is {observed.ev:+.2f} beside closing now "
+        f"(model error {error:.2f})"
+    )
+    return _Fired(observed.ev, -error, text, "close: holding no longer pays")
 
 
 RULES: tuple[Rule, ...] = (

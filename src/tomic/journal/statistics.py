@@ -289,6 +289,11 @@ def _cents(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else round(value, CENTS)
 
 
+def _unmarked(summary: Mapping[str, Any]) -> str:
+    """Why an open entry has no P&L."""
+    return "not marked since the last trade" if summary.get("trades", 0) > 1 else "not marked yet"
+
+
 def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
     """One entry for a list: who, what, since when, and what it made so far."""
     summary = stored["summary"]
@@ -324,6 +329,8 @@ def row(stored: Mapping[str, Any], day: dt.date) -> dict[str, Any]:
         "account": summary.get("account", ""),
         "currency": summary.get("currency", ""),
         "continues": stored["continues"],
+        "unmarked": _unmarked(summary) if is_open and pnl is None else "",
+        "legs_changed": bool(is_open and summary.get("legs_changed")),
         "tags": summary.get("tags", []),
     }
 
@@ -761,7 +768,7 @@ def settle_proposal(
     discount = math.exp(-proposal.rate * proposal.tau)
     # A share costs what its forward is worth today: financing paid, dividends received.
     paid = shares * discount * proposal.forward
-    result = proposal.credit + discount * float(worth[0]) * proposal.multiplier - paid
+    result = proposal.net_credit + discount * float(worth[0]) * proposal.multiplier - paid
     return {
         "result": round(result, CENTS),
         "won": result > 0.0,

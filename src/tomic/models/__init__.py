@@ -22,7 +22,7 @@ _NAMES = {
     "normalize_symbols settles_in_cash several split_symbol",
     "review": "Alert BookReview FitChange StressGrid Structure",
     "trade": "Alternative CurvePoint Grade Leg ManagedOutcome NearestMiss PriceSource Proposal "
-    "Refusal RuleCount ScanResult Scenario ScorePart Side SymbolOutcome TradeEvent TradeReview "
-    "TradeSize ViewFigures",
+    "Refusal RuleCount ScanResult ScanScope Scenario ScorePart Side SymbolOutcome TradeEvent "
+    "TradeReview TradeSize ViewFigures",
 }
 _lazy.offer(__name__, _NAMES, "documents")

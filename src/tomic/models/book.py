@@ -193,7 +193,9 @@ class Book(Model):
     rates: dict[str, float] = Field(default_factory=dict)
     """Base currency for one unit of each currency, as the broker says it."""
     interest: float = 0.045
-    """Continuously compounded, fraction per year."""
+    """Continuously compounded, fraction per year, of currencies without one of their own."""
+    interest_rates: dict[str, float] = Field(default_factory=dict)
+    """The same by currency."""
     data_type: DataType | None = None
     benchmark: str = "SPY"
     return_days: tuple[dt.date, ...] = ()
@@ -235,6 +237,10 @@ class Book(Model):
                 return None
             total += account.net_liquidation * rate
         return total if self.accounts else None
+
+    def interest_of(self, currency: str) -> float:
+        """Interest in a currency, continuously compounded, fraction per year."""
+        return self.interest_rates.get(currency, self.interest)
 
     def rate_of(self, currency: str) -> float | None:
         """

@@ -1,4 +1,9 @@
-"""Exit rules: the same in the settings and in an entry, whatever package reads them."""
+"""
+Exit rules: the same in the settings and in an entry, whatever package reads them.
+
+When a rule fires stands here once, for the check of a held entry (`tomic.journal.exits`) and for
+what a scan expects of a trade that is managed by them (`tomic.strategies.managed`).
+"""
 
 from __future__ import annotations
 
@@ -34,3 +39,48 @@ class ExitRules(Model):
     """Days before an ex-dividend date at which to look at short calls."""
     negative_ev: bool = False
     """Whether it is a signal that holding is expected to bring less than closing now."""
+
+    def levels(self, premium: float) -> tuple[float | None, float | None]:
+        """
+        P&L at which the target and the stop close a trade; None for a rule that is off.
+
+        Args:
+            premium: Received or, negative, paid, in the unit of the answer; 0 gives no levels.
+        """
+        size = abs(premium)
+        target = None if self.profit_target is None or not size else self.profit_target * size
+        stop = None if self.stop is None or not size else -self.stop * size
+        return target, stop
+
+    def is_last_day(self, *, dte: int, held: int, to_earnings: int | None = None) -> bool:
+        """Whether time alone closes a trade on a day; days to a report, None where unknown."""
+        return (
+            is_near_expiry(dte, self.min_dte)
+            or is_held_long(held, self.max_days_in_trade)
+            or is_before_earnings(to_earnings, self.earnings_days)
+        )
+
+
+def is_target(share: float, limit: float) -> bool:
+    """Whether P&L over the premium has reached the profit target."""
+    return share >= limit
+
+
+def is_stop(share: float, limit: float) -> bool:
+    """Whether P&L over the premium has fallen to the stop, a multiple of the premium."""
+    return share <= -limit
+
+
+def is_near_expiry(dte: int, limit: int | None) -> bool:
+    """Whether too few days are left to the next expiry; never where the rule is off."""
+    return limit is not None and dte <= limit
+
+
+def is_held_long(days: int, limit: int | None) -> bool:
+    """Whether a trade has been held as long as it may; never where the rule is off."""
+    return limit is not None and days >= limit
+
+
+def is_before_earnings(days: int | None, limit: int | None) -> bool:
+    """Whether a report is today or within some days; never where either is None."""
+    return days is not None and limit is not None and 0 <= days <= limit

@@ -51,6 +51,21 @@ class ExitSignal(Model):
     advice: str = ""
 
 
+class ExitLevels(Model):
+    """
+    Where the rules close an entry, as one types it; None where a rule is off or cannot come about.
+
+    Prices are of one structure, currency per share: received > 0, paid < 0.
+    """
+
+    take: float | None = None
+    stop: float | None = None
+    structures: int = 1
+    last_day: dt.date | None = None
+    """When *days* are left to the first expiry."""
+    days: int | None = None
+
+
 class ExitCheck(Model):
     """How the rules of one entry were judged."""
 
@@ -69,6 +84,10 @@ class ExitCheck(Model):
     share_of_premium: float | None = None
     """P&L of the options over the premium they brought in or cost."""
     dte: int | None = None
+    levels: ExitLevels | None = None
+    """None where nothing is held."""
+    lacks_earnings: bool = False
+    """Whether a rule looks at earnings and no date is known, of what may have any."""
 
 
 class Attribution(Model):

@@ -163,6 +163,10 @@ class TradingSession(Model):
     closes: AwareDatetime
 
 
+def _is_fund(stock_type: str) -> bool:
+    return stock_type in ("ETF", "ETN", "ETC", "ETP", "ETMF") or "FUND" in stock_type
+
+
 class Underlying(Model):
     """A stock, ETF, index or future on which options are listed."""
 
@@ -181,6 +185,8 @@ class Underlying(Model):
     expiry: dt.date | None = None
     """Of a future: its last day."""
     name: str = ""
+    stock_type: str = ""
+    """Of shares, as IB calls it: COMMON, ADR, ETF; empty where it was not told."""
     time_zone: str = "America/New_York"
     sessions: tuple[TradingSession, ...] = ()
     """Liquid hours of the coming days, as far as the gateway gave them."""
@@ -199,6 +205,16 @@ class Underlying(Model):
     def is_american_listing(self) -> bool:
         """Whether it is quoted in dollars in New York, which is what web pages mean by a symbol."""
         return self.currency == "USD" and "@" not in self.symbol and not self.is_future
+
+    @property
+    def reports_earnings(self) -> bool | None:
+        """Whether it is a company: funds, indices and futures have no earnings; None if unknown."""
+        if self.sec_type != "STK":
+            return False
+        if self.stock_type:
+            return not _is_fund(self.stock_type)
+        # Of chains that were kept without the type; IB's names of funds end in what they are.
+        return False if {"ETF", "ETN"} & set(self.name.upper().split()) else None
 
     @property
     def settles_in_cash(self) -> bool:
@@ -407,6 +423,8 @@ class VolSnapshot(Model):
 
     symbol: str
     as_of: AwareDatetime
+    currency: str | None = None
+    """Of `spot`, `atr14` and moves, as prices are quoted: GBX for pence."""
     spot: float | None = None
     hv20: float | None = None
     hv30: float | None = None

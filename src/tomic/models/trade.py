@@ -14,6 +14,9 @@ from tomic._drawing import draw
 from tomic.models.documents import UNLIMITED, UnboundedModel
 from tomic.models.market import DataType, Model, SpotSource
 
+_NAMED = 5
+"""How many symbols of a scan are named in a sentence."""
+
 Side = Literal["bullish", "bearish", "neutral"]
 """Which way the underlying should go; neutral profits where it stays."""
 
@@ -90,7 +93,7 @@ class ScorePart(Model):
 
 
 class CurvePoint(Model):
-    """P&L at the first expiry for one price of the underlying, currency per structure."""
+    """P&L at the first expiry at one price of the underlying: currency per structure, then."""
 
     price: float
     profit: float
@@ -128,8 +131,8 @@ class ManagedOutcome(Model):
     Money in currency per structure, after the costs of entry and exit.
     """
 
-    target: float
-    """P&L at which it is closed, before exit costs."""
+    target: float | None = None
+    """P&L at which it is closed, before exit costs; None where that rule is off."""
     p_target: float
     """Probability that the target closes it."""
     p_stop: float
@@ -163,10 +166,12 @@ class TradeSize(Model):
 
     contracts: int
     """The least of all limits; 0 where one structure is too many."""
-    by_risk: int
-    """By CVaR95 within ``account.risk_per_trade`` of net liquidation."""
+    by_risk: int | None = None
+    """By CVaR95 within ``account.risk_per_trade`` of net liquidation; None where it cannot lose."""
     by_margin: int | None = None
-    """By the excess liquidity that is left; None where it is not known."""
+    """By ``account.max_margin_per_trade`` and the excess liquidity left; None without a margin."""
+    by_cluster: int | None = None
+    """By what is held that moves with it, within ``account.risk_per_cluster``."""
     buying_power_after: float | None = None
     """Excess liquidity after `contracts` structures, currency of the account."""
     kelly: int | None = None
@@ -192,8 +197,11 @@ class Proposal(UnboundedModel):
     """
     One trade with everything that spoke for or against it; money in currency per structure.
 
-    Success, expected value and CVaR are at the first expiry, in today's money, for the executable
-    credit, under the market's density; what a view of the user's own makes of them stands beside.
+    The three credits are prices, commission apart from them: what one types, times the multiplier.
+    All else is after the costs of entry. Maximum profit, maximum loss, breakevens and `curve` are
+    as a broker prints them, not discounted. Success, expected value and CVaR are at the first
+    expiry, in today's money, under the market's density; what a view of the user's own makes of
+    them stands beside.
     """
 
     unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "risk_reward")
@@ -222,19 +230,19 @@ class Proposal(UnboundedModel):
     legs: tuple[Leg, ...]
 
     credit: float
-    """Executable: at mid, less slippage and commission; negative for a debit."""
+    """Executable: at mid less slippage; negative for a debit. Never below `credit_natural`."""
     credit_mid: float
-    """At mid, without costs."""
     credit_natural: float
-    """Sold at the bid, bought at the ask, without commission; the worst that should happen."""
+    """Sold at the bid, bought at the ask; the worst that should happen."""
     commission: float
+    """Of entry; it is not in the three credits, and in all that follows."""
     max_profit: float
-    """May be inf; negative for a trade that cannot win."""
+    """After costs, not discounted. May be inf; negative for a trade that cannot win."""
     max_loss: float
-    """>= 0; inf where unbounded."""
+    """After costs, not discounted, >= 0; inf where unbounded."""
     breakevens: tuple[float, ...]
     margin: float
-    """What the trade takes from excess liquidity: requirement less credit, plus debit."""
+    """What the trade takes from excess liquidity: requirement less `net_credit`."""
     margin_requirement: float
     """As a broker prints it, proceeds not deducted."""
     margin_cash: float | None = None
@@ -284,7 +292,7 @@ class Proposal(UnboundedModel):
     parts: tuple[ScorePart, ...]
     """The components, then what liquidity, fit and correlation take away; sum is `score`."""
     alternatives: int = 0
-    """Other candidates of this symbol, strategy and expiry that passed every rule."""
+    """Other candidates of the same thesis (symbol, side, week of expiry) that passed every rule."""
     market_volatility: float
     """Standard deviation of the density's log-return per square-root year."""
     iv30: float | None = None
@@ -296,6 +304,8 @@ class Proposal(UnboundedModel):
     """Largest |delta| of the short legs; None without one."""
     distance: float | None = None
     """From spot to the nearest breakeven, in standard deviations to the first expiry, >= 0."""
+    expected_move: float | None = None
+    """One standard deviation to the first expiry at the money, currency per share."""
     cost_share: float | None = None
     """Costs of entry over the maximum profit before costs; None where that has no bound."""
     mean_win: float | None = None
@@ -311,14 +321,21 @@ class Proposal(UnboundedModel):
     events: tuple[TradeEvent, ...] = ()
     size: TradeSize | None = None
     similar: tuple[Alternative, ...] = ()
-    """The best three others of the same thesis."""
+    """The best three others of the same thesis, each another strategy or strikes well apart."""
     notes: tuple[str, ...] = ()
     """What the reader must know: unknown gates, prices that are not quotes, odd figures."""
 
     @model_validator(mode="before")
     @classmethod
     def _of_former_versions(cls, data: Any) -> Any:
-        return _without_forecast(data) if isinstance(data, Mapping) else data
+        if not isinstance(data, Mapping):
+            return data
+        return _without_forecast(_with_gross_credit(data))
+
+    @property
+    def net_credit(self) -> float:
+        """The executable credit after commission; negative for a debit."""
+        return self.credit - self.commission
 
     @property
     def trade(self) -> str:
@@ -378,6 +395,13 @@ FORMER_FORECAST = (
     "market's, score, grade, CVaR95, touch and Kelly that forecast's"
 )
 """Note of a stored proposal whose figures mean something else than they do now."""
+
+
+def _with_gross_credit(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document from when `credit` was after commission; those know no `cost_share`."""
+    if "loss_bounded" not in data or "cost_share" in data:
+        return data
+    return {**data, "credit": data["credit"] + data["commission"]}
 
 
 def _without_forecast(data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -444,9 +468,34 @@ class SymbolOutcome(Model):
     notes: tuple[str, ...] = ()
 
 
+class ScanScope(Model):
+    """What a scan was asked to look at, by which the one of the day is told from a question."""
+
+    job: str = ""
+    """The job of the settings that it is a step of; empty where somebody asked by themselves."""
+    symbols: tuple[str, ...] = ()
+    is_default: bool = False
+    """Whether these are the symbols of the settings."""
+    strategies: tuple[str, ...] = ()
+    """Those searched."""
+
+    @property
+    def text(self) -> str:
+        """What was looked at, and for whom: ``3 symbols (CRM, SPY, XLE), asked for once``."""
+        count = len(self.symbols)
+        noun = "symbol" if count == 1 else "symbols"
+        named = ", ".join(self.symbols[:_NAMED])
+        named += f" and {count - _NAMED} more" if count > _NAMED else ""
+        which = "of the settings" if self.is_default else f"({named})"
+        why = f"by the job {self.job}" if self.job else "asked for once"
+        return f"{count} {noun} {which}, {why}"
+
+
 class ScanResult(Model):
     """What a scan found, and what became of everything it did not show."""
 
+    scope: ScanScope | None = None
+    """Given when it is kept; None before, and of scans that were kept without it."""
     proposals: tuple[Proposal, ...] = ()
     considered: int = 0
     """Candidates built from all chains."""
@@ -455,10 +504,17 @@ class ScanResult(Model):
     rejected: tuple[RuleCount, ...] = ()
     nearest_misses: tuple[NearestMiss, ...] = ()
     gated: tuple[Refusal, ...] = ()
-    """Strategies refused before any trade was looked at."""
+    """Strategies refused before any trade was looked at, and those that a chain cannot hold."""
     outcomes: tuple[SymbolOutcome, ...] = ()
     notes: tuple[str, ...] = ()
     as_of: AwareDatetime | None = None
+
+    @property
+    def closest(self) -> tuple[NearestMiss, ...]:
+        """The nearest misses, nearest first: those that fail a single rule before all others."""
+        return tuple(
+            sorted(self.nearest_misses, key=lambda miss: (not miss.only_rule, miss.distance))
+        )
 
     @property
     def failed(self) -> tuple[SymbolOutcome, ...]:

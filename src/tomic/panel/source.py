@@ -24,8 +24,8 @@ KNOWS: Mapping[str, tuple[str, ...]] = {
     "prices": ("--demo", "--paced", "--config"),
     "scan": ("--demo", "--paced", "--replay", "--config"),
     "show": ("--demo", "--config"),
-    "store check": ("--config",),
-    "store info": ("--config",),
+    "store check": ("--demo", "--config"),
+    "store info": ("--demo", "--config"),
     "vol": ("--demo", "--paced", "--config"),
     "why-not": ("--demo", "--replay", "--config"),
 }
@@ -64,6 +64,4 @@ class Source:
         line = shlex.join(["tomic", *typed, *options])
         if self.replay is not None and "--replay" not in known and "--demo" in known:
             return f"{line}  # plays no recording"
-        if self.demo and typed[0] == "store":
-            return f"{line}  # of your own store"
         return line

@@ -62,6 +62,7 @@ class BookFit:
         self.book = overview.without_considered(book)
         self._settings = settings
         review = overview.review(self.book, settings, claims=claims)
+        self.review = review
         self._net = review.net_liquidation
         axes = stress.Axes.of(settings.portfolio.stress)
         kept = np.ix_(_thinned(axes.spot), _outer(axes.vol), _ends(axes.days))

@@ -110,7 +110,7 @@ def _bare(book: Book, position: Position) -> BookLine:
     line = BookLine(
         position,
         spot=spot,
-        rate=book.interest,
+        rate=book.interest_of(position.currency),
         div_yield=_carry(book, market),
         price=_or_nan(mark.price),
         price_source=mark.price_source,
@@ -133,7 +133,7 @@ def _carry(book: Book, market: SymbolMarket | None) -> float:
     if market is None:
         return 0.0
     if market.underlying is not None and market.underlying.is_future:
-        return book.interest
+        return book.interest_of(market.underlying.currency)
     return market.div_yield or 0.0
 
 

@@ -30,7 +30,7 @@ from tomic.portfolio.exposure import ExposureRow
 from tomic.portfolio.grouping import Claim, Group, Grouping
 from tomic.portfolio.lines import BookLine
 from tomic.quant import black_scholes, margin, payoff
-from tomic.strategies.measures import margin_rules
+from tomic.strategies.measures import foreign_margin, margin_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +225,14 @@ def structures(
 _SPAN = "margin of futures options is SPAN's, not ours: see TWS"
 
 
+def _margin_notes(positions: Iterable[Position]) -> list[str]:
+    """What the reader must know of the rules behind the margin."""
+    if any(position.is_on_future for position in positions):
+        return [_SPAN]
+    currency = next((position.currency for position in positions), "USD")
+    return [] if currency == "USD" else [foreign_margin(currency)]
+
+
 def _structure(
     name: str, group: Group, rows: Sequence[ExposureRow], required: float, book: Book
 ) -> nouns.Structure:
@@ -272,7 +280,7 @@ def _structure(
         days_at_least=at_least,
         notes=(
             *(f"{r.line.position.contract}: {r.line.problem}" for r in rows if r.line.problem),
-            *([_SPAN] if any(row.line.position.is_on_future for row in rows) else []),
+            *_margin_notes(held),
         ),
     )
 

@@ -34,8 +34,8 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     table = PlainTable(
-        "id", "symbol", "strategy", "legs", "status", "opened", "days", "DTE", "credit",
-        "P&L", "of prem", "PoS", "grade",
+        "id", "symbol", "strategy", "legs", "status", "opened", "held", "DTE", "premium", "P&L",
+        "of prem", "PoS", "grade",
         left=(1, 2, 3, 4, 5),
     )  # fmt: skip
     for row in rows:
@@ -49,13 +49,30 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
             row["opened"],
             str(row["days"]),
             "" if dte is None else str(dte),
-            money(row["credit"]),
+            money(row["premium"]),
             money(row["pnl"]),
             per_cent(row["share"]),
             per_cent(row["pos"]),
             row["grade"],
         )
     return table.text()
+
+
+def listing_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The unit of a list's money, and why some of it is blank."""
+    notes = ["premium and P&L: of the whole entry, in its currency"] if rows else []
+    by_reason: dict[str, list[str]] = {}
+    for row in rows:
+        if row["unmarked"]:
+            by_reason.setdefault(row["unmarked"], []).append(str(row["id"]))
+    notes += [
+        f"no P&L of {', '.join(ids)}: {reason}; tomic journal check takes marks"
+        for reason, ids in by_reason.items()
+    ]
+    changed = [str(row["id"]) for row in rows if row["legs_changed"]]
+    if changed:
+        notes.append(f"no PoS of {', '.join(changed)}: other legs are held than it was made for")
+    return notes
 
 
 def recorded(entry: nouns.JournalEntry, *, as_json: bool) -> str:
@@ -293,6 +310,7 @@ def checks(run: CheckRun, shape: Format) -> str:
                 "schema": "tomic.journal.check/1",
                 "as_of": run.as_of.isoformat(),
                 "errors": {name: str(error) for name, error in run.errors.items()},
+                "lack_earnings": list(run.lack_earnings),
                 "checks": [to_document(check) for check in run.checks],
             }
         ),
@@ -334,11 +352,27 @@ def _verdict(check: nouns.ExitCheck) -> str:
 
 def _details(check: nouns.ExitCheck) -> list[str]:
     fired = [f"      {signal.rule}: {signal.text} · {signal.advice}" for signal in check.signals]
+    levels = levels_text(check)
     return [
+        *([f"      {levels}"] if levels else []),
         *fired,
         *(f"      ? {signal.text}" for signal in check.unjudged),
         *(f"      {text}" for text in check.notes),
     ]
+
+
+def levels_text(check: nouns.ExitCheck) -> str:
+    """What to type as good till cancelled, and the day: ``take at 1.95 · stop at 11.70 · …``."""
+    levels = check.levels
+    if levels is None:
+        return ""
+    prices = {"take": levels.take, "stop": levels.stop}
+    parts = [f"{word} at {abs(price):.2f}" for word, price in prices.items() if price is not None]
+    if levels.last_day is not None:
+        year = check.as_of.year if check.as_of else None
+        form = "%b" if levels.last_day.year == year else "%b %Y"
+        parts.append(f"{levels.days} days on {levels.last_day.day} {levels.last_day:{form}}")
+    return " · ".join(parts)
 
 
 def _signal_rows(check: nouns.ExitCheck) -> list[dict[str, Any]]:
@@ -350,10 +384,22 @@ def _signal_rows(check: nouns.ExitCheck) -> list[dict[str, Any]]:
         "pnl": check.pnl,
         "share_of_premium": check.share_of_premium,
         "dte": check.dte,
+        "take": check.levels.take if check.levels else None,
+        "stop": check.levels.stop if check.levels else None,
+        "last_day": check.levels.last_day if check.levels else None,
     }
     empty = {"rule": "", "fired": "", "observed": "", "limit": "", "text": "", "advice": ""}
     signals = [to_document(signal) for signal in (*check.signals, *check.unjudged)]
     return [{**common, **empty, **signal} for signal in signals or [{}]]
+
+
+def check_notes(run: CheckRun) -> list[str]:
+    """What concerns several entries and is said once."""
+    if not run.lack_earnings:
+        return []
+    return [
+        f"no earnings date known: {', '.join(run.lack_earnings)}; tomic store import takes a CSV"
+    ]
 
 
 def check_summary(run: CheckRun) -> str:

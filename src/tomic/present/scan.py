@@ -1,90 +1,235 @@
-"""Scans and proposals as text: the ranking, one proposal whole, and why trades were refused."""
+"""Scans as text: the ranking a seller decides by, why trades were refused, and the catalogue."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tomic.figures import columns
+from tomic.figures import Figure, columns
 from tomic.models.documents import to_document, to_text, with_flags
-from tomic.models.trade import Leg, Proposal, ScanResult, TradeReview, ViewFigures
+from tomic.models.trade import Proposal, ScanResult
 from tomic.present import forms
-from tomic.present.forms import NOT_ADVICE, Format
-from tomic.present.text import PlainTable, amount, money, number, per_cent
-from tomic.quant import realized
+from tomic.present.forms import Format
+from tomic.present.proposal import legs_text, limit_per_share, score_text
+from tomic.present.text import PlainTable, amount, figure_text, money, number, per_cent
 
 # -- the ranking ---------------------------------------------------------------------------
 
-_RANKING = [
-    "#", "id", "symbol", "strategy", "legs",
-    *(figure.narrow for figure in columns("dte credit max_loss margin pos ev rom_30d score")), "",
-]  # fmt: skip
+UNKNOWN = "-"
+"""In place of a figure that a proposal does not have."""
+_MOST_SIMILAR = 99
+_FLAGS = {"earnings": "E", "earnings_unknown": "E?", "ex_dividend": "D", "priced": "~"}
+"""How a kind of event is flagged in its column."""
+EVENT_KEY = "E earnings, E? their date unknown, D ex-dividend, ~ priced by the options"
+"""What the flags of events mean."""
+_INDENT = 2
+"""Of a trade that stands on a line of its own."""
 
 
-def ranking(proposals: Sequence[Proposal], *, color: bool = False) -> str:
-    """The chosen proposals, best first."""
-    # What is found in a recording is not kept, and has no number by which it could be shown.
-    numbered = any(proposal.id for proposal in proposals)
-    # Money of several currencies is never compared by its amount, so each says which it is.
-    abroad = any(proposal.currency != "USD" for proposal in proposals)
-    titles = [title for title in _RANKING if title != "id" or numbered]
-    if abroad:
-        titles.insert(titles.index("credit"), "in")
-    table = PlainTable(*titles, left=range(1, 4 + numbered))
-    for place, proposal in enumerate(proposals, 1):
-        more = f"+{proposal.alternatives} like it" if proposal.alternatives else ""
-        table.add_row(
-            str(proposal.rank or place),
-            *([proposal.id] if numbered else []),
-            proposal.symbol,
-            proposal.strategy.replace("_", " "),
-            legs_text(proposal),
-            str(proposal.dte),
-            *([proposal.currency] if abroad else []),
-            money(proposal.credit, 0),
-            amount(proposal.max_loss),
-            amount(proposal.margin),
-            per_cent(proposal.pos),
-            money(proposal.ev, 0),
-            per_cent(proposal.rom_30d, 1),
-            number(proposal.score, 1),
-            f"{proposal.grade.value} {more}".rstrip(),
-        )
-    return table.text(bold=color).rstrip("\n")
+@dataclass(frozen=True, slots=True)
+class RankingColumn:
+    """A column of the ranking: its heading, its cells, what it means, and where it is not shown."""
+
+    title: str
+    cell: Callable[[Proposal], str]
+    key: str = ""
+    """What the heading means, below the table."""
+    is_left: bool = False
+    wanted: Callable[[Proposal], bool] = lambda _: True
+    """The column stands where this holds for some proposal."""
 
 
-def legs_text(proposal: Proposal) -> str:
-    """All legs in short."""
-    return " ".join(_short(leg) for leg in proposal.legs)
+def _column(
+    field: str, cell: Callable[[Proposal], str], key: str = "", **how: Any
+) -> RankingColumn:
+    """A column of a figure, headed as everywhere."""
+    (figure,) = columns(field)
+    return RankingColumn(figure.narrow, cell, key or figure.title, **how)
 
 
-def _short(leg: Leg) -> str:
-    if leg.sec_type == "STK":
-        return f"{leg.quantity:+d}sh"
-    sign = "+" if leg.quantity > 0 else "-"
-    times = f"{abs(leg.quantity)}x" if abs(leg.quantity) > 1 else ""
-    return f"{sign}{times}{leg.strike:g}{leg.right}"
+def _figure(name: str, value: Callable[[Proposal], float | None]) -> RankingColumn:
+    """A column that is written as the table of figures says."""
+    (figure,) = columns(name)
+    return _column(name, lambda proposal: _suffixed(figure, value(proposal)))
 
 
-def why_first(proposal: Proposal) -> str:
-    """The parts of a score, which add up to it."""
-    parts = " ".join(f"{part.name} {part.points:+.1f}" for part in proposal.printed_parts())
-    return f"score {proposal.score:.1f} = {parts}"
+def _suffixed(figure: Figure, value: float | None) -> str:
+    text = figure_text(figure, value)
+    return f"{text}{figure.suffix}" if text else UNKNOWN
+
+
+def per_share_text(proposal: Proposal) -> str:
+    """The limit at mid per share as one types it, a debit in brackets."""
+    limit = limit_per_share(proposal)
+    return number(limit) if limit >= 0.0 else f"({number(-limit)})"
+
+
+def _ev_text(proposal: Proposal) -> str:
+    error = "" if proposal.ev_error is None else f" ±{proposal.ev_error:,.0f}"
+    return f"{money(proposal.ev, 0)}{error}"
+
+
+def events_text(proposal: Proposal) -> str:
+    """A letter per kind of event in the life of the trade."""
+    return " ".join(dict.fromkeys(_FLAGS[event.kind] for event in proposal.events))
+
+
+def similar_count(proposal: Proposal) -> str:
+    """How many like it passed, nothing for none, and no large number."""
+    count = proposal.alternatives
+    return f"{_MOST_SIMILAR}+" if count > _MOST_SIMILAR else str(count or "")
+
+
+RANKING = (
+    RankingColumn("#", lambda proposal: str(proposal.rank)),
+    RankingColumn("id", lambda proposal: proposal.id, is_left=True, wanted=lambda p: bool(p.id)),
+    _column(
+        "score", lambda proposal: f"{number(proposal.score, 1)} {proposal.grade.value}",
+        "0 to 100, and its grade",
+    ),
+    RankingColumn("symbol", lambda proposal: proposal.symbol, is_left=True),
+    RankingColumn("strategy", lambda proposal: proposal.strategy.replace("_", " "), is_left=True),
+    RankingColumn("trade", legs_text, is_left=True),
+    _column("dte", lambda proposal: str(proposal.dte), "days to the first expiry"),
+    RankingColumn("in", lambda proposal: proposal.currency, wanted=lambda p: p.currency != "USD"),
+    _column("credit", per_share_text, "per share at mid as one types it, debits in brackets"),
+    _figure("short_delta", lambda proposal: proposal.short_delta),
+    _figure("distance", lambda proposal: proposal.distance),
+    _column("pos", lambda proposal: per_cent(proposal.pos), "profit at expiry (others say POP)"),
+    _figure("p_target", lambda proposal: proposal.managed.p_target if proposal.managed else None),
+    _column("ev", _ev_text, "expected value ± its error, per structure after entry costs"),
+    RankingColumn(
+        columns("ev_view")[0].narrow,
+        lambda proposal: money(proposal.view.ev, 0) if proposal.view else UNKNOWN,
+        "the same under your view",
+        wanted=lambda proposal: proposal.view is not None,
+    ),
+    _figure("cost_share", lambda proposal: proposal.cost_share),
+    _column("buying_power", lambda proposal: amount(proposal.margin)),
+    _column("max_loss", lambda proposal: amount(proposal.max_loss)),
+    RankingColumn(
+        "event", events_text, EVENT_KEY, is_left=True, wanted=lambda proposal: bool(proposal.events)
+    ),
+    RankingColumn(
+        "similar", similar_count, "others like it that passed",
+        wanted=lambda proposal: proposal.alternatives > 0,
+    ),
+)  # fmt: skip
+"""Every column, in its order."""
+
+_DROPPED_FIRST = (
+    "max loss", "strategy", "similar", "EV view", "costs", "id", "P(target)", "#", "to BE", "BP",
+    "DTE", "short Δ", "event",
+)  # fmt: skip
+"""What goes first where the terminal is too narrow; the rest always stands."""
+
+
+def ranking(proposals: Sequence[Proposal], *, width: int | None = None, color: bool = False) -> str:
+    """
+    The chosen proposals, best first, with a key of what the headings mean.
+
+    Args:
+        width: Letters a line. Columns are dropped until they fit; where even those that are always
+            wanted do not, each trade has a line of its own below its figures. None shows all.
+        color: Whether the titles are bold.
+    """
+    wanted = [column for column in RANKING if any(map(column.wanted, proposals))]
+    numbered = [
+        proposal if proposal.rank else proposal.model_copy(update={"rank": place})
+        for place, proposal in enumerate(proposals, 1)
+    ]
+    shown = _fitted(wanted, numbered, width)
+    if shown is not None:
+        lines = _table(shown, numbered).text(bold=color).splitlines()
+    else:
+        below = [column for column in wanted if column.title not in ("trade", "strategy")]
+        shown = _fitted(below, numbered, width) or below
+        head, *rows = _table(shown, numbered).text(bold=color).splitlines()
+        lines = [head]
+        for row, proposal in zip(rows, numbered, strict=True):
+            lines += [row, *_trade_lines(proposal, width)]
+    lines += _key(shown, numbered, width or max(map(len, lines)))
+    return "\n".join(lines)
+
+
+def _table(shown: Sequence[RankingColumn], proposals: Sequence[Proposal]) -> PlainTable:
+    left = [at for at, column in enumerate(shown) if column.is_left]
+    table = PlainTable(*(column.title for column in shown), left=left)
+    for proposal in proposals:
+        table.add_row(*(column.cell(proposal) for column in shown))
+    return table
+
+
+def _fitted(
+    wanted: Sequence[RankingColumn], proposals: Sequence[Proposal], width: int | None
+) -> list[RankingColumn] | None:
+    """The columns that fit into *width*; None where those that cannot be dropped do not."""
+    titles = {column.title for column in wanted}
+    table = _table(wanted, proposals)
+    keep, _ = table.fitting(width, [title for title in _DROPPED_FIRST if title in titles])
+    shown = [wanted[at] for at in keep]
+    if width is None:
+        return shown
+    longest = max(map(len, _table(shown, proposals).text().splitlines()))
+    return shown if longest <= width else None
+
+
+def _trade_lines(proposal: Proposal, width: int | None) -> list[str]:
+    text = f"{proposal.strategy.replace('_', ' ')} {legs_text(proposal)}"
+    return [f"{'':{_INDENT}}{line}" for line in _wrapped(text, width, less=_INDENT)]
+
+
+def _key(shown: Sequence[RankingColumn], proposals: Sequence[Proposal], width: int) -> list[str]:
+    """What the headings mean; and the ids, where no column has them."""
+    keys = [f"{column.title}: {column.key}" for column in shown if column.key]
+    ids = [proposal.id for proposal in proposals if proposal.id]
+    if ids and not any(column.title == "id" for column in shown):
+        keys.append(f"ids, in this order: {' '.join(ids)}")
+    return ["", *_wrapped(" · ".join(keys), width)]
+
+
+def _wrapped(text: str, width: int | None, *, less: int = 0) -> list[str]:
+    room = len(text) if width is None else max(width - less, _LEAST_WIDTH)
+    return textwrap.wrap(text, room, break_on_hyphens=False)
+
+
+_LEAST_WIDTH = 20
+
+
+# -- what became of the rest ---------------------------------------------------------------
+
+_RULE_WORDS = {
+    "upside_loss": "loses when the underlying rises",
+    "cannot_win": "cannot win after costs",
+    "expiry_without_quotes": "no quotes at this expiry",
+    "no_margin": "margin unknown",
+}
+"""Rules whose names do not say what they refuse."""
+
+
+def rule_text(rule: str) -> str:
+    """What a rule refuses, in words."""
+    return _RULE_WORDS.get(rule, rule.replace("_", " "))
 
 
 def scan_summary(result: ScanResult) -> str:
     """What was considered and what refused most of it."""
     top = sorted(result.rejected, key=lambda refusal: -refusal.count)[:5]
-    failed = ", ".join(f"{refusal.rule} {refusal.count:,}" for refusal in top) or "none"
+    failed = ", ".join(f"{rule_text(refusal.rule)} {refusal.count:,}" for refusal in top) or "none"
     text = f"considered {result.considered:,} · passed {result.passed:,} · failed: {failed}"
-    if not result.proposals and result.nearest_misses:
-        miss = result.nearest_misses[0]
-        text += f"\nnothing qualifies; nearest miss: {miss.symbol} {miss.trade}: {miss.message}"
-    elif not result.proposals and result.gated:
-        text += f"\nnothing qualifies; {result.gated[0].message}"
-    return text
+    return text if result.proposals else f"{text}\n{nothing_today(result)}"
+
+
+def nothing_today(result: ScanResult, *, most: int = 3) -> str:
+    """That nothing passed, what came nearest, and what no chain could hold; a line each."""
+    misses = [f"{miss.symbol} {miss.trade}: {miss.message}" for miss in result.closest]
+    refused = dict.fromkeys(f"{refusal.symbol} {refusal.message}" for refusal in result.gated)
+    lines = [f"  nearest: {miss}" for miss in misses[:most]]
+    lines += [f"  {reason}" for reason in list(refused)[:most]]
+    return "\n".join(["nothing today", *lines])
 
 
 def explanation(result: ScanResult, *, symbol: str = "") -> str:
@@ -99,6 +244,7 @@ def explanation(result: ScanResult, *, symbol: str = "") -> str:
     }
     for count in result.rejected:
         kind = "" if count.kind == "rule" else " (no data)"
+        kind += f"  {_RULE_WORDS[count.rule]}" if count.rule in _RULE_WORDS else ""
         lines.append(f"  {count.rule:<24}{count.count:>12,}{kind}")
         if count.rule in misses:
             miss = misses[count.rule]
@@ -119,183 +265,6 @@ def explanation(result: ScanResult, *, symbol: str = "") -> str:
         if note
     ]
     return "\n".join(lines)
-
-
-# -- one proposal --------------------------------------------------------------------------
-
-
-def proposal_text(proposal: Proposal) -> str:
-    """Everything about one proposal, down to the order as one would type it in TWS."""
-    sections = [
-        f"{proposal.id or 'proposal'} · {proposal.symbol} {proposal.strategy.replace('_', ' ')} · "
-        f"score {proposal.score:.1f} ({proposal.grade.value}) · {proposal.side}",
-        f"spot {proposal.spot:,.2f} ({proposal.spot_source.value}, {proposal.data_type.value}) · "
-        f"{proposal.as_of:%Y-%m-%d %H:%M} UTC · first expiry {proposal.expiry} "
-        f"({proposal.dte} days)",
-        _legs(proposal),
-        _figures(proposal),
-        why_first(proposal),
-        _payoff(proposal),
-        order_text(proposal),
-    ]
-    sections += [f"note: {note}" for note in proposal.notes]
-    return "\n\n".join(sections) + f"\n\n{NOT_ADVICE}\n"
-
-
-def _legs(proposal: Proposal) -> str:
-    titles = ("leg", "qty", "contract", "bid", "ask", "price", "from", "model", "IV", "Δ", "Θ")
-    table = PlainTable(*titles, left=(0, 2, 6))
-    for leg in proposal.legs:
-        contract = "shares" if leg.sec_type == "STK" else f"{leg.expiry} {leg.strike:g}{leg.right}"
-        table.add_row(
-            leg.name.replace("_", " "),
-            f"{leg.quantity:+d}",
-            contract,
-            number(leg.bid, 2),
-            number(leg.ask, 2),
-            number(leg.price, 2),
-            leg.price_source.value,
-            number(leg.value, 2),
-            per_cent(leg.iv, 1),
-            number(leg.delta, 2),
-            number(leg.theta, 3),
-        )
-    return table.text().rstrip("\n")
-
-
-def _figures(trade: Proposal) -> str:
-    breakevens = ", ".join(f"{price:,.2f}" for price in trade.breakevens) or "none"
-    rows = (
-        ("credit", f"{money(trade.credit, 2)} executable, {money(trade.credit_mid, 2)} at mid, "
-                   f"{money(trade.credit_natural, 2)} at natural"),
-        ("max profit / loss", f"{money(trade.max_profit, 0)} / {amount(trade.max_loss)}"),
-        ("breakevens", breakevens),
-        ("margin", f"{amount(trade.margin)} net, {amount(trade.margin_requirement)} required"
-                   + (f", {amount(trade.margin_cash)} cash-secured" if trade.margin_cash else "")),
-        ("ROM", f"{per_cent(trade.rom, 1)}, {per_cent(trade.rom_30d, 1)} per 30 days"),
-        ("PoS", per_cent(trade.pos, 1)),
-        ("EV", expected_value(trade)),
-        ("your view", view_text(trade.view)),
-        ("CVaR95", amount(trade.cvar95)),
-        ("risk-reward", number(trade.risk_reward, 2)),
-        ("touch", per_cent(trade.touch, 1)),
-        ("edge", money(trade.edge, 2)
-                 + (f" ± {trade.edge_error:,.2f}" if trade.edge_error is not None else "")),
-        ("Greeks", f"Δ {trade.delta:+.1f} shares, Γ {trade.gamma:+.2f}, V {trade.vega:+.1f}, "
-                   f"Θ {trade.theta:+.1f} a day"),
-        ("volatility", f"market {per_cent(trade.market_volatility, 1)}, "
-                       f"IV rank {per_cent(trade.iv_rank) or 'unknown'}"
-                       + expected_text(trade.iv30)),
-    )  # fmt: skip
-    return "\n".join(f"{name:<18}{text}" for name, text in rows if text)
-
-
-def expected_value(trade: Proposal) -> str:
-    """The expected value with its error, and what it would be were every mid true."""
-    if trade.ev_error is None or trade.ev_quotes is None:
-        return money(trade.ev, 2)
-    return (
-        f"{money(trade.ev, 2)} ± {trade.ev_error:,.2f} after costs, "
-        f"{money(trade.ev_quotes, 2)} were every mid true"
-    )
-
-
-def view_text(view: ViewFigures | None) -> str:
-    """What the user's own view makes of a trade; empty without one."""
-    if view is None:
-        return ""
-    return (
-        f"PoS {per_cent(view.pos, 1)}, EV {money(view.ev, 2)} at {view.volatility:g} x the "
-        f"market's volatility, drift {view.drift:+.1%} a year"
-    )
-
-
-def expected_text(iv30: float | None) -> str:
-    """The realised volatility to expect, behind a comma; empty without an IV30."""
-    if iv30 is None:
-        return ""
-    expected = realized.expected_from_iv(iv30)
-    return (
-        f", expected to come {expected.volatility:.1%}, two times in three "
-        f"{expected.low:.1%} to {expected.high:.1%}"
-    )
-
-
-def _payoff(proposal: Proposal, rows: int = 13) -> str:
-    """P&L at the first expiry as a bar per price."""
-    points = [point for point in proposal.curve if math.isfinite(point.profit)]
-    if len(points) < 2:
-        return "payoff: not available"
-    step = max(len(points) // rows, 1)
-    chosen = points[::step]
-    largest = max(abs(point.profit) for point in chosen) or 1.0
-    lines = ["price at expiry        P&L"]
-    for point in chosen:
-        bar = "█" * round(24 * abs(point.profit) / largest)
-        side = f"{'':24}|{bar}" if point.profit >= 0 else f"{bar:>24}|"
-        lines.append(f"{point.price:>12,.2f} {money(point.profit, 0):>12}  {side}")
-    return "\n".join(lines)
-
-
-def order_text(proposal: Proposal) -> str:
-    """The order as one would type it in TWS: legs, ratio, limit at mid and at natural."""
-    options = [leg for leg in proposal.legs if leg.sec_type == "OPT"]
-    legs = [
-        f"  {'BUY ' if leg.quantity > 0 else 'SELL'} {abs(leg.quantity)}  {proposal.symbol} "
-        f"{leg.expiry:%d %b %Y} {leg.strike:g} {'CALL' if leg.right == 'C' else 'PUT'}"
-        for leg in options
-        if leg.expiry is not None
-    ]
-    legs += [
-        f"  {'BUY ' if leg.quantity > 0 else 'SELL'} {abs(leg.quantity)}  {proposal.symbol} shares"
-        for leg in proposal.legs
-        if leg.sec_type == "STK"
-    ]
-    mid, natural = (
-        proposal.credit_mid / proposal.multiplier,
-        proposal.credit_natural / proposal.multiplier,
-    )
-    limit = (
-        f"  limit {_limit(mid)} at mid, {_limit(natural)} at natural, per share of the structure"
-    )
-    return "\n".join(["to type in TWS (Strategy Builder), ratio as listed:", *legs, limit])
-
-
-def _limit(credit: float) -> str:
-    return f"{abs(credit):.2f} {'credit' if credit >= 0 else 'debit'}"
-
-
-def beside(old: Proposal, new: Proposal) -> str:
-    """Old and new figures of a refreshed proposal."""
-    rows = (
-        ("spot", old.spot, new.spot),
-        ("credit", old.credit, new.credit),
-        ("PoS %", 100 * old.pos, 100 * new.pos),
-        ("EV", old.ev, new.ev),
-        ("margin", old.margin, new.margin),
-        ("score", old.score, new.score),
-    )
-    lines = [f"{'':10}{'then':>12}{'now':>12}{'change':>12}"]
-    lines += [f"{name:<10}{a:>12,.2f}{b:>12,.2f}{b - a:>+12,.2f}" for name, a, b in rows]
-    return "\n".join(lines)
-
-
-def review_text(review: TradeReview) -> str:
-    """Which rules refused a given trade, or its place when none did."""
-    lines = [review.trade]
-    if review.accepted:
-        place = f", place {review.place} of its kind" if review.place else ""
-        lines.append(f"accepted{place}")
-    lines += [
-        f"  {'no data' if refusal.kind == 'no_data' else 'refused'} by {refusal.rule}: "
-        f"{refusal.message}"
-        for refusal in review.refusals
-    ]
-    if review.proposal is not None:
-        lines.append(_figures(review.proposal))
-    if review.better is not None:
-        lines.append(f"better: {review.better.trade}, score {review.better.score:.1f}")
-    return "\n".join(lines) + "\n"
 
 
 # -- the catalogue -------------------------------------------------------------------------
@@ -330,11 +299,26 @@ def strategy(fields: Mapping[str, Any]) -> str:
 
 _CSV_FIELDS = (
     "rank", "id", "symbol", "strategy", "side", "expiry", "last_expiry", "dte", "spot", "trade",
-    "credit", "credit_mid", "credit_natural", "max_profit", "max_loss", "margin",
-    "margin_requirement", "rom", "rom_30d", "pos", "ev", "ev_quotes", "ev_error", "cvar95",
-    "risk_reward", "touch", "edge", "edge_error", "delta", "gamma", "vega", "theta", "liquidity",
-    "fit", "score", "grade", "as_of",
+    "credit", "credit_mid", "credit_natural", "commission", "max_profit", "max_loss", "margin",
+    "margin_requirement", "rom", "rom_30d", "pos", "ev", "ev_error", "ev_quotes", "mean_win",
+    "cvar95", "risk_reward", "touch", "short_delta", "distance", "expected_move", "cost_share",
+    "edge", "edge_error", "delta", "gamma", "vega", "theta", "market_volatility", "iv30", "iv_rank",
+    "liquidity", "fit", "score", "grade", "percentile", "alternatives", "as_of",
 )  # fmt: skip
+"""Fields of a proposal."""
+
+_CSV_MORE: Mapping[str, Callable[[Proposal], Any]] = {
+    "legs": legs_text,
+    "limit": limit_per_share,
+    "p_target": lambda proposal: proposal.managed.p_target if proposal.managed else None,
+    "days_held": lambda proposal: proposal.managed.days if proposal.managed else None,
+    "ev_managed": lambda proposal: proposal.managed.ev if proposal.managed else None,
+    "pos_view": lambda proposal: proposal.view.pos if proposal.view else None,
+    "ev_view": lambda proposal: proposal.view.ev if proposal.view else None,
+    "contracts": lambda proposal: proposal.size.contracts if proposal.size else None,
+    "events": lambda proposal: "; ".join(event.text for event in proposal.events),
+}
+"""Columns behind those: what lies deeper in a proposal, and what is made for typing."""
 
 
 def to_json(result: ScanResult) -> str:
@@ -352,23 +336,30 @@ def to_json(result: ScanResult) -> str:
     return forms.to_json({**head, **to_document(result)})
 
 
-def shown(result: ScanResult, format: Format, *, explain: bool, color: bool = False) -> str:
+def shown(
+    result: ScanResult,
+    format: Format,
+    *,
+    explain: bool,
+    width: int | None = None,
+    color: bool = False,
+) -> str:
     """The proposals in *format*; a table has the refusals as well where *explain* is set."""
     return forms.emit(
         format,
-        table=lambda: _text(result, explain=explain, color=color),
+        table=lambda: _text(result, explain=explain, width=width, color=color),
         json=lambda: to_json(result),
         ndjson=lambda: "".join(f"{to_text(proposal)}\n" for proposal in result.proposals),
         csv=lambda: to_csv(result),
     )
 
 
-def _text(result: ScanResult, *, explain: bool, color: bool) -> str:
+def _text(result: ScanResult, *, explain: bool, width: int | None, color: bool) -> str:
     parts = []
     if result.proposals:
-        parts.append(ranking(result.proposals, color=color))
-        parts.append(why_first(result.proposals[0]))
+        parts.append(ranking(result.proposals, width=width, color=color))
     if explain:
+        parts += [f"#1: {score_text(first)}" for first in result.proposals[:1]]
         parts.append(explanation(result))
     return "".join(f"{part}\n" for part in parts)
 
@@ -376,8 +367,14 @@ def _text(result: ScanResult, *, explain: bool, color: bool) -> str:
 def to_csv(result: ScanResult) -> str:
     """A row per proposal; an unbounded amount is empty, and the flag beside it says so."""
     rows = [
-        with_flags({name: getattr(proposal, name) for name in _CSV_FIELDS}, proposal.unbounded)
+        with_flags(
+            {
+                **{name: getattr(proposal, name) for name in _CSV_FIELDS},
+                **{name: value(proposal) for name, value in _CSV_MORE.items()},
+            },
+            proposal.unbounded,
+        )
         for proposal in result.proposals
     ]
-    names = with_flags(dict.fromkeys(_CSV_FIELDS), Proposal.unbounded)
+    names = with_flags(dict.fromkeys((*_CSV_FIELDS, *_CSV_MORE)), Proposal.unbounded)
     return forms.to_csv(rows, list(names))

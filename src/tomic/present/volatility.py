@@ -12,10 +12,13 @@ from tomic.models.documents import to_document
 from tomic.present.forms import Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, figure_text, number
 from tomic.quant import realized
+from tomic.quant.surface import THIRTY_DAYS
+from tomic.workflows.progress import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tomic.strategies.pricing.term import PricedEvent
     from tomic.workflows.volatility.history import HistoryRun
     from tomic.workflows.volatility.measure import VolReport
     from tomic.workflows.volatility.stored import PastDay
@@ -97,13 +100,14 @@ def _prices_table(rows: Sequence[Mapping[str, Any]]) -> str:
 def prices_summary(run: HistoryRun) -> str:
     """The last line on stderr."""
     if run.plan is None and not run.errors:
-        return f"{len(run.symbols)} symbols complete; nothing was asked"
+        return f"{counted(len(run.symbols), 'symbol')} complete; nothing was asked"
     added = sum(sum(symbol.added.values()) for symbol in run.symbols)
     asked = sum(symbol.asked for symbol in run.symbols)
     failed = len(run.errors)
     tail = f" · {failed} failed" if failed else ""
     return (
-        f"{len(run.symbols)} symbols · {asked} requests · {added:,} days added · "
+        f"{counted(len(run.symbols), 'symbol')} · {counted(asked, 'request')} · "
+        f"{counted(added, 'day')} added · "
         f"{run.seconds:.1f} s{tail}"
     )
 
@@ -138,6 +142,8 @@ def vol_document(report: VolReport) -> dict[str, Any]:
             for name, levels in report.realised.hv.items()
         },
         "expected_moves": [_plain(asdict(move)) for move in report.moves],
+        "iv30_ex_event": report.ex_event_iv30,
+        "events": list(map(_event_document, report.events)),
         "own_iv": _plain(asdict(report.own)) if report.own is not None else None,
         "ib_hv30": report.ib_hv30[0] if report.ib_hv30 is not None else None,
         "expected_volatility": _expected(snapshot.iv30),
@@ -145,6 +151,15 @@ def vol_document(report: VolReport) -> dict[str, Any]:
         "error": str(report.error) if report.error is not None else None,
     }
     return document
+
+
+def _event_document(event: PricedEvent) -> dict[str, Any]:
+    return {
+        "kind": "earnings" if event.is_dated else "priced",
+        "after": event.after.isoformat() if event.after is not None else None,
+        "by": event.by.isoformat(),
+        "move": event.jump.move if event.is_priced else None,
+    }
 
 
 def vol_summary(reports: Sequence[VolReport], paths: Sequence[Path]) -> str:
@@ -162,13 +177,14 @@ def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[s
     Without a width, everything fits.
     """
     vix = next((report.snapshot for report in reports if report.snapshot.vix is not None), None)
+    abroad = any(report.snapshot.currency not in (None, "USD") for report in reports)
     table = PlainTable(
         "symbol", *(figure.narrow for figure in _VOL_COLUMNS), "EM30", "earnings", "ex-div"
     )
     for report in reports:
         snapshot = report.snapshot
         table.add_row(
-            report.symbol,
+            f"{report.symbol} {snapshot.currency or '?'}" if abroad else report.symbol,
             *(figure_text(figure, getattr(snapshot, figure.name)) for figure in _VOL_COLUMNS),
             _either_way(report.expected_move),
             _day(snapshot.next_earnings),
@@ -180,7 +196,7 @@ def vol_table(reports: Sequence[VolReport], width: int | None = None) -> tuple[s
         head = (
             f"VIX {vix.vix * 100:.2f} ({_observed(vix, 'vix')}) · {vix.as_of:%Y-%m-%d %H:%M} UTC\n"
         )
-    tail = f"{hidden} columns hidden; use a wider terminal\n" if hidden else ""
+    tail = f"{counted(hidden, 'column')} hidden; use a wider terminal\n" if hidden else ""
     return head + table.text(keep), tail
 
 
@@ -251,7 +267,8 @@ def _detail(report: VolReport) -> str:
         if field in ("iv_rank", "iv_percentile") and text and snapshot.iv_days is not None:
             note = f"{snapshot.iv_days} of {snapshot.iv_window} days of {snapshot.iv_series}"
         source = snapshot.sources.get(field, "")
-        shown = f"{text} {figure.suffix}".strip() if text else ""
+        unit = snapshot.currency if field in ("spot", "atr14") else figure.suffix
+        shown = f"{text} {unit or ''}".strip() if text else ""
         table.add_row(figure.heading, shown, source, _age(snapshot, field), note)
     if snapshot.iv_hv is not None:
         table.add_row("IV30-HV30", f"{number(snapshot.iv_hv, 2, 100.0)} pt", "", "", "")
@@ -262,7 +279,9 @@ def _detail(report: VolReport) -> str:
             note = f"{snapshot.dividend_amount:g} per share"
         table.add_row(title, _day(value), snapshot.sources.get(field, ""), "", note)
     parts = [f"{report.symbol} · {snapshot.as_of:%Y-%m-%d %H:%M} UTC", table.text()]
-    return "\n".join(parts) + _estimators(report) + _moves(report) + _checks(report)
+    return "\n".join(parts) + "".join(
+        part(report) for part in (_estimators, _moves, _events, _checks)
+    )
 
 
 def _estimators(report: VolReport) -> str:
@@ -300,6 +319,23 @@ def _moves(report: VolReport) -> str:
         )
     notes = (f"\nno density of {move.expiry}: {move.note}" for move in report.moves if move.note)
     return "\n" + table.text() + "".join(notes)
+
+
+def _events(report: VolReport) -> str:
+    """What the expiries price, and thirty days without it."""
+    lines = [_event_text(event) for event in report.events]
+    if report.ex_event_iv30 is not None:
+        without = number(report.ex_event_iv30, 2, 100.0)
+        lines.append(f"IV30 of this chain ex-event {without} %")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _event_text(event: PricedEvent) -> str:
+    name = "earnings" if event.is_dated else "an event is priced"
+    size = f"±{event.jump.move:.1%}" if event.is_priced else "no jump is priced"
+    days = event.jump.after < THIRTY_DAYS < event.jump.by
+    spread = "; IV30 counts the part of its days that lie within 30" if days else ""
+    return f"{name} {event.when}: {size}{spread}"
 
 
 def _checks(report: VolReport) -> str:

@@ -8,6 +8,7 @@ setting, a model, a file or the time of day. Import the submodule you need:
 - ``implied``: implied volatility, NaN with a reason where there is none;
 - ``american``: early exercise, dividends, de-Americanised volatility;
 - ``parity``: forwards and yields from put-call parity;
+- ``events``: what earnings and the like add to a term structure;
 - ``surface``: skew, term structure, expected moves, model-free variance;
 - ``smile``: fitted smiles and the densities they imply;
 - ``realized``: volatility from prices, ranks, cones, beta;

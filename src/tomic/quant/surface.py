@@ -3,7 +3,8 @@ What one chain says about the whole surface: ATM levels, skew, term structure, e
 variance without a model, the price of a strip of out-of-the-money options.
 
 Volatilities are fractions, total variance is iv^2 tau, maturities are interpolated linearly in
-total variance. A quote that is missing, and a quantity that the quotes do not determine, is NaN.
+total variance, but for the jumps of events. A quote that is missing, and a quantity that the
+quotes do not determine, is NaN.
 
 Sources: Cboe (2022), "Cboe Volatility Index Mathematics Methodology"; Demeterfi, Derman, Kamal and
 Zou (1999), "More Than You Ever Wanted to Know About Volatility Swaps".
@@ -12,7 +13,7 @@ Zou (1999), "More Than You Ever Wanted to Know About Volatility Swaps".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from tomic._typing import FloatArray, Num
 from tomic.quant.arguments import same_shape
 
 if TYPE_CHECKING:
+    from tomic.quant.events import Jump
     from tomic.quant.smile import Smile
 
 SKEW_DELTA = 0.25
@@ -83,18 +85,32 @@ def atm_iv(strike: Num, iv: Num, forward: float) -> float:
     return math.sqrt(float(np.interp(math.log(forward), np.log(at), variance)))
 
 
-def constant_maturity_iv(tau: Num, iv: Num, target: float = THIRTY_DAYS) -> float:
+def constant_maturity_iv(
+    tau: Num,
+    iv: Num,
+    target: float = THIRTY_DAYS,
+    *,
+    jumps: Sequence[Jump] = (),
+    ex_event: bool = False,
+) -> float:
     """
     Volatility at a maturity between the listed ones, linear in total variance.
+
+    The variance of a jump does not grow with time: it is taken off both neighbours, and put back
+    where the event lies before *target*. One whose date is not known is spread evenly over the
+    days on which it may fall.
 
     Args:
         tau: Years to each expiry, any order.
         iv: At-the-money volatility of each; NaN and expired ones are left out.
         target: Years, 30 days by default.
+        jumps: As `tomic.quant.events` finds them in the same volatilities.
+        ex_event: Leave the jumps out of the answer.
 
     Returns:
         A fraction. Beyond the listed maturities the nearest one's volatility, as long as that is
-        at least half and at most twice the target; NaN further out.
+        at least half and at most twice the target; NaN further out, and where the jumps hold more
+        variance than there is.
     """
     years, vol = same_shape(tau=tau, iv=iv)
     known = (years > 0.0) & (vol > 0.0) & np.isfinite(years + vol)
@@ -102,11 +118,23 @@ def constant_maturity_iv(tau: Num, iv: Num, target: float = THIRTY_DAYS) -> floa
         return math.nan
     order = np.argsort(years[known])
     years, vol = years[known][order], vol[known][order]
+    variance, extra = vol**2 * years, 0.0
+    for jump in jumps:
+        variance = variance - jump.variance * jump.share(years)
+        extra += 0.0 if ex_event else jump.variance * float(jump.share(target))
     if years[0] <= target <= years[-1]:
-        return math.sqrt(float(np.interp(target, years, vol**2 * years)) / target)
+        return _annual(float(np.interp(target, years, variance)) + extra, target)
     nearest = 0 if target < years[0] else -1
-    within = 0.5 * target <= years[nearest] <= 2.0 * target
-    return float(vol[nearest]) if within else math.nan
+    if not 0.5 * target <= years[nearest] <= 2.0 * target:
+        return math.nan
+    if not jumps:
+        return float(vol[nearest])
+    return _annual(float(variance[nearest] / years[nearest]) * target + extra, target)
+
+
+def _annual(variance: float, tau: float) -> float:
+    """Volatility of a total variance; NaN of a negative one."""
+    return math.sqrt(variance / tau) if variance >= 0.0 else math.nan
 
 
 def forward_variance(tau: Num, iv: Num) -> FloatArray:

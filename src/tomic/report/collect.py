@@ -20,8 +20,11 @@ from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
+from tomic.present.proposal import NO_EDGE, legs_text, limit_per_share, order_lines
+from tomic.present.scan import events_text, similar_count
 from tomic.report import pages
 from tomic.report.layout import ReportPage, SvgPicture
+from tomic.store import StoredScan
 from tomic.workflows.journal import review as journal_review, statistics
 from tomic.workflows.journal.entries import load_open
 from tomic.workflows.journal.review import CheckRun
@@ -35,12 +38,15 @@ _MOST_MARKETS = 3
 
 async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> ReportPage:
     """
-    The last stored scan, the last volatility of each symbol, open trades and their signals.
+    The scan of the last day, the last volatility of each symbol, open trades and their signals.
+
+    Of several scans the job's counts, and without one the widest: a question asked between does
+    not replace them.
 
     Nobody is asked for data, except in a demo whose store is still empty: there a scan is made.
     """
     symbols = normalize_symbols(symbols)
-    scan = await _last_scan(desk)
+    scan = await _scan_of_the_day(desk)
     if scan is None and desk.simulated:
         scan = await desk.scan(symbols)
     checked = await journal_review.check(await desk.journal(offline=_is_offline(desk)), keep=False)
@@ -51,6 +57,7 @@ async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> ReportPage:
     document = {
         **_document("day", desk, _latest(scan, vols), _quality_of_scan(scan)),
         "scan": _scan_document(scan),
+        "scanned": _scanned(scan),
         "volatility": [to_document(vol) for vol in vols],
         "signals": _signals(checked),
         "book": await _last_book(desk),
@@ -72,7 +79,7 @@ async def proposal(desk: Desk, proposal_id: str) -> ReportPage:
     Raises:
         DataError: There is no such proposal.
     """
-    if desk.simulated and await _last_scan(desk) is None:
+    if desk.simulated and not await (await desk.store()).scans.latest(limit=1):
         await desk.scan()
     shown = await desk.proposal(proposal_id)
     true = sum(leg.price_source in ("true", "spot") for leg in shown.legs) / len(shown.legs)
@@ -169,12 +176,12 @@ def _document(
     }
 
 
-async def _last_scan(desk: Desk) -> ScanResult | None:
+async def _scan_of_the_day(desk: Desk) -> ScanResult | None:
     store = await desk.store()
-    scans = await store.scans.latest(limit=1)
+    scans = await store.scans.of_last_day()
     if not scans:
         return None
-    (last,) = scans
+    last = max(scans, key=_weight)
     try:
         proposals = [await desk.proposal(proposal_id) for proposal_id in last.proposal_ids]
         return ScanResult.model_validate({**last.document, "proposals": proposals})
@@ -183,6 +190,24 @@ async def _last_scan(desk: Desk) -> ScanResult | None:
         raise StoreError(
             f"the last scan was saved by another version ({where}); run tomic scan again"
         ) from exc
+
+
+def _weight(scan: StoredScan) -> tuple[bool, int, int, int]:
+    """Before all others a job's scan, then the one of most symbols, strategies, and the newest."""
+    scope = scan.document.get("scope") or {}
+    symbols = scope.get("symbols") or scan.document.get("outcomes") or ()
+    strategies = scope.get("strategies") or ()
+    return bool(scope.get("job")), len(symbols), len(strategies), scan.id
+
+
+def _scanned(scan: ScanResult | None) -> list[str]:
+    """Of what and when the scan is, so that nobody takes a question for the whole market."""
+    if scan is None:
+        return []
+    count = len(scan.outcomes)
+    what = scan.scope.text if scan.scope else f"{count} symbol{'' if count == 1 else 's'}"
+    when = f", {scan.as_of.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC" if scan.as_of else ""
+    return [f"scanned: {what}{when}"]
 
 
 def _with_urgency(review: BookReview) -> dict[str, Any]:
@@ -248,8 +273,18 @@ def _scan_document(scan: ScanResult | None) -> dict[str, Any] | None:
 
 
 def _proposal_document(made: Proposal) -> dict[str, Any]:
-    """The proposal as JSON has it, and its trade in a line."""
-    return {**to_document(made), "trade": made.trade}
+    """The proposal as JSON has it, its trade in a line and in short, and the order to type."""
+    return {
+        **to_document(made),
+        "trade": made.trade,
+        "trade_text": legs_text(made),
+        "limit": limit_per_share(made),
+        "alike": similar_count(made),
+        "flags": events_text(made),
+        "event_texts": [event.text for event in made.events],
+        "no_edge": [NO_EDGE] if made.managed else [],
+        "order": [*order_lines(made)],
+    }
 
 
 def _missing(scan: ScanResult | None) -> list[str]:
@@ -280,7 +315,7 @@ Draw: TypeAlias = Callable[[], SvgPicture]
 
 
 def _payoff(made: Proposal) -> Draw:
-    name = f"{made.rank or ''} {made.symbol}".strip()
+    name = f"{made.id} {made.symbol}".strip()
     caption = f"{name}: P&L; behind it the market's view of the price"
     return partial(_picture, "proposal_payoff", caption, made)
 

@@ -22,6 +22,9 @@ _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 _ROOT = re.compile(r"<svg\b[^>]*?viewBox=\"([^\"]+)\"[^>]*>")
 _FONT = re.compile(r"font: (?:[\w.]+ )*?([\d.]+px) [^;\"]*")
 
+_NARROW, _SHORT = 6, 12
+"""Columns that a phone shows without scrolling, and rows that are printed on one sheet."""
+
 _TURNED = {"#777777": "var(--muted)", "#8a8a8a": "var(--line)"}
 """Colours of the theme that stand for text and grid, which the page has its own for."""
 
@@ -72,9 +75,8 @@ class _Writer:
         )
 
     def _section(self, section: layout.ReportSection) -> str:
-        kind = ' class="sheet"' if section.break_before else ""
         parts = "".join(self._part(part) for part in section.parts)
-        return f"<section{kind}><h2>{escape(section.title)}</h2>{parts}</section>\n"
+        return f"<section><h2>{escape(section.title)}</h2>{parts}</section>\n"
 
     def _part(self, part: layout.Part) -> str:
         if isinstance(part, layout.FigureTable):
@@ -126,8 +128,10 @@ class _Writer:
             for n in range(len(rows))
         )
         caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+        wide = " wide" if len(table.columns) > _NARROW else ""
+        short = " short" if len(rows) <= _SHORT else ""
         return (
-            f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead>'
+            f'<div class="scroll{wide}{short}"><table>{caption}<thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from tomic.models.documents import UNLIMITED, flag_of
+from tomic.present.proposal import source_text
 from tomic.present.text import number
 
 Kind: TypeAlias = Literal[
     "text", "words", "money", "cents", "pnl", "price", "share", "share0", "ratio", "number",
-    "whole", "day", "time", "list",
+    "whole", "day", "time", "list", "source",
 ]  # fmt: skip
 """How a value is written; see `FORMATS`."""
 
@@ -61,7 +62,8 @@ class Sentences:
     """A list of sentences."""
 
     at: str
-    kind: Literal["note", "alarm"] = "note"
+    kind: Literal["note", "alarm", "order"] = "note"
+    """``order`` is what somebody types, as it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,6 @@ class ReportSection:
 
     title: str
     parts: tuple[Part, ...]
-    break_before: bool = False
-    """On a new sheet when printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,7 @@ FORMATS: Mapping[Kind, Callable[[Any], str]] = {
     "whole": lambda value: number(value, 0),
     "day": _day,
     "time": _time,
+    "source": source_text,
     "list": lambda value: ", ".join(
         number(item) if isinstance(item, float) else str(item) for item in value
     ),

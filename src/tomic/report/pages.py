@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from tomic.figures import Definition, columns
+from tomic.present.scan import EVENT_KEY
 from tomic.report.layout import (
+    MISSING,
     FigureColumn,
     FigureGrid,
     FigureTable,
@@ -17,6 +19,7 @@ from tomic.report.layout import (
     ReportSection,
     Sentences,
     SvgPicture,
+    cell,
 )
 
 Document: TypeAlias = Mapping[str, Any]
@@ -47,6 +50,15 @@ def figures(fields: str) -> tuple[FigureColumn, ...]:
     )
 
 
+def known(columns: tuple[FigureColumn, ...], rows: Sequence[Document]) -> tuple[FigureColumn, ...]:
+    """The *columns* that some of *rows* have something in."""
+    return tuple(
+        column
+        for column in columns
+        if any(cell(row, column.at, column.kind) != MISSING for row in rows)
+    )
+
+
 HEAD = (
     FigureColumn("data time", "/meta/as_of", "time"),
     FigureColumn("market data", "/meta/data_type", "words"),
@@ -56,30 +68,84 @@ HEAD = (
     FigureColumn("TOMIC", "/meta/version"),
 )
 
+_VIEW = (
+    FigureColumn("PoS, your view", "/view/pos", "share"),
+    FigureColumn("EV, your view", "/view/ev", "pnl"),
+)
+
+# What decides stands left, where a phone shows it without scrolling.
 _RANKING = (
     FigureColumn("#", "/rank", "whole"),
     FigureColumn("symbol", "/symbol"),
-    FigureColumn("trade", "/trade", "words"),
-    *figures("dte credit max_loss margin pos ev rom_30d"),
-    FigureColumn("theta", "/theta", "cents", "Per calendar day."),
-    FigureColumn("breakevens", "/breakevens", "list"),
     *figures("score"),
     FigureColumn("grade", "/grade"),
+    FigureColumn("PoS", "/pos", "share0", "A profit at expiry; others say POP."),
+    *figures("ev"),
+    FigureColumn("±", "/ev_error", "whole", "Standard error of EV."),
+    FigureColumn("trade", "/trade_text", "words"),
+    FigureColumn("strategy", "/strategy", "words"),
+    *figures("dte"),
+    FigureColumn("credit", "/limit", "cents", "Per share at mid, as one types it; - is a debit."),
+    *figures("short_delta distance"),
+    FigureColumn("P(target)", "/managed/p_target", "share0", "By the exits of [journal]."),
+    FigureColumn("EV, your view", "/view/ev", "pnl"),
+    *figures("cost_share"),
+    FigureColumn("BP", "/margin", "whole", "Buying power: what it takes of excess liquidity."),
+    *figures("max_loss"),
+    FigureColumn("event", "/flags", "text", EVENT_KEY),
+    FigureColumn("similar", "/alike", "text", "Others like it that passed every rule."),
 )
 
 _TRADE = (
-    *figures("credit"),
+    FigureColumn("credit", "/credit", "cents", "Per structure: executable, commission taken off."),
     FigureColumn("at mid", "/credit_mid", "cents"),
     FigureColumn("natural", "/credit_natural", "cents", "Sold at the bid, bought at the ask."),
-    *figures("max_profit max_loss margin"),
+    FigureColumn("commission", "/commission", "cents", "Taken off the credit, not off the others."),
+    *figures("max_profit max_loss"),
+    FigureColumn("mean win", "/mean_win", "whole", "Of the outcomes that win."),
+    FigureColumn("buying power", "/margin", "whole", "Margin less credit, plus debit."),
     FigureColumn("breakevens", "/breakevens", "list"),
-    *figures("pos ev"),
-    FigureColumn("± EV", "/ev_error", "cents", "Standard error of the EV, from the quotes."),
-    FigureColumn("EV at mids", "/ev_quotes", "pnl", "Were every mid true."),
-    *figures("cvar95 rom rom_30d risk_reward touch kelly edge"),
+    *figures("distance short_delta"),
+    FigureColumn("PoS", "/pos", "share", "A profit at expiry; others say POP."),
+    *figures("ev"),
+    FigureColumn("± EV", "/ev_error", "cents", "Standard error of EV."),
+    *_VIEW,
+    *figures("cost_share cvar95 rom rom_30d risk_reward touch kelly edge"),
     FigureColumn("± edge", "/edge_error", "cents", "Standard error of the edge."),
     *figures("score"),
     FigureColumn("grade", "/grade"),
+    FigureColumn(
+        "percentile", "/percentile", "share0", "Of the day's candidates of this strategy."
+    ),
+)
+
+_MANAGED = (
+    FigureColumn("managed: target", "/target", "whole", "P&L at which it is closed."),
+    FigureColumn("P(target)", "/p_target", "share"),
+    FigureColumn("P(stop)", "/p_stop", "share"),
+    FigureColumn("P(last day)", "/p_time", "share"),
+    FigureColumn("P(expiry)", "/p_expiry", "share"),
+    FigureColumn("days held", "/days", "whole"),
+    FigureColumn("EV managed", "/ev", "pnl", "After the costs of exit too."),
+    FigureColumn("±", "/ev_error", "cents"),
+    FigureColumn("worst 5 %", "/tail", "pnl"),
+)
+
+_SIZE = (
+    FigureColumn("how many", "/contracts", "whole"),
+    FigureColumn("by risk", "/by_risk", "whole"),
+    FigureColumn("by margin", "/by_margin", "whole"),
+    FigureColumn("by Kelly", "/kelly", "whole"),
+    FigureColumn("limited by", "/limited_by", "words"),
+    FigureColumn("buying power after", "/buying_power_after", "money"),
+)
+
+_SIMILAR = (
+    *figures("score"),
+    FigureColumn("also", "/trade", "words"),
+    FigureColumn("credit", "/credit", "cents"),
+    FigureColumn("PoS", "/pos", "share"),
+    *figures("ev margin"),
 )
 
 _GREEKS = (
@@ -87,7 +153,8 @@ _GREEKS = (
     FigureColumn("gamma", "/gamma", "ratio", "Shares per point."),
     FigureColumn("vega", "/vega", "cents", "Per 0.01 of volatility."),
     FigureColumn("theta", "/theta", "cents", "Per calendar day."),
-    *figures("theta_margin liquidity fit iv30 iv_rank market_volatility"),
+    *figures("theta_margin liquidity fit iv30 iv_rank"),
+    FigureColumn("volatility", "/market_volatility", "share", "Implied to expiry, all strikes."),
 )
 
 _LEGS = (
@@ -97,8 +164,9 @@ _LEGS = (
     FigureColumn("strike", "/strike", "price"),
     FigureColumn("expiry", "/expiry", "day"),
     FigureColumn("price", "/price", "cents"),
-    FigureColumn("from", "/price_source", "words"),
+    FigureColumn("from", "/price_source", "source"),
     *figures("bid ask iv delta volume open_interest"),
+    FigureColumn("contract id", "/con_id"),
 )
 
 _VOLATILITY = (
@@ -176,12 +244,15 @@ def day(
     document: Document, *, payoffs: Sequence[SvgPicture] = (), markets: Sequence[SvgPicture] = ()
 ) -> ReportPage:
     """The day: best trades, volatility, open trades, and what was refused or failed."""
+    found = (document["scan"] or {}).get("proposals") or ()
+    ranked = known(_RANKING, found) if found else _RANKING
     sections = [
         ReportSection(
             "Best trades",
             (
+                Sentences("/scanned"),
                 Sentences("/missing"),
-                FigureTable("/scan/proposals", _RANKING, empty="No trade passed every rule."),
+                FigureTable("/scan/proposals", ranked, empty="No trade passed every rule."),
                 Gallery(tuple(payoffs)),
                 Sentences("/scan/notes"),
             )
@@ -208,7 +279,6 @@ def day(
                 FigureTable("/volatility", _VOLATILITY, empty="Nothing is stored yet."),
                 Gallery(tuple(markets)),
             ),
-            break_before=True,
         )
     )
     if document["scan"] is not None:
@@ -231,11 +301,17 @@ def _refused() -> ReportSection:
 
 def proposal(document: Document, *, payoff: Sequence[SvgPicture] = ()) -> ReportPage:
     """One trade whole."""
+    given = document["proposal"]
     parts: tuple[Part, ...] = (
-        FigureGrid("/proposal", _TRADE),
+        FigureGrid("/proposal", known(_TRADE, [given])),
+        *([FigureGrid("/proposal/managed", _MANAGED)] if given["managed"] else []),
+        Sentences("/proposal/no_edge"),
+        *([FigureGrid("/proposal/size", _SIZE)] if given["size"] else []),
+        Sentences("/proposal/event_texts"),
         *payoff,
         FigureTable("/proposal/legs", _LEGS),
-        FigureGrid("/proposal", _GREEKS),
+        Sentences("/proposal/order", "order"),
+        FigureGrid("/proposal", known(_GREEKS, [given])),
         FigureTable(
             "/proposal/parts",
             (
@@ -243,9 +319,10 @@ def proposal(document: Document, *, payoff: Sequence[SvgPicture] = ()) -> Report
                 FigureColumn("points", "/points", "number"),
             ),
         ),
+        FigureTable("/proposal/similar", _SIMILAR, caption="Others of the same thesis."),
         Sentences("/proposal/notes"),
     )
-    title = f"{document['proposal']['symbol']} {document['proposal']['trade']}".replace("_", " ")
+    title = f"{given['id']} {given['symbol']} {given['trade']}".strip().replace("_", " ")
     return ReportPage(f"TOMIC · {title}", document, HEAD, (ReportSection("The trade", parts),))
 
 
@@ -416,7 +493,7 @@ def portfolio(document: Document, *, stress: Sequence[SvgPicture] = ()) -> Repor
         FigureTable("/review/jumps", _JUMPS, caption="Known events."),
         FigureTable("/review/concentration", _CONCENTRATION),
     ]
-    sections.append(ReportSection("Risk", tuple(risk), break_before=True))
+    sections.append(ReportSection("Risk", tuple(risk)))
     if document["remarks"]:
         sections.append(ReportSection("Remarks", (FigureTable("/remarks", ALERTS[1:]),)))
     return ReportPage(dated("Portfolio", document), document, HEAD, tuple(sections))

@@ -103,7 +103,7 @@ def revalued(proposal: Proposal, price: FloatArray, days: Sequence[float]) -> Fl
     """
     profit = _changes(proposal, price, days)
     if not proposal.curve:
-        return profit + (proposal.credit - proposal.credit_mid)
+        return profit + (proposal.net_credit - proposal.credit_mid)
     middle = proposal.curve[len(proposal.curve) // 2]
     end = _changes(proposal, np.array([middle.price]), [_end(proposal)])
     return profit + (middle.profit - float(end[0, 0]))

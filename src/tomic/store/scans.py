@@ -56,13 +56,15 @@ class ScanTables(TableGroup):
         as_of: dt.datetime,
         day: dt.date,
         document: Mapping[str, Any] | None = None,
+        mark: str = "",
     ) -> StoredScan:
         """
         Keep a scan and its proposals, best first.
 
-        Proposals are numbered through the trading day: ``20261120-3`` is the third of *day*.
+        Proposals are numbered through the trading day: ``20261120-3`` is the third of *day*, behind
+        the *mark* of stores that hold other proposals than those of the market.
         """
-        number_key = f"{day:%Y%m%d}"
+        number_key = f"{mark}{day:%Y%m%d}"
         kept = dict(document or {})
         at = stamp(as_of)
 
@@ -131,11 +133,17 @@ class ScanTables(TableGroup):
 
     async def latest(self, *, limit: int | None = None) -> list[StoredScan]:
         """Return the scans, newest first."""
+        return await self._scans("TRUE", -1 if limit is None else limit)
 
+    async def of_last_day(self) -> list[StoredScan]:
+        """Return the scans of the last trading day that has one, newest first."""
+        return await self._scans("day = (SELECT max(day) FROM scans)", -1)
+
+    async def _scans(self, where: str, limit: int) -> list[StoredScan]:
         def work(db: sqlite3.Connection) -> list[StoredScan]:
             scans = db.execute(
-                "SELECT id, as_of, document FROM scans ORDER BY id DESC LIMIT ?",
-                (-1 if limit is None else limit,),
+                f"SELECT id, as_of, document FROM scans WHERE {where} ORDER BY id DESC LIMIT ?",
+                (limit,),
             ).fetchall()
             ids = "SELECT id FROM proposals WHERE scan_id = ? ORDER BY rank"
             return [

@@ -340,7 +340,9 @@ def _priced(board: Board, chain: Chain, figures: _Figures, settings: Settings) -
     half = np.where(known, figures.half_spread, board.prices.half_spread)
     prices = Prices(price, source, half)
     filled = replace(_filled(chain, figures, known), carries=board.chain.carries)
-    doubted, doubt = boards.doubts(filled, board.listed, prices, board.value, board.forward)
+    _, expiry = np.unique(chain["expiry"], return_inverse=True)
+    outside = board.listed & (chain.is_call == (board.strike >= board.forward))
+    doubted, doubt = boards.doubts(expiry, board.listed, outside, prices, board.value)
     return replace(
         board,
         chain=filled,

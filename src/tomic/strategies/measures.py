@@ -10,6 +10,7 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
+from tomic.config.scan import CostsSettings
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies.candidates import Candidates, Expiries
@@ -84,11 +85,16 @@ class Measures:
     """Figures of a batch, (n,); NaN where something that is needed is missing."""
 
     credit: FloatArray
-    """Executable: at mid less slippage and commission."""
+    """What is received after all costs of entry: at mid less slippage and commission."""
     credit_mid: FloatArray
+    credit_natural: FloatArray
+    """Sold at the bid, bought at the ask, without commission."""
     commission: FloatArray
     max_profit: FloatArray
+    """After costs of entry, as a broker prints it: not discounted. So is `max_loss`."""
     max_loss: FloatArray
+    loss_today: FloatArray
+    """The largest loss in today's money, which no mean of losses exceeds; inf where unbounded."""
     profit: FloatArray
     """`max_profit`, or the 95 % quantile of P&L where profit has no bound."""
     requirement: FloatArray
@@ -130,14 +136,36 @@ def margin_rules(settings: Settings, *, cash: bool) -> margin.MarginRules:
     )
 
 
+def foreign_margin(currency: str) -> str:
+    """What the reader must know of a margin outside the United States."""
+    return f"margin by American rules: what is traded in {currency} has those of its own exchange"
+
+
+def foreign_commission(costs: CostsSettings, currency: str) -> list[str]:
+    """What the reader must know of a commission that nobody set for its currency."""
+    if costs.knows_commission(currency):
+        return []
+    return [
+        f"commission taken as {costs.commission:g} {currency} a contract: "
+        f"set costs.commissions.{currency}"
+    ]
+
+
 def credits(batch: Batch, board: Board) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Executable credit, credit at mid, commission; (n,) each."""
+    """Executable credit after commission, credit at mid, commission; (n,) each."""
     costs, lot = board.settings.costs, float(board.chain.multiplier)
     contracts = np.abs(batch.quantity)
     at_mid = -lot * (batch.quantity * batch.legs(board.price)).sum(axis=1)
     slippage = lot * costs.slippage * (contracts * batch.legs(board.prices.half_spread)).sum(axis=1)
-    commission = costs.commission * contracts.sum(axis=1)
+    commission = costs.commission_of(board.chain.underlying.currency) * contracts.sum(axis=1)
     return at_mid - slippage - commission, at_mid, commission
+
+
+def natural(batch: Batch, board: Board) -> FloatArray:
+    """Credit with every half-spread given away, without commission; (n,) currency per structure."""
+    taken = np.abs(batch.quantity) * batch.legs(board.prices.half_spread)
+    given = batch.quantity * batch.legs(board.price) + taken
+    return np.asarray(-float(board.chain.multiplier) * given.sum(axis=1))
 
 
 def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
@@ -165,12 +193,26 @@ def shape(batch: Batch, board: Board, credit: FloatArray) -> Segments:
     )
 
 
+def as_printed(form: Segments, batch: Batch, board: Board, credit: FloatArray) -> Segments:
+    """
+    P&L at the first expiry as brokers print it: what *form* (`shape`) is before discounting.
+
+    Shares count at the spot that is paid for them, without what is financed or received meanwhile.
+    """
+    first, lot = board.outlooks[batch.expiries[0]], float(board.chain.multiplier)
+    shares = lot * batch.stock
+    start = credit - shares * payoff.stock_cost(first.forward, first.discount)
+    paid = (credit - shares * board.spot)[:, None]
+    value = (form.value - start[:, None]) / first.discount + paid
+    return Segments(form.node, value, form.slope / first.discount)
+
+
 def measure(batch: Batch, board: Board) -> Measures:
     """All figures that rules and score need except CVaR, which is expensive: see `tail_loss`."""
     first = board.outlooks[batch.expiries[0]]
     credit, at_mid, commission = credits(batch, board)
     form = shape(batch, board, credit)
-    outline = payoff.profile(form)
+    outline = payoff.profile(as_printed(form, batch, board, credit))
     below = probability.shortfall(first.market, form)
     pos, at_quotes = probability.pos(first.market, form), probability.ev(first.market, form)
     ev = at_quotes - distrusted(batch, board)
@@ -179,9 +221,11 @@ def measure(batch: Batch, board: Board) -> Measures:
     return Measures(
         credit=credit,
         credit_mid=at_mid,
+        credit_natural=natural(batch, board),
         commission=commission,
         max_profit=outline.max_profit,
         max_loss=outline.max_loss,
+        loss_today=payoff.profile(form).max_loss,
         profit=_profit(batch, first, form, outline),
         requirement=requirement,
         # Discounted and back: what rounding leaves of nothing is no margin.
@@ -226,8 +270,13 @@ def ranked(
         pos = probability.pos(first.ranked, form)
         ev = ev + probability.ev(first.ranked, form) - probability.ev(first.market, form)
     if robust:
-        ev = ev - 0.5 * MISS * np.abs(volatility_slope(first, form))
+        ev = ev - robust_cost(volatility_slope(first, form))
     return pos, ev
+
+
+def robust_cost(slope: FloatArray) -> FloatArray:
+    """What a robust score takes off EV: half of what a usual miss of volatility moves it by."""
+    return np.asarray(0.5 * MISS * np.abs(slope))
 
 
 def volatility_slope(first: Outlook, form: Segments) -> FloatArray:
@@ -268,7 +317,7 @@ def tail_loss_bounds(measures: Measures) -> tuple[FloatArray, FloatArray]:
     all when they are fewer. Not above the largest loss, nor all losses on those 5 %.
     """
     least = measures.mean_loss / np.maximum(measures.loss_chance, TAIL)
-    most = np.minimum(measures.mean_loss / TAIL, measures.max_loss)
+    most = np.minimum(measures.mean_loss / TAIL, measures.loss_today)
     # Rounding must not put one bound beyond the other.
     return least, np.maximum(most, least)
 

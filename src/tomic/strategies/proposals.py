@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from tomic._typing import FloatArray
-from tomic.models import CurvePoint, DataType, Leg, PriceSource, Proposal, Scenario, ViewFigures
+from tomic.models import (
+    Alternative,
+    CurvePoint,
+    DataType,
+    Leg,
+    PriceSource,
+    Proposal,
+    Scenario,
+    ViewFigures,
+)
 from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
-from tomic.strategies import measures, scoring
+from tomic.strategies import events, measures, scoring
 from tomic.strategies.candidates import Candidates, expiry_of
-from tomic.strategies.measures import Batch
+from tomic.strategies.measures import Batch, foreign_commission, foreign_margin
 from tomic.strategies.pricing import outlooks
 from tomic.strategies.pricing.board import SOURCES, UNIFORM, Board
+from tomic.strategies.pricing.outlooks import Outlook
 from tomic.strategies.scoring import Prospect
 from tomic.strategies.search import Contender, Hit
 
@@ -35,6 +45,7 @@ def describe(
     *,
     rank: int = 0,
     alternatives: int = 0,
+    similar: tuple[Alternative, ...] = (),
     notes: tuple[str, ...] = (),
     percentile: float | None = None,
 ) -> Proposal:
@@ -45,7 +56,8 @@ def describe(
 
     Args:
         contender: With its fit, and what a correlation costs it.
-        rank, alternatives: Its place, and how many others of its group passed every rule.
+        rank: Its place.
+        alternatives, similar: How many others of its thesis passed every rule, and the best.
         notes: Those of its gates, which stand before its own.
         percentile: Its place among the day's candidates of its strategy; see `scoring.percentile`.
     """
@@ -53,7 +65,9 @@ def describe(
     batch, settings = batch_of(hit), hit.board.settings.score
     measured = measures.measure(batch, hit.board)
     form = measures.shape(batch, hit.board, measured.credit)
-    profile = payoff.profile(form)
+    printed = measures.as_printed(form, batch, hit.board, measured.credit)
+    profile = payoff.profile(printed)
+    breakevens = [price for price in profile.breakevens[0].tolist() if math.isfinite(price)]
     figures = {field.name: float(getattr(measured, field.name)[0]) for field in fields(measured)}
     greeks: dict[str, Any] = dict(_greeks(batch, hit.board))
     doubts = _doubts(hit, batch, figures)
@@ -70,7 +84,10 @@ def describe(
     return Proposal(
         rank=rank,
         legs=_legs(hit),
-        breakevens=tuple(price for price in profile.breakevens[0].tolist() if math.isfinite(price)),
+        breakevens=tuple(breakevens),
+        short_delta=short_delta(batch, hit.board),
+        distance=distance(breakevens, hit.board, hit.board.outlooks[hit.expiries[0]]),
+        expected_move=finite(hit.board.outlooks[hit.expiries[0]].sigma_points),
         **_situation(hit),
         **_money(hit, batch, figures),
         **_chances(hit, batch, form, figures),
@@ -85,8 +102,10 @@ def describe(
             hit.components, settings, liquidity=hit.liquidity, fit=fit.factor, penalty=penalty
         ),
         alternatives=alternatives,
-        curve=_curve(hit, form, profile),
+        similar=similar,
+        curve=_curve(hit, printed, profile),
         scenarios=_scenarios(hit, figures["credit"] - figures["credit_mid"]),
+        events=events.of_trade(hit),
         notes=tuple(dict.fromkeys(filter(None, all_notes))),
     )
 
@@ -122,17 +141,18 @@ def _money(hit: Hit, batch: Batch, figures: Mapping[str, float]) -> dict[str, An
     board, margin, profit = hit.board, figures["margin"], figures["profit"]
     mean_win = _mean_win(batch, board, figures)
     contracts, lot = batch.quantity, float(board.chain.multiplier)
-    half_spreads = lot * (np.abs(contracts) * batch.legs(board.prices.half_spread)).sum()
     above = batch.legs(board.price) - batch.legs(board.value)
     errors = lot * contracts * batch.legs(board.value_error)
-    share = board.settings.costs.slippage
-    slippage = figures["credit_mid"] - figures["credit"] - figures["commission"]
+    costs = figures["credit_mid"] - figures["credit"]
+    most = figures["max_profit"] + costs
     per_30 = scoring.DAYS / max(board.outlooks[hit.expiries[0]].dte, 1)
-    same = ("credit", "credit_mid", "commission", "max_profit", "max_loss", "margin", "profit")
+    same = (
+        "credit_mid", "credit_natural", "commission", "max_profit", "max_loss", "margin", "profit",
+    )  # fmt: skip
     return {
         **{name: figures[name] for name in same},
-        "credit_natural": figures["credit_mid"]
-        - (slippage / share if share else float(half_spreads)),
+        "credit": figures["credit"] + figures["commission"],
+        "cost_share": finite(costs / most) if most > 0.0 and math.isfinite(most) else None,
         "margin_requirement": figures["requirement"],
         "margin_cash": finite(
             float(measures.requirement(batch, board, cash=True)[0]) - figures["credit"]
@@ -296,6 +316,27 @@ def _greeks(batch: Batch, board: Board) -> dict[str, float]:
     }
 
 
+def short_delta(batch: Batch, board: Board) -> float | None:
+    """Largest |delta| of the short legs of the first row; None without one, or an unknown one."""
+    short = batch.quantity[0] < 0.0
+    if not short.any():
+        return None
+    return finite(float(np.abs(board.delta[batch.row[0][short]]).max()))
+
+
+def distance(breakevens: Sequence[float], board: Board, first: Outlook) -> float | None:
+    """
+    From the underlying to its nearest breakeven, whichever side, in standard deviations, >= 0.
+
+    A standard deviation is that of the market at the money, to the expiry *first*. None without a
+    breakeven. Options on the forward, as those of volatility indices are, are measured from it.
+    """
+    start = first.forward if board.on_forward else board.spot
+    if not breakevens or not first.sigma_points > 0.0:
+        return None
+    return finite(min(abs(price - start) for price in breakevens) / first.sigma_points)
+
+
 def _touch(batch: Batch, board: Board) -> float | None:
     """Probability that spot touches a short strike before the first expiry."""
     strike, call = board.strike[batch.row[0]], batch.is_call[0]
@@ -375,6 +416,9 @@ def _notes(hit: Hit, figures: Mapping[str, float]) -> list[str]:
         notes.append(f"figures at {hit.expiries[0]}, later legs at today's smile")
     if math.isinf(figures["max_loss"]):
         notes.append("loss without bound")
+    if chain.underlying.currency != "USD":
+        notes.append(foreign_margin(chain.underlying.currency))
+        notes += foreign_commission(board.settings.costs, chain.underlying.currency)
     if 0.0 < margin < THIN_MARGIN:
         notes.append(f"margin of only {margin:.0f}: check the quotes")
     elif figures["profit"] > HIGH_ROM * margin:

@@ -26,7 +26,7 @@ from tomic.models import (
     settles_in_cash,
 )
 from tomic.models.documents import first_fault
-from tomic.strategies import proposals, rules, scoring, search
+from tomic.strategies import managed, proposals, reach, rules, scoring, search, thesis
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
@@ -48,8 +48,8 @@ __all__ = [
     "with_views",
 ]
 
-KEEP_FOR_FIT = 16
-"""Candidates of a group whose fit is looked at before the first bound is known."""
+KEEP = 32
+"""Candidates kept of a group, for alternatives and for the fit before its first bound is known."""
 
 
 FEW_SYMBOLS = 3
@@ -97,18 +97,17 @@ def open_gates(
 
     Args:
         vol: Figures of the symbol; what is unknown does not refuse.
-        settings: Its ``strategies`` change the catalogue, its ``scan.strategies`` choose from it.
-        strategies: Names instead of ``scan.strategies``.
+        settings: Its ``strategies`` change the catalogue, its ``scan`` chooses from it.
+        strategies: Names instead of ``scan.strategies`` and the profile's.
 
     Raises:
         ConfigError: A strategy or field that does not exist.
     """
-    names = settings.scan.strategies if strategies is None else strategies
     passed: list[Template] = []
     refused: list[Refusal] = []
     unknown: dict[str, tuple[str, ...]] = {}
     in_cash = settles_in_cash(vol.symbol, indices=settings.market.indices)
-    for template in templates.choose(names, settings.strategies):
+    for template in templates.choose(settings, strategies):
         refusal = rules.no_shares(template, vol.symbol) if in_cash else None
         if refusal is not None:
             refused.append(refusal)
@@ -128,7 +127,7 @@ def all_open(strategy: str, settings: Settings) -> Gated:
     Raises:
         ConfigError: There is no such strategy.
     """
-    return Gated(templates.choose((strategy,), settings.strategies), (), {})
+    return Gated(templates.choose(settings, (strategy,)), (), {})
 
 
 def evaluate(
@@ -151,6 +150,7 @@ def evaluate(
     gated = _deliverable(gated or open_gates(vol, settings, strategies), chain)
     board = boards.prepare(chain, vol, settings)
     searched, contenders = _with_fit(board, gated.templates, book)
+    gated = replace(gated, refused=(*gated.refused, *reach.out_of_reach(board, gated.templates)))
     return assessed(board, gated, contenders, searched.tally)
 
 
@@ -219,9 +219,9 @@ def _with_fit(
 ) -> tuple[search.SearchResult, tuple[Contender, ...]]:
     """The best of each group with their fit; more of them until no other can be better."""
     if book is None:
-        searched = search.search(board, wanted)
+        searched = search.search(board, wanted, keep=KEEP)
         return searched, tuple(map(Contender, searched.hits))
-    keep = KEEP_FOR_FIT
+    keep = KEEP
     while True:
         searched = search.search(board, wanted, keep=keep)
         fits = book.fits([proposals.prospect(hit) for hit in searched.hits])
@@ -237,9 +237,7 @@ def _settled(contenders: Sequence[Contender], keep: int) -> bool:
     """Whether in each group the best with fit beats all that were left out, whose fit is <= 1."""
     groups: dict[tuple[object, ...], list[Contender]] = {}
     for contender in contenders:
-        groups.setdefault(
-            (*contender.hit.group, contender.hit.expiries, contender.hit.template.side), []
-        ).append(contender)
+        groups.setdefault((*contender.hit.group, contender.hit.expiries), []).append(contender)
     return all(
         len(members) < keep
         or max(member.score for member in members) >= min(member.hit.score for member in members)
@@ -284,7 +282,8 @@ def rank(
             proposals.describe(
                 contender,
                 rank=place,
-                alternatives=origin.passed[contender.hit.group] - 1,
+                alternatives=thesis.others(contender.hit, origin.passed),
+                similar=thesis.alternatives(contender, origin.contenders),
                 notes=origin.gated.unknown.get(contender.hit.template.name, ()),
                 percentile=scoring.percentile(
                     standings[contender.hit.template.name], contender.hit.score
@@ -292,7 +291,7 @@ def rank(
             )
         )
     return ScanResult(
-        proposals=tuple(shown),
+        proposals=managed.with_outcomes([contender.hit for contender in chosen], shown),
         considered=sum(evaluation.considered for evaluation in evaluations),
         passed=sum(sum(evaluation.passed.values()) for evaluation in evaluations),
         rejected=_summed(evaluations),
@@ -304,7 +303,11 @@ def rank(
                 key=lambda outcome: outcome.symbol,
             )
         ),
-        notes=(*_without_smile(evaluations), *(() if with_book else (NO_BOOK,))),
+        notes=(
+            *_without_smile(evaluations),
+            *_unreachable(evaluations),
+            *(() if with_book else (NO_BOOK,)),
+        ),
         as_of=max(
             (evaluation.outcome.as_of for evaluation in evaluations if evaluation.outcome.as_of),
             default=None,
@@ -331,7 +334,7 @@ def propose(
         vol: Volatility of the chain's symbol; gates on figures it does not have are passed with a
             note.
         strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
-            empty list means all.
+            empty list means those of ``scan.profile``.
         weights: Of the score, or some of them by name, instead of those in *settings*.
         view: What you expect of the underlying yourself, instead of that in *settings*.
         settings: None for the defaults.
@@ -373,6 +376,23 @@ def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
         f"{', '.join(map(str, evaluation.unfit))}; --explain says why"
         for evaluation in evaluations
         if evaluation.unfit
+    )
+
+
+def _unreachable(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
+    """Of each symbol the strategies that its chain cannot hold."""
+    names = {
+        evaluation.symbol: [
+            refusal.strategy
+            for refusal in evaluation.gated.refused
+            if refusal.rule == reach.OUT_OF_REACH
+        ]
+        for evaluation in evaluations
+    }
+    return tuple(
+        f"{symbol}: its chain cannot hold {', '.join(strategies)}; --explain says why"
+        for symbol, strategies in names.items()
+        if strategies
     )
 
 
@@ -444,8 +464,8 @@ def walk(
     """
     Choose the best *top*, from the top down.
 
-    Passed over: a trade of the same symbol, strategy and first expiry as one already chosen, more
-    than ``scan.max_per_symbol`` of a symbol (when 3 or more are scanned) and more than
+    Passed over: a trade of the same thesis (symbol, side and week of first expiry) as one already
+    chosen, more than ``scan.max_per_symbol`` of a symbol (when 3 or more are scanned) and more than
     *per_strategy* (``scan.max_per_strategy``) of a strategy. A trade whose symbol's returns
     correlate above ``scan.max_correlation`` with another chosen symbol's on the same side loses
     ``scan.correlation_penalty`` of its score, once, and is chosen only if it still leads.
@@ -499,15 +519,12 @@ def walk_each_strategy(
 def _barred(
     hit: Hit, chosen: Sequence[Contender], per_symbol: int | None, per_strategy: int
 ) -> bool:
-    symbol, strategy = hit.board.chain.symbol, hit.template.name
-    symbols = Counter(choice.hit.board.chain.symbol for choice in chosen)
-    strategies = Counter(choice.hit.template.name for choice in chosen)
-    alike = any(
-        choice.hit.board.chain.symbol == symbol and choice.hit.group == hit.group
-        for choice in chosen
-    )
-    crowded = per_symbol is not None and symbols[symbol] >= per_symbol
-    return alike or crowded or strategies[strategy] >= per_strategy
+    own = thesis.of(hit)
+    theses = [thesis.of(choice.hit) for choice in chosen]
+    names = [choice.hit.template.name for choice in chosen]
+    of_symbol = sum(other.symbol == own.symbol for other in theses)
+    crowded = per_symbol is not None and of_symbol >= per_symbol
+    return own in theses or crowded or names.count(hit.template.name) >= per_strategy
 
 
 def _correlated(

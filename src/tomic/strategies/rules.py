@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
-from tomic.models import NearestMiss, Refusal, RuleCount, VolSnapshot
+from tomic.models import NearestMiss, Refusal, RuleCount, Side, VolSnapshot
 from tomic.models.documents import UNLIMITED
+from tomic.strategies.candidates import Expiries
+from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template, days_to_earnings
 from tomic.strategies.measures import Batch, Measures
 from tomic.strategies.pricing.board import Board
@@ -106,9 +108,31 @@ def gate(template: Template, vol: VolSnapshot, settings: Settings | None = None)
         )
     if vol.next_earnings is None and (least > 0 or settings.scan.expire_before_earnings):
         unknown.append("earnings unknown")
+    if settings.scan.keep_to_exits and (refusal := _closed_at_once(template, days, settings)):
+        reasons.append(refused(**refusal))
     if settings.account.margin == "cash" and (text := _not_in_cash(template)):
         reasons.append(refused(rule="undefined_risk", message=text))
     return GateResult(not reasons, tuple(reasons), tuple(dict.fromkeys(unknown)))
+
+
+def _closed_at_once(
+    template: Template, days_to_earnings: float | None, settings: Settings
+) -> dict[str, Any] | None:
+    """Why the exit rules would close every trade of the strategy on the day it is opened."""
+    exits, (low, high) = settings.journal.exits_for(template.name), template.dte
+    if exits.min_dte is not None and exits.min_dte >= high:
+        text = f"its {low} to {high} days end before its exit rule closes it at {exits.min_dte}"
+        return {"rule": "exit_min_dte", "limit": float(exits.min_dte), "message": text}
+    near = exits.earnings_days
+    if near is not None and days_to_earnings is not None and days_to_earnings <= near:
+        text = f"earnings in {days_to_earnings:.0f} days: its exit rule closes it at {near}"
+        return {
+            "rule": "exit_earnings_days",
+            "observed": days_to_earnings,
+            "limit": float(near),
+            "message": text,
+        }
+    return None
 
 
 _SPOKEN = {
@@ -187,7 +211,11 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, 
             np.where(broken, np.inf, -np.inf),
         ),
         _least(
-            "positive_credit", "credit {observed:.2f} is not positive", credit, 0.0, wants_credit
+            "positive_credit",
+            "credit after commission {observed:.2f} is not positive",
+            credit,
+            0.0,
+            wants_credit,
         ),
         _least("cannot_win", "largest profit {observed:.2f} is not positive", measures.profit, 0.0),
         _least("no_margin", "margin {observed:.2f} is not positive: quotes disagree", net, 0.0),
@@ -201,13 +229,15 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, 
         verdicts.append(RuleVerdict(rule, measures.max_loss, miss))
     if scan.expire_before_earnings and board.vol.next_earnings is not None:
         verdicts.append(_before_earnings(batch, board.vol.next_earnings))
+    verdicts += _beyond_exit(batch, board)
+    verdicts += _sellers(batch, measures, board)
     with np.errstate(divide="ignore", invalid="ignore"):
         rom = per_30 * measures.profit / net
     for name, text, observed, limit, where in (
         (
             "min_credit",
             "credit {observed:.2f} < {limit:.2f}",
-            credit,
+            credit + measures.commission,
             scan.min_credit,
             wants_credit,
         ),
@@ -226,6 +256,66 @@ def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, 
         v if v.rule.name == "no_figures" else v._replace(miss=np.where(broken, -np.inf, v.miss))
         for v in verdicts
     )
+
+
+def closes_at_once(template: Template, board: Board, pair: Expiries) -> bool:
+    """Whether ``journal check`` would close the strategy at these expiries on the day of entry."""
+    limit = templates.exit_days(template, board.settings)
+    return limit is not None and board.outlooks[pair[0]].dte <= limit
+
+
+def _beyond_exit(batch: Batch, board: Board) -> list[RuleVerdict]:
+    """What ``journal check`` would close for its ``min_dte`` on the day of entry, by limit."""
+    dte = float(board.outlooks[batch.expiries[0]].dte)
+    limits = [templates.exit_days(member.template, board.settings) for member in batch.members]
+    verdicts = []
+    for limit in sorted({limit for limit in limits if limit is not None and dte <= limit}):
+        text = "{observed:.0f} days to expiry: its exit rule closes it at {limit:.0f}"
+        rule = Rule("exit_min_dte", "rule", text, float(limit))
+        late = np.array([own == limit for own in limits])[batch.group]
+        over = (limit - dte + 1.0) / (limit + 1.0)
+        miss = np.where(late, over, -np.inf)
+        verdicts.append(RuleVerdict(rule, np.full(len(batch), dte), miss))
+    return verdicts
+
+
+def _sellers(batch: Batch, measures: Measures, board: Board) -> list[RuleVerdict]:
+    """What a seller would not sign: too little credit for the risk or the costs."""
+    scan, members = board.settings.scan, batch.members
+    paid, wide = (
+        np.array([getattr(member.template, name) for member in members])[batch.group]
+        for name in ("receives_credit", "has_width")
+    )
+    mid, credit = measures.credit_mid, measures.credit + measures.commission
+    costs = mid - measures.credit
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # A loss that is nothing has no width left to pay for.
+        of_width = credit / (measures.max_loss + measures.credit)
+        fees = np.where(measures.commission > 0.0, credit / measures.commission, np.inf)
+        of_profit = costs / np.maximum(measures.max_profit + costs, 0.0)
+        of_credit = 2.0 * (mid - measures.credit_natural) / np.maximum(mid, 0.0)
+    at_least = partial(_least, strict=False)
+    given = (
+        (at_least, "min_credit_share", "credit {observed:.1%} of the width < {limit:.1%}",
+         of_width, scan.min_credit_share, paid & wide),
+        (at_least, "min_credit_commissions", "credit {observed:.1f} commissions < {limit:.1f}",
+         fees, scan.min_credit_commissions, paid & ~wide),
+        (_most, "max_cost_share", "costs {observed:.1%} of the maximum profit > {limit:.1%}",
+         of_profit, scan.max_cost_share, None),
+        (_most, "max_spread_share", "bid-ask spread {observed:.1%} of the credit > {limit:.1%}",
+         of_credit, scan.max_spread_share, paid),
+    )  # fmt: skip
+    verdicts = [
+        rule(name, text, observed, limit, where)
+        for rule, name, text, observed, limit, where in given
+        if limit is not None
+    ]
+    if scan.natural_sign:
+        text = "credit at mid, but {observed:.2f} at natural prices"
+        verdicts.append(
+            _least("natural_sign", text, measures.credit_natural, 0.0, np.asarray(mid > 0.0))
+        )
+    return verdicts
 
 
 def risk_reward(profit: FloatArray, tail_loss: FloatArray, least: float) -> RuleVerdict:
@@ -264,6 +354,16 @@ def _least(
     return RuleVerdict(Rule(name, "rule", text, limit), observed, below)
 
 
+def _most(
+    name: str, text: str, observed: FloatArray, limit: float, where: BoolArray | None = None
+) -> RuleVerdict:
+    """Refuse what is above *limit*."""
+    above = (observed - limit) / (limit or 1.0)
+    if where is not None:
+        above = np.where(where, above, -np.inf)
+    return RuleVerdict(Rule(name, "rule", text, limit), observed, above)
+
+
 def _before_earnings(batch: Batch, earnings: dt.date) -> RuleVerdict:
     last = batch.expiries[1] or batch.expiries[0]
     over = float((last - earnings).days)
@@ -282,8 +382,13 @@ def first_failures(verdicts: Iterable[RuleVerdict], count: int) -> tuple[IntArra
     return first, fails
 
 
-Group: TypeAlias = tuple[str, dt.date]
-"""Strategy and first expiry: of each group the ranking shows one trade."""
+class Group(NamedTuple):
+    """What candidates are counted by."""
+
+    strategy: str
+    side: Side
+    expiry: dt.date
+    """The first."""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import UsageError
 from tomic.models import Proposal, Refusal, TradeReview, VolSnapshot
-from tomic.strategies import candidates, measures, proposals, rules, scoring, search
+from tomic.strategies import candidates, managed, measures, proposals, rules, scoring, search
 from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import SameStrike, Template
@@ -87,7 +87,7 @@ def explain_trade(
     asked = parse_trade(trade)
     expiries = tuple(chain.named(day) or day for day in asked.expiries)
     asked = asked._replace(expiries=expiries)
-    (template,) = templates.choose((asked.strategy,), settings.strategies)
+    (template,) = templates.choose(settings, (asked.strategy,))
     gate = rules.gate(template, vol, settings)
     refusals = list(gate.reasons)
     if chain.underlying.settles_in_cash and (refusal := rules.no_shares(template, chain.symbol)):
@@ -106,11 +106,14 @@ def explain_trade(
     def shown(one: Hit) -> Proposal:
         standing = None if counts is None else scoring.percentile(counts, one.score)
         notes = (*gate.unknown, ALONE)
-        return proposals.describe(Contender(one), notes=notes, percentile=standing)
+        described = proposals.describe(Contender(one), notes=notes, percentile=standing)
+        return managed.with_outcomes([one], [described])[0]
 
-    figures = shown(hit) if hit else None
     best, place = _among(board, template, pair, hit) if hit and not refusals else (None, None)
     other = best is not None and hit is not None and best.legs != hit.legs
+    # The trade as the search scored it: sums over another number of rows differ by dust.
+    judged = hit if other or best is None else best
+    figures = shown(judged) if judged else None
     return TradeReview(
         trade=trade,
         accepted=not refusals,

@@ -12,8 +12,11 @@ from typing import Literal, TypeAlias
 class Event:
     """One step forward."""
 
-    kind: Literal["stage", "waiting", "spot", "count", "note"]
-    """``waiting`` is the stage in which the gateway takes longest before the first option."""
+    kind: Literal["stage", "waiting", "spot", "count", "note", "done"]
+    """
+    ``waiting`` is the stage in which the gateway takes longest before the first option; ``done``
+    says what came of a symbol, once.
+    """
     symbol: str
     text: str = ""
     done: int = 0
@@ -25,6 +28,11 @@ Watcher: TypeAlias = Callable[[Event], None]
 
 def ignore(_: Event) -> None:
     """Watch nothing."""
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 request``, ``2 requests``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def counting(watch: Watcher, symbol: str, total: int, text: str = "") -> Callable[[object], None]:

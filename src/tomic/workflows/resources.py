@@ -65,6 +65,7 @@ class Resources:
         *,
         recording: SessionRecording | None = None,
         simulated_store: Path | None = None,
+        replay_store: Path | None = None,
         began: float | None = None,
         watch: Watcher = ignore,
     ) -> None:
@@ -72,6 +73,8 @@ class Resources:
         self.stand_in: stand_in.StandIn | None = None
         """What stands in for TWS, once it listens."""
         self._simulated_store, self._began = simulated_store, began
+        self.replay_store = replay_store
+        """Where the scans of a replay are kept; None for nowhere."""
         self._is_open = False
         self._stack = AsyncExitStack()
         self._session: Session | None = None

@@ -13,14 +13,24 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from tomic import dates, errors
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.models import Proposal, RowStatus, ScanResult, SymbolOutcome, TradeReview, VolSnapshot
+from tomic.models import (
+    Proposal,
+    RowStatus,
+    ScanResult,
+    ScanScope,
+    SymbolOutcome,
+    TradeReview,
+    VolSnapshot,
+)
 from tomic.models.documents import to_document
+from tomic.portfolio import sizing
 from tomic.portfolio.fit import BookFit
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
@@ -31,12 +41,14 @@ from tomic.strategies.scoring import FitModel
 from tomic.workflows import sampled
 from tomic.workflows.chain.fetch import cut_short, fetch
 from tomic.workflows.portfolio.files import last_book, snapshot_path
-from tomic.workflows.progress import Event
+from tomic.workflows.progress import Event, counted
 from tomic.workflows.resources import Resources
 from tomic.workflows.sampled import SampledScan
 from tomic.workflows.volatility import history, measure
 from tomic.workflows.volatility.today import vols
 
+REPLAYED = "R"
+"""What ids of proposals begin with that were found in a recording."""
 _CORRELATION_DAYS = 252
 _LEAST_DAYS = 60
 """Common days below which a correlation is not known."""
@@ -58,6 +70,7 @@ async def search(
     by_strategy: bool = False,
     book: FitModel | None = None,
     views: Views | None = None,
+    job: str = "",
 ) -> ScanResult:
     """
     The best trades of *symbols*, in the chains *given* where there are any; kept.
@@ -65,21 +78,21 @@ async def search(
     One deadline holds for all of it, and one symbol that fails never stops the others. Those that
     failed for no fault of their own (no price came, no answer, a lost line, too many messages) are
     tried again at the end, when nobody is in their way, while time is left. What is found in a
-    recording is not kept, and has no ids.
+    recording is kept apart, under ids that say so, or not at all where nobody said where.
 
     Args:
         top, by_strategy: How many proposals, overall or of each strategy.
-        strategies: Names instead of ``scan.strategies``.
+        strategies: Names instead of ``scan.strategies`` and the profile's.
         book: The portfolio that proposals should fit; by default the one that was saved last.
         views: What is expected of symbols, beside and over the settings' own.
+        job: The job that it is a step of, which is kept with it.
 
     Raises:
         UsageError: A view that is impossible.
     """
     settings = propose.with_views(resources.settings, views or {})
     # Before anything is asked: an unknown name concerns no symbol.
-    names = settings.scan.strategies if strategies is None else strategies
-    templates.choose(names, settings.strategies)
+    chosen = templates.choose(settings, strategies)
     run = _Scan(resources, given, resources.take_deadline(), strategies, views=views or {})
     store = await resources.store()
     run.announce(symbols)
@@ -87,14 +100,17 @@ async def search(
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
     run.book = book
-    correlations = await return_correlations(store, symbols)
+    known = book if isinstance(book, BookFit) else None
+    correlations = await return_correlations(store, sorted({*symbols, *_held(known)}))
     run.choose_few(
         propose.chooser(settings, top, len(symbols), correlations, by_strategy), settings
     )
     await run.look_at(run.vols)
     await run.try_again()
     await run.finish()
-    result = propose.rank(
+    # What managing them brings is simulated, and the session must go on answering meanwhile.
+    result = await asyncio.to_thread(
+        propose.rank,
         sorted(run.evaluations.values(), key=lambda evaluation: evaluation.symbol),
         settings,
         top=top,
@@ -106,9 +122,24 @@ async def search(
         ],
         with_book=book is not None,
     )
-    if resources.origin.replay is not None:
+    result = sizing.sized(result, settings, _capital(settings, known), correlations)
+    scope = ScanScope(
+        job=job,
+        symbols=tuple(symbols),
+        is_default=set(symbols) == set(settings.market.symbols),
+        strategies=tuple(template.name for template in chosen),
+    )
+    result = result.model_copy(update={"scope": scope})
+    day = dates.local_date(resources.clock_now(), str(dates.NEW_YORK))
+    if resources.origin.replay is None:
+        return await keep(store, result, day)
+    if resources.replay_store is None:
         return result
-    return await keep(store, result, dates.local_date(resources.clock_now(), str(dates.NEW_YORK)))
+    wait_s = settings.store.lock_wait_s
+    async with Database(resources.replay_store, busy_timeout_s=wait_s) as of_recordings:
+        kept = await keep(of_recordings, result, day, mark=REPLAYED)
+    note = f"scans of recordings are kept in {resources.replay_store}, apart from those of today"
+    return kept.model_copy(update={"notes": (*kept.notes, note)})
 
 
 async def why_not(
@@ -123,6 +154,7 @@ async def why_not(
     if chain.is_cut and RowStatus.OK not in chain.counts:
         raise cut_short(chain)
     judged = propose.explain_trade(chain, vol, trade, resources.settings)
+    judged = await _sized(resources, judged)
     return judged.model_copy(update={"cut": chain.cut})
 
 
@@ -143,7 +175,32 @@ async def refreshed(resources: Resources, old: Proposal) -> TradeReview:
     if review.proposal is None:
         return review
     now = review.proposal.model_copy(update={"id": old.id, "rank": old.rank})
-    return review.model_copy(update={"proposal": now})
+    return await _sized(resources, review.model_copy(update={"proposal": now}))
+
+
+def _held(fit: BookFit | None) -> set[str]:
+    """Symbols of a book."""
+    return {structure.symbol for structure in fit.review.structures} if fit else set()
+
+
+def _capital(settings: Settings, fit: BookFit | None) -> sizing.Capital | None:
+    """What trades are sized by: the settings, else the book."""
+    if fit is None:
+        return sizing.capital(settings.account)
+    return sizing.capital(settings.account, fit.book, fit.review)
+
+
+async def _sized(resources: Resources, review: TradeReview) -> TradeReview:
+    """*review* with the size of its trade, by the book that was saved last; without one, as is."""
+    settings, proposal = resources.settings, review.proposal
+    fit = None if resources.origin.simulated else saved_fit(settings, resources.clock_now())
+    capital = _capital(settings, fit)
+    if proposal is None or capital is None:
+        return review
+    store = await resources.store()
+    correlations = await return_correlations(store, sorted({proposal.symbol, *_held(fit)}))
+    sized = sizing.with_size(proposal, settings, capital, correlations)
+    return review.model_copy(update={"proposal": sized})
 
 
 def refuse_future(symbol: str, settings: Settings) -> None:
@@ -316,8 +373,14 @@ class _Scan:
                     self.begun.add(symbol)
                 else:
                     self.evaluations[symbol] = evaluation
+                    self._tell(evaluation)
         done = len(self.evaluations.keys() | self.begun | self.failures.keys())
         self.resources.watch(Event("count", "symbols", done=done, total=len(self.vols)))
+
+    def _tell(self, evaluation: Evaluation) -> None:
+        shut = "" if evaluation.gated.templates else "; no strategy's gate is open"
+        text = f"{counted(evaluation.considered, 'trade')} considered{shut}"
+        self.resources.watch(Event("done", evaluation.symbol, text))
 
     async def _evaluate(self, symbol: str) -> Evaluation | None:
         """A symbol that was searched; None for one that was sampled: see `finish`."""
@@ -416,9 +479,9 @@ def _correlation(first: Bars, second: Bars) -> float | None:
     return float(np.asarray(np.corrcoef(returns))[0, 1])
 
 
-async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
+async def keep(store: Database, result: ScanResult, day: dt.date, *, mark: str = "") -> ScanResult:
     """
-    Save a scan with its proposals; return it with the ids that the store gave them.
+    Save a scan with its proposals; return it with the ids that the store gave them, behind *mark*.
 
     Raises:
         StoreError: The store cannot be used.
@@ -429,7 +492,7 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
         for proposal in result.proposals
     ]
     summary = to_document(result, exclude={"proposals"})
-    stored = await store.scans.save(rows, as_of=as_of, day=day, document=summary)
+    stored = await store.scans.save(rows, as_of=as_of, day=day, document=summary, mark=mark)
     numbered = tuple(
         proposal.model_copy(update={"id": proposal_id})
         for proposal, proposal_id in zip(result.proposals, stored.proposal_ids, strict=True)
@@ -437,14 +500,17 @@ async def keep(store: Database, result: ScanResult, day: dt.date) -> ScanResult:
     return result.model_copy(update={"proposals": numbered})
 
 
-async def load(store: Database, proposal_id: str) -> Proposal:
+async def load(store: Database, proposal_id: str, *, replayed: Path | None = None) -> Proposal:
     """
-    A stored proposal.
+    A stored proposal; one of a recording stands in a store of its own, *replayed*.
 
     Raises:
         DataError: There is none of that id.
         StoreError: The store cannot be used.
     """
+    if replayed is not None and proposal_id.startswith(REPLAYED):
+        async with Database(replayed) as of_recordings:
+            return await load(of_recordings, proposal_id)
     stored = await store.scans.proposal(proposal_id)
     if stored is None:
         recent = [

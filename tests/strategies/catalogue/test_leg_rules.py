@@ -11,7 +11,7 @@ from tomic.config import AccountSettings, ScanSettings, Settings
 from tomic.models import VolSnapshot
 from tomic.strategies import rules
 from tomic.strategies.catalogue.leg_rules import GATE_FIGURES, days_to_earnings, figure, parse_gate
-from tomic.strategies.catalogue.templates import CATALOGUE
+from tomic.strategies.catalogue.templates import CATALOGUE, choose
 
 AS_OF = dt.datetime(2026, 3, 2, 15, 0, tzinfo=dt.UTC)
 
@@ -79,9 +79,15 @@ def test_vix_is_asked_in_points(vix, open_):
     assert [refusal.observed for refusal in result.reasons] == ([] if open_ else [31.0])
 
 
+RANKED = dataclasses.replace(
+    CATALOGUE["iron_condor"], gates=("iv_rank >= 0.5", "abs(skew) <= 0.08")
+)
+"""A condor whose gates ask for a rich volatility, as the settings may say."""
+
+
 def test_refusal_carries_numbers():
     """Which gate, what was observed, what the limit is."""
-    result = rules.gate(CATALOGUE["iron_condor"], snapshot(iv_rank=0.31, skew=-0.10))
+    result = rules.gate(RANKED, snapshot(iv_rank=0.31, skew=-0.10))
 
     assert not result.passed
     assert [(one.rule, one.observed, one.limit) for one in result.reasons] == [
@@ -93,7 +99,7 @@ def test_refusal_carries_numbers():
 
 def test_unknown_does_not_refuse():
     """It is said instead."""
-    result = rules.gate(CATALOGUE["iron_condor"], snapshot())
+    result = rules.gate(RANKED, snapshot())
 
     assert result.passed
     assert result.unknown == ("IV rank unknown", "skew unknown")
@@ -110,6 +116,44 @@ def test_earnings():
     assert [one.rule for one in refused.reasons] == ["min_days_to_earnings"]
     assert unknown.passed
     assert unknown.unknown == ("earnings unknown",)
+
+
+@pytest.mark.parametrize(("days", "passes"), [(2, False), (3, True)])
+def test_earnings_that_the_exit_rules_close_for(days, passes):
+    """What ``journal check`` would close on its first day is not searched; by choice it is."""
+    soon = snapshot(skew=0.0, next_earnings=dt.date(2026, 3, 2) + dt.timedelta(days=days))
+    loose = Settings(scan=ScanSettings(keep_to_exits=False))
+
+    result = rules.gate(CATALOGUE["iron_condor"], soon)
+
+    assert result.passed is passes
+    expected = [] if passes else [("exit_earnings_days", days, 2.0)]
+    assert [(one.rule, one.observed, one.limit) for one in result.reasons] == expected
+    assert rules.gate(CATALOGUE["iron_condor"], soon, loose).passed
+
+
+def test_a_window_that_ends_before_the_exit_rule():
+    """A strategy that is closed at 60 days cannot be opened within 30 to 60."""
+    late = Settings.model_validate({"journal": {"exits": {"min_dte": 60}}})
+    (condor,) = choose(late, "iron_condor")
+
+    (refusal,) = rules.gate(condor, snapshot(skew=0.0), late).reasons
+
+    assert (refusal.rule, refusal.limit) == ("exit_min_dte", 60.0)
+
+
+def test_credits_and_widths():
+    """Which strategies are entered to be paid, and which of all have a width to pay for."""
+    paid = {name for name, template in CATALOGUE.items() if template.receives_credit}
+    wide = {name for name, template in CATALOGUE.items() if template.has_width}
+
+    assert paid == {
+        "iron_condor", "iron_butterfly", "short_put_spread", "short_call_spread", "naked_put",
+        "cash_secured_put", "covered_call", "short_strangle", "short_straddle", "jade_lizard",
+    }  # fmt: skip
+    assert paid & wide == {
+        "iron_condor", "iron_butterfly", "short_put_spread", "short_call_spread",
+    }  # fmt: skip
 
 
 def test_cash_account_refuses_undefined_risk():

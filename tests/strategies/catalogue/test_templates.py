@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tomic.config import Settings
 from tomic.errors import ConfigError
 from tomic.strategies.catalogue.leg_rules import (
     CALL,
@@ -17,7 +18,13 @@ from tomic.strategies.catalogue.leg_rules import (
     Wider,
     mirrored,
 )
-from tomic.strategies.catalogue.templates import CATALOGUE, choose, describe, with_overrides
+from tomic.strategies.catalogue.templates import (
+    CATALOGUE,
+    choose,
+    describe,
+    effective,
+    with_overrides,
+)
 
 
 def test_nineteen_strategies():
@@ -38,12 +45,11 @@ def test_ratios_are_one_to_two():
 
 
 def test_default_gates():
-    """Rich volatility for condors and flies, not cheap for short premium, cheap for calendars."""
-    rich = ("iv_rank >= 0.5", "abs(skew) <= 0.08")
-    assert CATALOGUE["iron_condor"].gates == CATALOGUE["iron_butterfly"].gates == rich
-    for name in ("short_put_spread", "short_call_spread", "naked_put"):
-        assert CATALOGUE[name].gates == ("iv_rank >= 0.3",)
-    assert CATALOGUE["calendar"].gates == ("iv_rank <= 0.5", "term_m1_m2 >= -0.01")
+    """Only what the structure gives a reason for: no IV rank, which had no effect."""
+    level = ("abs(skew) <= 0.08",)
+    neutral = ("iron_condor", "iron_butterfly", "short_strangle", "short_straddle")
+    gates = {name: template.gates for name, template in CATALOGUE.items() if template.gates}
+    assert gates == dict.fromkeys(neutral, level) | {"calendar": ("term_m1_m2 >= -0.01",)}
 
 
 def test_condor_searches_widths():
@@ -131,15 +137,69 @@ def test_what_cannot_be_is_refused(changes, says):
 
 def test_choose_by_name():
     """Named strategies come in the catalogue's order, all enabled ones without names."""
-    assert [one.name for one in choose(["naked_put", "iron_condor"])] == [
-        "iron_condor",
-        "naked_put",
-    ]
-    off = {"collar": {"enabled": False}}
-    assert "collar" not in [one.name for one in choose([], off)]
-    assert [one.name for one in choose(["collar"], off)] == ["collar"]
+    every = {"scan": {"profile": "all"}}
+    off = Settings.model_validate(every | {"strategies": {"collar": {"enabled": False}}})
+
+    assert names(choose(Settings(), ["naked-put", "iron_condor"])) == ["iron_condor", "naked_put"]
+    assert names(choose(off, [])) == [name for name in CATALOGUE if name != "collar"]
+    assert names(choose(off, "collar")) == ["collar"]
     with pytest.raises(ConfigError, match="did you mean collar"):
-        choose(["colar"])
+        choose(Settings(), ["colar"])
+
+
+@pytest.mark.parametrize(
+    ("margin", "short_put"), [("reg_t", "naked_put"), ("cash", "cash_secured_put")]
+)
+def test_sellers_profile(margin, short_put):
+    """What pays a credit, 30 to 60 days out; of the short puts the one the account can hold."""
+    chosen = choose(Settings.model_validate({"account": {"margin": margin}}))
+
+    assert set(names(chosen)) == {
+        "iron_condor", "short_put_spread", "short_call_spread", short_put, "covered_call",
+        "short_strangle", "jade_lizard",
+    }  # fmt: skip
+    assert {template.dte for template in chosen} == {(30, 60)}
+    assert all(template.receives_credit for template in chosen)
+
+
+def test_what_the_user_says_comes_before_the_profile():
+    """Names given, in settings or by the call, and a window of one's own."""
+    own = Settings.model_validate(
+        {
+            "scan": {"strategies": "collar,iron_condor"},
+            "strategies": {"iron_condor": {"dte": [40, 50]}},
+        }
+    )
+
+    assert [(each.name, each.dte) for each in choose(own)] == [
+        ("iron_condor", (40, 50)),
+        ("collar", (25, 75)),
+    ]
+    assert names(choose(own, "calendar")) == ["calendar"]
+
+
+@pytest.mark.parametrize("profile", ["seller", "all"])
+def test_no_window_reaches_down_to_its_exit_rule(profile):
+    """Every strategy is opened above the days at which ``journal check`` closes it."""
+    settings = Settings.model_validate({"scan": {"profile": profile}})
+
+    for template in effective(settings).values():
+        limit = settings.journal.exits_for(template.name).min_dte
+        assert template.dte[0] > limit
+
+
+def test_windows_follow_the_exit_rules():
+    """Another ``min_dte`` moves the window's start; without the rule it is the template's own."""
+    every = {"scan": {"profile": "all"}}
+    later = Settings.model_validate(every | {"journal": {"exits": {"min_dte": 35}}})
+    loose = Settings.model_validate({"scan": {"profile": "all", "keep_to_exits": False}})
+
+    assert effective(later)["iron_condor"].dte == (36, 55)
+    assert effective(loose) == CATALOGUE
+
+
+def names(chosen):
+    return [template.name for template in chosen]
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

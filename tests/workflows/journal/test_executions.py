@@ -147,6 +147,27 @@ async def test_a_split_goes_on_with_the_entry(book):
     assert campaign.premium(entry) == 1000.0
 
 
+async def test_a_split_that_is_known_before_a_roll_ahead_of_it(book):
+    """The next file goes on in the old terms, and what was rolled is split as well."""
+    split = ContractChange(
+        id="CA1", at=at(30), kind=ChangeKind.SPLIT, symbol="XYZ", ratio=2.0, account="U1"
+    )
+    first, other = {"con_id": 12}, {"con_id": 13}
+    await executions.take(book, "x", [executed("a", -4, "104P", 3.0, 0, terms=first)], [split])
+
+    await executions.take(
+        book,
+        "y",
+        [
+            executed("b", 4, "104P", 4.0, 5, order="r", opens=False, terms=first),
+            executed("c", -4, "109P", 5.0, 5, order="r", opens=True, terms=other),
+        ],
+    )
+
+    (entry,) = await open_entries(book)
+    assert [(leg.strike, leg.quantity) for leg in campaign.held(entry)] == [(54.5, -8.0)]
+
+
 async def test_a_special_dividend_goes_on_with_the_entry(book):
     """A strike that is a little lower is that of as many contracts."""
     sold = executed("a", -2, "500P", 10.0, 0, terms={"con_id": 12})

@@ -150,12 +150,46 @@ async def test_earnings_and_dividends_of_the_calendar(store):
     assert found.checks[0].notes == ()
 
 
-async def test_an_unknown_earnings_date_is_a_note(store):
-    """It keeps nothing from being held, but it is said."""
+async def test_an_unknown_earnings_date_is_said_once(store):
+    """It keeps nothing from being held, and no entry repeats it."""
+    book = journal(store, Quotes(), **FREE)
+    await add(book)
+    await add(book)
+
+    found = await review.check(book)
+
+    assert [one.notes for one in found.checks] == [(), ()]
+    assert found.lack_earnings == ("SPY",)
+
+
+@pytest.mark.parametrize(("stock_type", "lacking"), [("ETF", ()), ("COMMON", ("SPY",))])
+async def test_funds_have_no_earnings(store, stock_type, lacking):
+    """What IB calls a fund is not named among those whose date is unknown."""
+    book = journal(store, Quotes(stock_type=stock_type), **FREE)
+    await add(book)
+
+    assert (await review.check(book)).lack_earnings == lacking
+
+
+async def test_a_trade_on_its_day_of_entry_is_held(store):
+    """Taken at the middle of quotes 10 cents wide: their noise is no reason to close."""
+    quotes = Quotes()
+    book = journal(store, quotes)
+    price = round(quotes.price(560.0, "P") - quotes.price(550.0, "P"), 2)
+    await add(book, price=f"{price}", rules={"negative_ev": "true"})
+
+    assert fired(await review.check(book)) == []
+
+
+async def test_a_check_says_what_to_type(store):
+    """Half of a credit of 1.50, and three times of it; 21 days before 20 June is 30 May."""
     book = journal(store, Quotes(), **FREE)
     await add(book)
 
-    assert (await review.check(book)).checks[0].notes == ("no earnings date is known",)
+    levels = (await review.check(book)).checks[0].levels
+
+    assert (levels.take, levels.stop) == (-0.75, -4.50)
+    assert levels.last_day == dt.date(2025, 5, 30)
 
 
 @pytest.mark.parametrize("source", [QuoteSource.FROZEN, QuoteSource.CLOSE, QuoteSource.STORED])

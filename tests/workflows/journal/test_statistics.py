@@ -42,12 +42,12 @@ SPREAD = (leg(1, "550P", 1.6), leg(-1, "560P", 3.1))
 
 
 def proposal(legs: tuple[Leg, ...] = SPREAD, **changes: object) -> Proposal:
-    """A put spread sold for 148.70 after commission, without interest."""
+    """A put spread sold for 150.00, 148.70 after commission, without interest."""
     values = {
         "symbol": "SPY", "strategy": "short_put_spread", "side": "bullish", "as_of": OPENED,
         "spot": 593.0, "spot_source": SpotSource.LAST, "data_type": DataType.LIVE, "rate": 0.0,
         "forward": 593.0, "expiry": EXPIRY, "dte": 32, "tau": 32 / 365, "last_expiry": EXPIRY,
-        "legs": legs, "credit": 148.7, "credit_mid": 150.0, "credit_natural": 140.0,
+        "legs": legs, "credit": 150.0, "credit_mid": 150.0, "credit_natural": 140.0,
         "commission": 1.3, "max_profit": 148.7, "max_loss": 851.3, "breakevens": (558.51,),
         "margin": 851.3, "margin_requirement": 1000.0, "profit": 148.7, "rom": 0.17,
         "rom_30d": 0.16, "pos": 0.8, "ev": 12.0,
@@ -85,7 +85,7 @@ def test_a_covered_call_at_its_expiry():
     shares = Leg(
         name="stock", sec_type="STK", quantity=100, price=593.0, price_source=PriceSource.SPOT
     )
-    one = proposal((shares, leg(-1, "600C", 4.0)), credit=400.0)
+    one = proposal((shares, leg(-1, "600C", 4.0)), credit=401.3)
 
     assert settle_proposal(one, 610.0)["result"] == pytest.approx(400.0 + 700.0)
     assert settle_proposal(one, 583.0)["result"] == pytest.approx(400.0 - 1000.0)
@@ -94,7 +94,7 @@ def test_a_covered_call_at_its_expiry():
 def test_a_calendar_is_revalued():
     """The later leg keeps its time value, at its own volatility times the change since."""
     legs = (leg(-1, "595P", 9.0, iv=0.17), leg(1, "595P", 13.0, LATER, iv=0.17))
-    one = proposal(legs, credit=-400.0, last_expiry=LATER)
+    one = proposal(legs, credit=-398.7, last_expiry=LATER)
 
     quiet = settle_proposal(one, 595.0)
     rich = settle_proposal(one, 595.0, vol_ratio=1.5)
@@ -182,7 +182,7 @@ async def test_a_split_voids_a_proposal(store):
 async def test_volatility_follows_the_stored_series(store):
     """The later leg of a calendar is revalued with how 30-day volatility changed."""
     legs = (leg(-1, "595P", 9.0, iv=0.17), leg(1, "595P", 13.0, LATER, iv=0.17))
-    await save(store, proposal(legs, credit=-400.0, last_expiry=LATER))
+    await save(store, proposal(legs, credit=-398.7, last_expiry=LATER))
     await store.history.save_bars(bars(("2025-06-20", 595.0)))
     days = [("2025-05-19", 0.20), ("2025-06-20", 0.30)]
     await store.history.save_iv(VolSeries.from_rows("SPY", "ib30", days))
@@ -190,7 +190,7 @@ async def test_volatility_follows_the_stored_series(store):
     await statistics.settle(book_at(store, "2025-06-25"))
 
     (found,) = await store.scans.proposals(settled=True)
-    expected = settle_proposal(proposal(legs, credit=-400.0), 595.0, vol_ratio=1.5)
+    expected = settle_proposal(proposal(legs, credit=-398.7), 595.0, vol_ratio=1.5)
     assert found.outcome["result"] == pytest.approx(expected["result"], abs=0.02)
 
 

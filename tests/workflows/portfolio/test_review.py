@@ -491,7 +491,7 @@ def test_marks_of_a_volatility_index_have_the_forward_of_a_pair():
         },
     )  # fmt: skip
 
-    marks = review.marks_of(quoted, held, as_of=as_of, rate=0.045, data_type=None)
+    marks = review.marks_of(quoted, held, as_of=as_of, rate_of=lambda _: 0.045, data_type=None)
 
     call, put, alone = (marks[leg.contract] for leg in held)
     assert call.forward == put.forward == pytest.approx(16.5, abs=0.01)

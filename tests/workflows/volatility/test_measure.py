@@ -517,3 +517,52 @@ def test_an_empty_chain_says_nothing():
 
     assert found.moves == ()
     assert set(found.missing) == {"iv30", "skew", "term_m1_m2", "term_m1_m3"}
+
+
+def with_jump(day: int, move: float, days=(21, 49, 77)) -> Chain:
+    """20 % without the event of one day."""
+    return chain_of(
+        {dte: math.sqrt(0.04 + (move**2 * 365 / dte if dte >= day else 0.0)) for dte in days}
+    )
+
+
+@pytest.mark.parametrize(("day", "held"), [(26, 1.0), (33, 0.0)])
+def test_iv30_holds_an_event_whole_or_not(day, held):
+    """A known report before the thirtieth day is in IV30, one behind it is not."""
+    report = AS_OF.date() + dt.timedelta(days=day)
+
+    found = of_chain(with_jump(day, 0.06), earnings=[report])
+
+    assert found.iv30 == pytest.approx(math.sqrt(0.04 + held * 0.06**2 * 365 / 30), rel=2e-3)
+    (event,) = found.events
+    assert event.is_dated
+    assert event.jump.move == pytest.approx(0.06, rel=0.02)
+    if held:
+        assert found.ex_event_iv30 == pytest.approx(0.2, rel=2e-3)
+    else:
+        assert found.ex_event_iv30 is None
+
+
+def test_an_event_of_no_date_leaves_iv30_where_it_was():
+    """Recognised between 21 and 49 days it is spread over them, as a straight line does."""
+    chain = with_jump(33, 0.10)
+    plain = of_chain(chain)
+
+    (event,) = plain.events
+
+    assert (event.after, event.by) == (chain.expiries[0], chain.expiries[1])
+    assert plain.iv30 == pytest.approx(
+        math.sqrt(np.interp(30, [21, 49], [0.04 * 21, 0.04 * 49 + 3.65]) / 30), rel=1e-3
+    )
+    assert plain.ex_event_iv30 == pytest.approx(0.2, rel=5e-3)
+
+
+def test_no_event_no_difference():
+    """A rising term structure holds none, and IV30 is the straight line's."""
+    found = of_chain(chain_of({21: 0.20, 49: 0.22, 77: 0.23}))
+
+    assert (found.events, found.ex_event_iv30) == ((), None)
+    tau = [move.tau for move in found.moves]
+    variance = [move.atm_iv**2 * move.tau for move in found.moves]
+    straight = np.interp(30 / 365, tau, variance)
+    assert found.iv30 == pytest.approx(math.sqrt(straight * 365 / 30), rel=1e-12)

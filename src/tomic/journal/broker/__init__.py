@@ -18,8 +18,9 @@ from tomic.journal.broker import activity, flex, flexxml, unnamed
 from tomic.journal.broker.cells import Cells
 from tomic.journal.broker.rows import BrokerFile, FileRow, Line, Shared
 
-__all__ = ["BrokerFile", "FileRow", "parse", "read_again"]
+__all__ = ["KINDS", "BrokerFile", "FileRow", "parse", "read_again"]
 
+# What a broker's file may be, in words.
 KINDS = (
     "an activity statement (CSV, section Trades) or a Flex query of trades (XML, or CSV with its "
     "column headers) with Symbol, DateTime, Quantity and TradePrice"
@@ -203,8 +204,10 @@ def _frame(
 
 
 def _query_row(line: Line, block: _Block) -> flex.Row:
-    heading = "\n".join(text for text in (block.account_line, block.heading) if text)
-    kept = Line(line.number, line.text, line.row, heading)
+    heading = block.heading
+    if block.account_line:
+        heading = f"{block.account_line}\n{heading}" if heading else block.account_line
+    kept = line if line.heading == heading else replace(line, heading=heading)
     columns = block.columns or {}
     return flex.Row(Cells(line.row, columns), kept.kept, block.section, block.account)
 

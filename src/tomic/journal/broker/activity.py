@@ -377,6 +377,7 @@ def _account(lines: Iterable[Line]) -> str:
     return ""
 
 
+@lru_cache(maxsize=1000)
 def account_of(text: str) -> str:
     """An account's number; empty where it is masked, or is that of several accounts together."""
     text = text.strip()

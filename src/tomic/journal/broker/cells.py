@@ -25,6 +25,7 @@ from tomic.models.journal import Action, Contract
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 ABSENT = frozenset({"", "-", "--", "N/A", "NA", "MULTI"})
 """What IB writes where there is nothing to say."""
+_MOST_CACHED = 20_000
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _GROUPED = re.compile(r"([-+]?\d{1,3}(?:,\d{3})+)(\.\d*)?", re.ASCII)
@@ -125,8 +126,8 @@ class Habits:
 
     def number(self, text: str) -> float:
         """A number. Refused where it is none, or where it can be two."""
-        if self.decimal == "." and _NUMBER.fullmatch(text):
-            return float(text)
+        if self.decimal == "." and (value := _plain_number(text)) is not None:
+            return value
         plain = self._plain(text)
         if not _NUMBER.fullmatch(plain):
             raise Refused(f"{short(text)!r} is no number")
@@ -154,20 +155,14 @@ class Habits:
 
     def day(self, text: str) -> dt.date:
         """The day of a moment, or alone."""
-        return self._parts(text)[0]
+        return _day_of(self, text)
 
     def has_time(self, text: str) -> bool:
         """Whether a time stands behind the day."""
-        for pattern in _MOMENTS:
-            if (match := pattern.fullmatch(text)) is not None and match["hour"] is not None:
-                return True
-        return False
+        return any(match["hour"] is not None for match in _matches(text))
 
     def _parts(self, text: str) -> tuple[dt.date, dt.time, dt.tzinfo]:
-        for pattern in _MOMENTS:
-            match = pattern.fullmatch(text)
-            if match is None:
-                continue
+        for match in _matches(text):
             zone = _zone(match["zone"], text)
             try:
                 return self._day(match), _clock(match), zone
@@ -203,6 +198,27 @@ class Habits:
 
 class _Ambiguous(ValueError):
     """A day that can be two."""
+
+
+# A file of 50,000 rows asks for the same few numbers and expiries over and over, and whether a
+# moment has a time before it is read.
+
+
+@lru_cache(maxsize=_MOST_CACHED)
+def _plain_number(text: str) -> float | None:
+    """A number with a decimal point and nothing between thousands; None where it is none."""
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+@lru_cache(maxsize=8)
+def _matches(text: str) -> tuple[re.Match[str], ...]:
+    """How a text can be read as a day or a moment."""
+    return tuple(match for pattern in _MOMENTS if (match := pattern.fullmatch(text)) is not None)
+
+
+@lru_cache(maxsize=1000)
+def _day_of(habits: Habits, text: str) -> dt.date:
+    return habits._parts(text)[0]
 
 
 def _decimal(numbers: Iterable[str]) -> Literal[".", ",", ""]:
@@ -259,6 +275,14 @@ def _zone(name: str | None, text: str) -> dt.tzinfo:
 # -- rows ----------------------------------------------------------------------------------------
 
 
+def _bare(text: str) -> str:
+    """A cell without blanks around it, and without a spreadsheet's formula."""
+    text = text.strip()
+    if text[:1] == "=" and (formula := _FORMULA.fullmatch(text)) is not None:
+        return formula[1].strip()
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Cells:
     """One row by the names of its columns."""
@@ -269,14 +293,17 @@ class Cells:
 
     def text(self, *names: str) -> str:
         """The first of these columns that says something."""
+        columns, row = self.columns, self.row
         for name in names:
-            place = self.columns.get(name)
-            if place is not None and place < len(self.row):
-                text = self.row[place].strip()
-                if text[:1] == "=" and (formula := _FORMULA.fullmatch(text)) is not None:
-                    text = formula[1].strip()
-                if text and text not in ABSENT:
-                    return text
+            place = columns.get(name)
+            if place is None or place >= len(row):
+                continue
+            text = row[place]
+            # Most cells are a word or a whole number, with nothing around it.
+            if not text.isalnum():
+                text = _bare(text)
+            if text and text not in ABSENT:
+                return text
         return ""
 
     def number(self, *names: str) -> float | None:
@@ -309,23 +336,25 @@ class Cells:
 # -- codes and contracts -------------------------------------------------------------------------
 
 
-def marks(codes: str) -> set[str]:
+@lru_cache(maxsize=1000)
+def marks(codes: str) -> frozenset[str]:
     """Codes of a row one by one; case matters."""
-    return {mark for mark in re.split(r"[;,\s]+", codes) if mark}
+    return frozenset(mark for mark in re.split(r"[;,\s]+", codes) if mark)
 
 
-def action(codes: set[str]) -> Action | None:
+def action(codes: frozenset[str]) -> Action | None:
     """What else than a trade the codes name."""
     if "Ep" in codes:
         return Action.EXPIRE
     return Action.ASSIGN if codes & {"A", "Ex", "GEA", "AEx", "MEx"} else None
 
 
-def opens(codes: set[str]) -> bool | None:
+def opens(codes: frozenset[str]) -> bool | None:
     """Whether a row opens (True) or closes (False); None where it does both or nothing is said."""
     return None if ("O" in codes) == ("C" in codes) else "O" in codes
 
 
+@lru_cache(maxsize=_MOST_CACHED)
 def symbol(text: str) -> str:
     """A ticker symbol as we write it. Refused where it is none."""
     try:
@@ -357,7 +386,7 @@ class OptionName(NamedTuple):
         return terms.symbol if terms is not None else self.root
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=_MOST_CACHED)
 def option_name(text: str) -> OptionName | None:
     """Read the symbol of an option in any of IB's forms; None where it is none."""
     text = text.strip().upper()
@@ -369,10 +398,11 @@ def option_name(text: str) -> OptionName | None:
         strike = float(match["strike"].replace(",", "."))
         try:
             if pattern is _EUROPEAN:
-                expiry = dt.datetime.strptime(day, "%Y%m%d").date()
+                expiry = dt.date(int(day[:4]), int(day[4:6]), int(day[6:]))
                 return OptionName(root, expiry, strike, right, True)
             if pattern is _LISTED:
-                expiry, strike = dt.datetime.strptime(day, "%y%m%d").date(), strike / 1000.0
+                expiry = dt.date(2000 + int(day[:2]), int(day[2:4]), int(day[4:]))
+                strike /= 1000.0
             else:
                 expiry = worded_day(day)
         except ValueError:
@@ -397,7 +427,7 @@ def worded_day(text: str) -> dt.date:
         raise Refused(f"{short(text)!r} is no expiry such as 20JUN25") from exc
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=_MOST_CACHED)
 def contract(
     expiry: dt.date | None,
     strike: float | None,

@@ -140,7 +140,8 @@ def read(
     """
     given = list(rows)
     habits = _habits(given, separator)
-    given = [row.by(habits) for row in given]
+    if habits != Habits():
+        given = [row.by(habits) for row in given]
     reader = Reader(_LEVELS)
     reader.notes.update(dict.fromkeys(notes))
     instruments = _Instruments()
@@ -171,12 +172,17 @@ def _habits(rows: Iterable[Row], separator: str) -> Habits:
     numbers: dict[str, None] = {}
     days: dict[str, None] = {}
     listed: dict[tuple[str, str], None] = {}
+    columns: Mapping[str, int] = {}
+    named: list[str] = []
     for row in rows:
         own = row.own
         if separator not in (",", ""):
             numbers.update(dict.fromkeys(own.text(name) for name in _NUMBERS))
-        for name in _DAYS:
-            if (text := own.text(name)) and ("/" in text or "-" in text):
+        if own.columns is not columns:
+            columns = own.columns
+            named = [name for name in _DAYS if name in columns]
+        for name in named:
+            if (text := own.text(name)) and not text.isdecimal() and ("/" in text or "-" in text):
                 days[text] = None
         if (expiry := own.text("expiry")) and not expiry.isdecimal():
             listed[own.text("symbol"), expiry] = None
@@ -217,10 +223,10 @@ def _kind(row: Row) -> str:
 def _reported(row: Row, instruments: _Instruments, reader: Reader) -> Reported:
     own = row.own
     asset = _asset(own)
-    read_row = None
+    account, read_row = _account(row), None
     if asset in ("OPT", "STK"):
-        read_row = partial(_trade, row, instruments, reader, is_option=asset == "OPT")
-    group = (_account(row), asset, own.text("conid") or own.text("symbol"))
+        read_row = partial(_trade, row, account, instruments, reader, is_option=asset == "OPT")
+    group = (account, asset, own.text("conid") or own.text("symbol"))
     return Reported(row.place, _level(row), group, read_row, asset)
 
 
@@ -248,11 +254,14 @@ def _account(row: Row) -> str:
     return activity.account_of(row.own.text(*ACCOUNT)) or row.account
 
 
-def _trade(row: Row, instruments: _Instruments, reader: Reader, *, is_option: bool) -> Executed:
+def _trade(
+    row: Row, account: str, instruments: _Instruments, reader: Reader, *, is_option: bool
+) -> Executed:
     own = row.own
     contract, symbol, told = _contract(own, instruments, reader, is_option=is_option)
     side, codes = own.text("buysell").upper(), cells.marks(own.text(*CODES))
-    cancels = "(CA" in side or "Ca" in codes or own.text("transactiontype") == "TradeCancel"
+    kind, action = own.text("transactiontype"), cells.action(codes)
+    cancels = "(CA" in side or "Ca" in codes or kind == "TradeCancel"
     quantity = own.required(*QUANTITY)
     if side.startswith(("BUY", "SELL")):
         # What a cancelled row takes back has the other sign.
@@ -265,18 +274,18 @@ def _trade(row: Row, instruments: _Instruments, reader: Reader, *, is_option: bo
     originals = (own.text("origtransactionid"), own.text("origtradeid"))
     return Executed(
         exec_id=own.text(*EXEC_ID),
-        at=_moment(own, cells.action(codes)),
+        at=_moment(own, action),
         symbol=symbol,
         contract=contract,
         quantity=quantity,
         price=price,
         commission=_commission(own, currency, reader),
         # A booking is no order: its number there is that of the transaction.
-        order="" if own.text("transactiontype") == "BookTrade" else own.text(*ORDER),
-        action=cells.action(codes),
+        order="" if kind == "BookTrade" else own.text(*ORDER),
+        action=action,
         opens=opens,
         cancels=cancels,
-        account=_account(row),
+        account=account,
         currency=currency,
         lacks_multiplier=told is None,
         trade_id=own.text("tradeid"),

@@ -240,6 +240,7 @@ class JournalView(View):
             self.show_lost(checked.errors.values())
             parts.append(f"{checked.as_of:%Y-%m-%d %H:%M} UTC")
             parts += [f"{symbol}: {error}" for symbol, error in checked.errors.items()]
+            parts += present.check_notes(checked)
         self.show_status(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
@@ -247,6 +248,7 @@ class JournalView(View):
         row: EntryRow = message.row
         lines = [self.panel.joined([f"{row.id} {row.symbol}", row.strategy, row.legs])]
         if row.check is not None:
+            lines += [text for text in (present.levels_text(row.check),) if text]
             lines += [f"! {signal.text}: {signal.advice}" for signal in row.check.signals]
             lines += [f"? {rule.rule}: {rule.text}" for rule in row.check.unjudged]
             lines += row.check.notes
@@ -448,7 +450,7 @@ async def _draft(journal: Journal, text: str, count: int) -> trades.Draft:
     """The legs that *text* names, whatever of the three ways it is written in."""
     words = text.split()
     if PROPOSAL_ID.fullmatch(text):
-        return await trades.from_proposal(journal.store, text, quantity=count)
+        return await trades.from_proposal(journal, text, quantity=count)
     if words and all(word.isdigit() for word in words):
         if count != 1:
             raise UsageError("positions are taken as they are held; leave structures at 1")

@@ -7,6 +7,7 @@ One proposal: payoff, figures, parts of the score, legs, and what was refused be
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -25,7 +26,8 @@ from tomic.panel.views.view import Sheet, TextSheet, View
 from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines, LineInput
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
-from tomic.present.scan import explanation, legs_text, review_text
+from tomic.present.proposal import legs_text, review_text, source_text
+from tomic.present.scan import explanation, similar_count
 from tomic.present.text import amount, money, number, points
 
 _LOST = {
@@ -132,17 +134,16 @@ class ScanView(View):
             else "",
         ]
         if not result.proposals:
-            parts.insert(0, "nothing qualifies (x says why)")
+            parts.insert(0, "nothing today (x says why)")
             self.query_one("#trade", FactLines).show([])
         self.show_status(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
         """Show legs and score of the trade under the cursor."""
         proposal: Proposal = message.row
-        more = f"+{proposal.alternatives} like it" if proposal.alternatives else ""
-        legs = self.panel.joined(
-            [f"{proposal.symbol} {legs_text(proposal)} {proposal.expiry}", more]
-        )
+        count = similar_count(proposal)
+        more = f"{count} like it" if count else ""
+        legs = self.panel.joined([f"{proposal.symbol} {legs_text(proposal)}", more])
         self.query_one("#trade", FactLines).show(
             [legs, score_text(proposal).plain, *proposal.notes[:1]]
         )
@@ -267,7 +268,7 @@ LEGS: list[Column[Any]] = [
     number_column("IV%", "iv", 1, 100.0),
     number_column("delta", "delta"),
     number_column("theta", "theta", 3),
-    text_column("from", "price_source"),
+    text_column("from", "price_source", source_text),
 ]
 
 
@@ -291,7 +292,23 @@ def figures(proposal: Proposal, either_way: str) -> list[tuple[str, str]]:
         ("delta", f"{proposal.delta:+.1f} sh  gamma {proposal.gamma:+.2f}"),
         ("theta", f"{proposal.theta:+.1f}/day  vega {proposal.vega:+.1f}"),
         ("IV rank", points(proposal.iv_rank, 0) or "unknown"),
+        *_more_figures(proposal, either_way),
     ]
+
+
+def _more_figures(proposal: Proposal, either_way: str) -> Iterator[tuple[str, str]]:
+    """Those that not every proposal has."""
+    managed, view, size = proposal.managed, proposal.view, proposal.size
+    if managed is not None:
+        chance = f"{points(managed.p_target)}  {managed.days:.0f} days held"
+        yield "P(target)%", chance
+        yield "EV managed", f"{money(managed.ev, 2)} {either_way}{number(managed.ev_error)}"
+    if view is not None:
+        yield "your view", f"PoS% {points(view.pos)}  EV {money(view.ev, 2)}"
+    if size is not None:
+        yield "how many", f"{size.contracts}, by {size.limited_by}"
+    for event in proposal.events:
+        yield "event", event.text
 
 
 def score_text(proposal: Proposal) -> Text:

@@ -67,7 +67,13 @@ class Panel(App[None]):
     def _open_desk(self, watch: Watcher) -> Desk:
         source = self.source
         return Desk(
-            self.settings, demo=source.demo, replay=source.replay, paced=source.paced, watch=watch
+            self.settings,
+            demo=source.demo,
+            replay=source.replay,
+            paced=source.paced,
+            demo_store=self.settings.store.demo_path,
+            replay_store=self.settings.store.replay_path,
+            watch=watch,
         )
 
     @property

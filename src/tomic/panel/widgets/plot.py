@@ -37,7 +37,17 @@ class Glyphs:
 
 
 _SPELLED = str.maketrans(
-    {"·": "-", "±": "+-", "×": "x", "≥": ">=", "█": "#", "Δ": "delta", "Γ": "gamma", "Θ": "theta"}
+    {
+        "·": "-",
+        "±": "+-",
+        "×": "x",
+        "≥": ">=",
+        "█": "#",
+        "Δ": "delta",
+        "Γ": "gamma",
+        "Θ": "theta",
+        "σ": "sd",
+    }
 )
 """What tables and sentences are made of beyond ASCII."""
 UNICODE = Glyphs(True, "●", "·", "×", "│", "─", "└", "·", "±", " ░▒▓█")

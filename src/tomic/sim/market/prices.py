@@ -83,8 +83,10 @@ class Carry:
 
     forward: float
     div_yield: float
-    """The continuous yield that gives the same forward."""
+    """The continuous yield that gives the forward from `underlying`."""
     pv_dividend: float
+    underlying: float
+    """What the options are priced and hedged on: the spot, for a volatility index its future."""
 
 
 def carry(instrument: Instrument, spot: float, now: datetime, expiry: datetime) -> Carry:
@@ -92,18 +94,32 @@ def carry(instrument: Instrument, spot: float, now: datetime, expiry: datetime) 
     tau = years(now, expiry)
     if instrument.is_future:
         # A future has no carry: what it costs to hold is in its price.
-        return Carry(spot, RATE, 0.0)
+        return Carry(spot, RATE, 0.0, spot)
     if instrument.is_index:
-        # The volatility index has no carry at all; the others pay a steady yield.
-        div_yield = RATE if instrument.symbol == "VIX" else 0.0125
-        return Carry(spot * float(np.exp((RATE - div_yield) * tau)), div_yield, 0.0)
+        if instrument.symbol == "VIX":
+            future = volatility_future(spot, tau)
+            return Carry(future, RATE, 0.0, future)
+        return Carry(spot * float(np.exp((RATE - _INDEX_YIELD) * tau)), _INDEX_YIELD, 0.0, spot)
     paid = dividends(instrument, spot, now.date(), expiry.date())
     present = sum(
         d.amount * float(np.exp(-RATE * (d.ex_day - now.date()).days / YEAR_DAYS)) for d in paid
     )
     forward = (spot - present) * float(np.exp(RATE * tau))
     div_yield = RATE - float(np.log(forward / spot)) / tau if tau > 0.0 else 0.0
-    return Carry(forward, div_yield, present)
+    return Carry(forward, div_yield, present, spot)
+
+
+def volatility_future(index: float, tau: float) -> float:
+    """
+    Future on a volatility index: its logarithm reverts to that of its usual level.
+
+    Nobody can hold the index itself, so that no interest carries it to the future.
+
+    Source: Gruenbichler and Longstaff (1996), of mean-reverting volatility; the half-life of two
+    months and the level are about those of VIX futures.
+    """
+    weight = float(np.exp(-_VOLATILITY_REVERSION * tau))
+    return float(_USUAL_VIX * (index / _USUAL_VIX) ** weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +176,9 @@ def _ramp(tau: float) -> float:
     """Integral of exp(-reversion * t) from 0 to *tau*."""
     return (1.0 - float(np.exp(-_REVERSION * tau))) / _REVERSION
 
+
+_INDEX_YIELD = 0.0125
+_USUAL_VIX, _VOLATILITY_REVERSION = 20.0, 4.2
 
 ANCHOR = date(2026, 11, 20)
 """The day on which every underlying stands at its declared level."""
@@ -467,8 +486,9 @@ def price_slice(strip: Strip) -> Slice:
     # Index options are European; those of shares and funds may be exercised at any time.
     is_european = setting.instrument.is_index or setting.instrument.is_future
     style = black_scholes if is_european else american
-    fair = style.price(setting.spot, strip.strike, *terms, strip.sigma, strip.is_call)
-    greeks = style.greeks(setting.spot, strip.strike, *terms, shown, strip.is_call)
+    under = strip.carry.underlying
+    fair = style.price(under, strip.strike, *terms, strip.sigma, strip.is_call)
+    greeks = style.greeks(under, strip.strike, *terms, shown, strip.is_call)
     premium = fair - _european(strip)
     bid, ask = _around(strip, fair, greeks.vega)
     volume, open_interest, size = activity(strip)
@@ -490,7 +510,7 @@ def price_slice(strip: Strip) -> Slice:
         volume=volume,
         open_interest=open_interest,
         pv_dividend=strip.carry.pv_dividend,
-        spot=setting.spot,
+        spot=under,
     )
 
 
@@ -516,7 +536,8 @@ def past_value(
 
 def _european(strip: Strip) -> FloatArray:
     terms = (strip.tau, RATE, strip.carry.div_yield)
-    return black_scholes.price(strip.setting.spot, strip.strike, *terms, strip.sigma, strip.is_call)
+    under = strip.carry.underlying
+    return black_scholes.price(under, strip.strike, *terms, strip.sigma, strip.is_call)
 
 
 def _at_least_intrinsic(strip: Strip, value: FloatArray) -> FloatArray:
@@ -545,7 +566,7 @@ def _around(strip: Strip, fair: FloatArray, vega: FloatArray) -> tuple[FloatArra
     setting, instrument, seed = strip.setting, strip.setting.instrument, strip.setting.seed
     thin = (3.0 if strip.rule.odd else 1.0) * float(max(instrument.liquidity, 0.05) ** -_THINNESS)
     side = np.where(strip.is_call, 1.0, -1.0)
-    inside = np.maximum(side * (setting.spot - strip.strike), 0.0)
+    inside = np.maximum(side * (strip.carry.underlying - strip.strike), 0.0)
     width = thin * (0.035 * vega * (1.0 + strip.tau) + 0.004 * inside + 0.00001 * setting.spot)
     width *= 0.7 + 0.8 * noise(strip.con_id, seed, 2)
     middle = fair + 0.3 * (noise(strip.con_id, seed, 3) - 0.5) * width

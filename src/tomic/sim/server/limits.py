@@ -157,7 +157,7 @@ class Profile:
     """Further delay of the first answer to a subscription."""
     quotes_s: Range = (0.05, 0.25)
     greeks_s: Range = (0.3, 1.2)
-    generic_s: Range = (0.2, 0.9)
+    generic_s: Range = (0.2, 1.2)
     """Open interest, volumes and volatilities of generic ticks."""
     details_open_s: Range = (0.3, 1.0)
     """Before the first row of a request that is open in expiry, strike or right."""

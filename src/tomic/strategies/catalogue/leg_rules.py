@@ -285,6 +285,19 @@ class Template:
         return sum(leg.quantity for leg in self.legs if leg.right == PUT) < 0
 
     @property
+    def receives_credit(self) -> bool:
+        """Whether it is entered to be paid: it must be, or every option in it is sold."""
+        return self.credit_required or all(leg.quantity < 0 for leg in self.legs)
+
+    @property
+    def has_width(self) -> bool:
+        """Whether options held cover those sold, so that strikes alone bound what it can lose."""
+        net = dict.fromkeys((CALL, PUT), 0)
+        for leg in self.legs:
+            net[leg.right] += leg.quantity
+        return self.gap is None and self.stock == 0 and min(net.values()) >= 0
+
+    @property
     def variants(self) -> tuple[Template, ...]:
         """The template, and where both sides count the one with calls and puts exchanged."""
         return (self, mirrored(self)) if self.both_sides else (self,)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tomic.config import Settings
 from tomic.errors import ConfigError
 from tomic.models import several
 from tomic.strategies.catalogue.leg_rules import (
@@ -118,12 +119,13 @@ def unknown(key: str, name: str, known: Iterable[str]) -> ConfigError:
 
 
 _WING = (0.25, 1.5)
-_RICH = ("iv_rank >= 0.5", "abs(skew) <= 0.08")
+_LEVEL = ("abs(skew) <= 0.08",)
+"""Where the smile leans, strikes of equal delta on both sides are no neutral trade."""
 
 _ALL = (
     Template(
         name="iron_condor",
-        outlook="range-bound, rich volatility",
+        outlook="range-bound",
         side="neutral",
         legs=(
             LegRule("long_put", PUT, +1, Below("short_put", sigmas=_WING)),
@@ -132,12 +134,12 @@ _ALL = (
             LegRule("long_call", CALL, +1, Above("short_call", sigmas=_WING)),
         ),
         dte=(25, 55),
-        gates=_RICH,
+        gates=_LEVEL,
         credit_required=True,
     ),
     Template(
         name="iron_butterfly",
-        outlook="pinned to the price of today, rich volatility",
+        outlook="pinned to the price of today",
         side="neutral",
         legs=(
             LegRule("long_put", PUT, +1, Below("short_put", sigmas=_WING)),
@@ -146,62 +148,57 @@ _ALL = (
             LegRule("long_call", CALL, +1, Above("short_call", sigmas=_WING)),
         ),
         dte=(20, 45),
-        gates=_RICH,
+        gates=_LEVEL,
         credit_required=True,
     ),
     Template(
         name="short_put_spread",
-        outlook="not lower, volatility not cheap",
+        outlook="bullish to neutral",
         side="bullish",
         legs=(
             LegRule("short_put", PUT, -1, DeltaBand(-0.35, -0.15)),
             LegRule("long_put", PUT, +1, Below("short_put", sigmas=_WING)),
         ),
         dte=(25, 50),
-        gates=("iv_rank >= 0.3",),
         credit_required=True,
     ),
     Template(
         name="short_call_spread",
-        outlook="not higher, volatility not cheap",
+        outlook="bearish to neutral",
         side="bearish",
         legs=(
             LegRule("short_call", CALL, -1, DeltaBand(0.15, 0.35)),
             LegRule("long_call", CALL, +1, Above("short_call", sigmas=_WING)),
         ),
         dte=(25, 50),
-        gates=("iv_rank >= 0.3",),
         credit_required=True,
     ),
     Template(
         name="long_call_spread",
-        outlook="higher, volatility not expensive",
+        outlook="bullish",
         side="bullish",
         legs=(
             LegRule("long_call", CALL, +1, DeltaBand(0.40, 0.60)),
             LegRule("short_call", CALL, -1, Above("long_call", sigmas=_WING)),
         ),
         dte=(25, 60),
-        gates=("iv_rank <= 0.5",),
     ),
     Template(
         name="long_put_spread",
-        outlook="lower, volatility not expensive",
+        outlook="bearish",
         side="bearish",
         legs=(
             LegRule("long_put", PUT, +1, DeltaBand(-0.60, -0.40)),
             LegRule("short_put", PUT, -1, Below("long_put", sigmas=_WING)),
         ),
         dte=(25, 60),
-        gates=("iv_rank <= 0.5",),
     ),
     Template(
         name="naked_put",
-        outlook="not lower, volatility not cheap, margin account",
+        outlook="bullish to neutral, margin account",
         side="bullish",
         legs=(LegRule("short_put", PUT, -1, DeltaBand(-0.30, -0.15)),),
         dte=(25, 50),
-        gates=("iv_rank >= 0.3",),
         credit_required=True,
     ),
     Template(
@@ -210,7 +207,6 @@ _ALL = (
         side="bullish",
         legs=(LegRule("short_put", PUT, -1, DeltaBand(-0.35, -0.15)),),
         dte=(25, 50),
-        gates=("iv_rank >= 0.3",),
         credit_required=True,
         cash_secured=True,
     ),
@@ -224,31 +220,31 @@ _ALL = (
     ),
     Template(
         name="short_strangle",
-        outlook="range-bound, rich volatility, undefined risk",
+        outlook="range-bound, undefined risk",
         side="neutral",
         legs=(
             LegRule("short_put", PUT, -1, DeltaBand(-0.30, -0.10)),
             LegRule("short_call", CALL, -1, DeltaBand(0.10, 0.30)),
         ),
         dte=(25, 55),
-        gates=_RICH,
+        gates=_LEVEL,
         credit_required=True,
     ),
     Template(
         name="short_straddle",
-        outlook="pinned to the price of today, rich volatility, undefined risk",
+        outlook="pinned to the price of today, undefined risk",
         side="neutral",
         legs=(
             LegRule("short_put", PUT, -1, AtTheMoney(nearest=3)),
             LegRule("short_call", CALL, -1, SameStrike("short_put")),
         ),
         dte=(25, 55),
-        gates=_RICH,
+        gates=_LEVEL,
         credit_required=True,
     ),
     Template(
         name="jade_lizard",
-        outlook="not lower, no risk of a rise, volatility not cheap",
+        outlook="bullish to neutral, no risk of a rise",
         side="bullish",
         legs=(
             LegRule("short_put", PUT, -1, DeltaBand(-0.35, -0.15)),
@@ -256,13 +252,12 @@ _ALL = (
             LegRule("long_call", CALL, +1, Above("short_call", sigmas=(0.05, 0.75))),
         ),
         dte=(25, 55),
-        gates=("iv_rank >= 0.3",),
         credit_required=True,
         no_upside_loss=True,
     ),
     Template(
         name="calendar",
-        outlook="near the price of today, volatility cheap, near expiry not the cheaper one",
+        outlook="near the price of today, front month at least as rich",
         side="neutral",
         legs=(
             LegRule("short_near", CALL, -1, Moneyness(0.97, 1.03)),
@@ -270,12 +265,12 @@ _ALL = (
         ),
         dte=(20, 40),
         gap=(20, 65),
-        gates=("iv_rank <= 0.5", "term_m1_m2 >= -0.01"),
+        gates=("term_m1_m2 >= -0.01",),
         both_sides=True,
     ),
     Template(
         name="diagonal",
-        outlook="slowly towards the short strike, volatility cheap",
+        outlook="slowly towards the short strike",
         side="bullish",
         legs=(
             LegRule("long_far", CALL, +1, DeltaBand(0.45, 0.65), slot="far"),
@@ -283,31 +278,28 @@ _ALL = (
         ),
         dte=(20, 40),
         gap=(20, 65),
-        gates=("iv_rank <= 0.5",),
         both_sides=True,
     ),
     Template(
         name="ratio_spread",
-        outlook="to the short strikes and not beyond, volatility not cheap",
+        outlook="a move to the short strikes, not beyond",
         side="bullish",
         legs=(
             LegRule("long_call", CALL, +1, DeltaBand(0.35, 0.55)),
             LegRule("short_call", CALL, -2, Above("long_call", sigmas=_WING)),
         ),
         dte=(20, 45),
-        gates=("iv_rank >= 0.3",),
         both_sides=True,
     ),
     Template(
         name="put_backspread",
-        outlook="a fall, or nothing to lose by a rise; volatility not expensive",
+        outlook="a fall, or nothing to lose by a rise",
         side="bearish",
         legs=(
             LegRule("short_put", PUT, -1, DeltaBand(-0.50, -0.30)),
             LegRule("long_put", PUT, +2, Below("short_put", sigmas=(0.1, 1.0))),
         ),
         dte=(25, 60),
-        gates=("iv_rank <= 0.5",),
     ),
     Template(
         name="broken_wing_butterfly",
@@ -351,7 +343,21 @@ CATALOGUE: Mapping[str, Template] = {template.name: template for template in _AL
 """Every strategy by name, in the order in which they are listed."""
 
 
-def with_overrides(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Template]:
+SELLER = (
+    "iron_condor", "short_put_spread", "short_call_spread", "naked_put", "cash_secured_put",
+    "covered_call", "short_strangle", "jade_lizard",
+)  # fmt: skip
+"""Strategies of the profile "seller"; of the two short puts the one that the account can hold."""
+SELLER_DAYS = (30, 60)
+"""
+Calendar days to expiry of the profile "seller": around 45, and above the 21 days at which the
+default exit rules close a trade.
+"""
+
+
+def with_overrides(
+    changes: Mapping[str, Mapping[str, Any]], base: Mapping[str, Template] = CATALOGUE
+) -> dict[str, Template]:
     """
     The catalogue with changes by strategy and field name, as in the ``[strategies]`` tables.
 
@@ -362,7 +368,7 @@ def with_overrides(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Templa
         ConfigError: Unknown strategy or field, or an impossible value; the message lists
             the names there are.
     """
-    templates = dict(CATALOGUE)
+    templates = dict(base)
     for name, fields in changes.items():
         if name not in templates:
             raise unknown(f"strategies.{name}", name, templates)
@@ -371,25 +377,67 @@ def with_overrides(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Templa
     return templates
 
 
-def choose(
-    names: str | Sequence[str], changes: Mapping[str, Mapping[str, Any]] | None = None
-) -> tuple[Template, ...]:
+def effective(settings: Settings) -> dict[str, Template]:
     """
-    The templates of these names, all enabled ones when none are given; in the catalogue's order.
+    Every strategy as it is searched: this is where windows of days and exit rules meet.
 
-    A string is one name, or several separated by commas; dashes count as underscores.
+    The window is that of the template, or of the profile for its strategies, or what
+    ``[strategies]`` says; with ``scan.keep_to_exits`` it begins above the ``min_dte`` at which the
+    exit rules close the strategy. A window that ends before that is left: `rules.gate` refuses it.
+
+    Raises:
+        ConfigError: As `with_overrides`.
+    """
+    of_profile = SELLER if settings.scan.profile == "seller" else ()
+    windows = {name: replace(CATALOGUE[name], dte=SELLER_DAYS) for name in of_profile}
+    known = with_overrides(settings.strategies, {**CATALOGUE, **windows})
+    return {name: _above_exit(template, settings) for name, template in known.items()}
+
+
+def _above_exit(template: Template, settings: Settings) -> Template:
+    limit, (low, high) = exit_days(template, settings), template.dte
+    return (
+        template
+        if limit is None or limit >= high
+        else replace(template, dte=(max(low, limit + 1), high))
+    )
+
+
+def exit_days(template: Template, settings: Settings) -> int | None:
+    """Days to expiry at which the exit rules close it; None for none, or where they do not bind."""
+    binds = settings.scan.keep_to_exits
+    return settings.journal.exits_for(template.name).min_dte if binds else None
+
+
+def choose(settings: Settings, names: str | Sequence[str] | None = None) -> tuple[Template, ...]:
+    """
+    The templates to search, in the catalogue's order.
+
+    Those of *names*, else of ``scan.strategies``, else the enabled ones of ``scan.profile``. A
+    string is one name, or several separated by commas; dashes count as underscores.
 
     Raises:
         ConfigError: As `with_overrides`, and for a name that is not a strategy.
     """
-    known = with_overrides(changes or {})
-    names = [name.replace("-", "_") for name in several(names)]
-    for name in names:
+    known = effective(settings)
+    given = settings.scan.strategies if names is None else several(names)
+    wanted = [name.replace("-", "_") for name in given]
+    for name in wanted:
         if name not in known:
             raise unknown("scan.strategies", name, known)
-    if names:
-        return tuple(template for template in known.values() if template.name in names)
-    return tuple(template for template in known.values() if template.enabled)
+    if wanted:
+        return tuple(template for template in known.values() if template.name in wanted)
+    of_profile = _of_profile(settings)
+    return tuple(
+        template for template in known.values() if template.enabled and template.name in of_profile
+    )
+
+
+def _of_profile(settings: Settings) -> frozenset[str]:
+    if settings.scan.profile == "all":
+        return frozenset(CATALOGUE)
+    other = "naked_put" if settings.account.margin == "cash" else "cash_secured_put"
+    return frozenset(SELLER) - {other}
 
 
 def describe(template: Template) -> dict[str, Any]:

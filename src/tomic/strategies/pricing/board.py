@@ -29,8 +29,9 @@ from tomic.quant import (
 )
 from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
-from tomic.strategies.pricing import outlooks
+from tomic.strategies.pricing import outlooks, term
 from tomic.strategies.pricing.outlooks import NearMoney, Outlook
+from tomic.strategies.pricing.term import PricedEvent
 
 SOURCES = (PriceSource.TRUE, PriceSource.PARITY, PriceSource.MODEL, PriceSource.CLOSE)
 """The ladder; codes in arrays are places in it, -1 where there is no price."""
@@ -179,8 +180,6 @@ class Board:
     outlooks: Mapping[dt.date, Outlook]
     blind: Mapping[dt.date, str]
     unfit: Mapping[dt.date, str]
-    iv30: float | None
-    """The snapshot's, or drawn from the smiles; fraction."""
     notes: tuple[str, ...] = ()
     _sides: dict[tuple[dt.date, str], IntArray] = field(default_factory=dict, repr=False)
     _later: dict[tuple[dt.date, dt.date], LaterExpiry] = field(default_factory=dict, repr=False)
@@ -209,6 +208,33 @@ class Board:
             if quoted.size and np.abs(quoted / step - np.round(quoted / step)).max() < 1e-6:
                 return step
         return TICKS[-1]
+
+    @cached_property
+    def events(self) -> tuple[PricedEvent, ...]:
+        """The events that its smiles price, those of known dates first."""
+        levels = {
+            day: term.Level(outlook.tau, outlook.atm_iv) for day, outlook in self.outlooks.items()
+        }
+        earnings = self.vol.next_earnings
+        return term.priced_events(
+            self.today,
+            levels,
+            dates=[] if earnings is None else [earnings],
+            is_expected=self.chain.underlying.reports_earnings is True,
+        )
+
+    @cached_property
+    def iv30(self) -> float | None:
+        """The snapshot's, or drawn from the smiles with each event on its day; fraction."""
+        if self.vol.iv30 is not None:
+            return self.vol.iv30
+        jumps = [event.jump for event in self.events]
+        return outlooks.thirty_day_iv(self.outlooks.values(), jumps)
+
+    @property
+    def today(self) -> dt.date:
+        """The day that days to expiry are counted from."""
+        return self.chain.expiries[0] - dt.timedelta(days=int(self.chain["dte"].min()))
 
     def side(self, expiry: dt.date, right: str) -> IntArray:
         """Rows of one expiry and right, by ascending strike."""
@@ -282,7 +308,8 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         max_spread_points=settings.scan.max_spread_points,
     )
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, settings.view)
-    doubted, doubt = doubts(chain, rows.listed, prices, value, forward)
+    outside = rows.listed & (rows.is_call == (rows.strike >= forward))
+    doubted, doubt = doubts(rows.expiry, rows.listed, outside, prices, value)
     priced_on = (
         valuation.PricingTerms(forward, rows.rate, rows.rate)
         if on_forward
@@ -309,7 +336,6 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         outlooks=outlook_of,
         blind=_blind(chain, rows, outlook_of, unfit, forward),
         unfit={days[place]: why for place, why in unfit.items()},
-        iv30=outlooks.thirty_day_iv(vol, list(smiles.values())),
         notes=tuple(chain.notes),
     )
 
@@ -510,7 +536,7 @@ UNIFORM = 1.0 / math.sqrt(3.0)
 
 
 def doubts(
-    chain: Chain, listed: BoolArray, prices: Prices, value: FloatArray, forward: FloatArray
+    expiry: IntArray, listed: BoolArray, outside: BoolArray, prices: Prices, value: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """
     By row what of price less smile is taken for noise, and the error of what is left.
@@ -518,14 +544,19 @@ def doubts(
     A share t^2 / (t^2 + s^2) is believed, s the quote's error and t what the distances of its
     expiry's quotes out of the money show to be true (`smile.true_scatter`); those in the money
     repeat them with wider spreads. What is not quoted itself is worth what the smile says.
+
+    Args:
+        expiry: Place of each row's expiry among all.
+        listed, outside: Rows that exist, and those of them out of the money.
+        prices, value: By the ladder, and at the smile.
     """
     residual, error = prices.price - value, UNIFORM * prices.half_spread
     quoted = listed & (prices.source == 0)
-    outside = quoted & (chain.is_call == (chain["strike"] >= forward))
+    learnt = quoted & outside
     true = np.zeros(residual.shape)
-    for expiry in np.unique(chain["expiry"]):
-        at = chain["expiry"] == expiry
-        true[at] = smile.true_scatter(residual[at & outside], error[at & outside])
+    for place in np.unique(expiry).tolist():
+        at = expiry == place
+        true[at] = smile.true_scatter(residual[at & learnt], error[at & learnt])
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(quoted & (true > 0.0), true**2 / (true**2 + error**2), 0.0)
     known = np.isfinite(residual)

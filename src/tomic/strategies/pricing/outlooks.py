@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from tomic._typing import FloatArray
 from tomic.models import VolSnapshot
 from tomic.quant import density, realized, surface
 from tomic.quant.density import Density
+from tomic.quant.events import Jump
 from tomic.quant.smile import Smile
 
 HALF_SPREADS = 2.0
@@ -146,12 +147,13 @@ def _straddle_missed(fitted: Smile, law: Density, market: NearMoney) -> str:
     )
 
 
-def thirty_day_iv(vol: VolSnapshot, smiles: Sequence[Smile]) -> float | None:
-    """The snapshot's IV30, else the constant 30-day maturity of *smiles*; None without either."""
-    if vol.iv30 is not None or not smiles:
-        return vol.iv30
-    at_money = [float(smile.iv(smile.forward)) for smile in smiles]
-    drawn = surface.constant_maturity_iv([smile.tau for smile in smiles], at_money)
+def thirty_day_iv(expiries: Iterable[Outlook], jumps: Sequence[Jump] = ()) -> float | None:
+    """The constant 30-day maturity, each event on its day; None without an expiry near."""
+    levels = [(outlook.tau, outlook.atm_iv) for outlook in expiries]
+    if not levels:
+        return None
+    tau, at_money = zip(*levels, strict=True)
+    drawn = surface.constant_maturity_iv(tau, at_money, jumps=jumps)
     return drawn if math.isfinite(drawn) else None
 
 

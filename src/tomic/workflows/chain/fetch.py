@@ -160,7 +160,7 @@ def of_rows(
         underlying=setup.underlying,
         spot=setup.spot,
         as_of=session.clock_now(),
-        rate=settings.market.rate,
+        rate=settings.market.rate_of(setup.underlying.currency),
         div_yield=setup.ticks.dividend_yield,
         data_type=_data_type(session.data_type or DataType.LIVE, rows),
         notes=(*session.notes, *setup.chosen.notes, *_of_the_market(setup)),

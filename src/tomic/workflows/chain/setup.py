@@ -339,7 +339,7 @@ async def _other_spot(
             params,
             today,
             refused,
-            rate=market.rate,
+            rate=market.rate_of(underlying.currency),
             timeout_s=market.spot_timeout_s,
             extras_s=_iv_grace_s(request),
         )

@@ -136,9 +136,12 @@ async def load_open(journal: Journal, ids: Sequence[int] = ()) -> list[JournalEn
     return await load_all(journal, "open")
 
 
-async def load_all(journal: Journal, status: str | None = None) -> list[JournalEntry]:
-    """Every entry, or those of one status."""
-    return [from_document(document) for document in await journal.store.journal.load_all(status)]
+async def load_all(
+    journal: Journal, status: str | None = None, *, symbol: str | None = None
+) -> list[JournalEntry]:
+    """Every entry, or those of one status or symbol."""
+    stored = await journal.store.journal.load_all(status, symbol=symbol)
+    return [from_document(document) for document in stored]
 
 
 async def history(journal: Journal, entry_id: int) -> list[Change]:

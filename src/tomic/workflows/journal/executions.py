@@ -47,6 +47,8 @@ _TRIES = 5
 _OURSELVES = "tomic"
 """Who decided, where the executions themselves tell."""
 _MOST_NOTES = 20
+_FEW = 20
+"""Symbols whose entries are read one by one."""
 _AT_ONCE = 400
 """Entries of one transaction."""
 _TEXTS = ("account", "currency", "trade_id", "transaction_id")
@@ -159,7 +161,7 @@ async def _take(
             continue
         if number not in stored:
             fresh.setdefault(number, execution)
-        elif other is not None:
+        elif other is not None and execution != other:
             more = executions.enriched(richer.get(number, other), execution)
             if more != other:
                 richer[number] = more
@@ -346,11 +348,12 @@ async def _place(
     """
     costs = journal.settings.costs.commission
     placing = _Placing()
-    if not changed and not await _any_wait(journal):
+    symbols = None if changed else await _waiting_symbols(journal)
+    if symbols is not None and not symbols:
         return placing
     fruitless, before = 0, math.inf
     while True:
-        entries = await load_all(journal)
+        entries = await _entries_of(journal, symbols)
         work = await _waiting(journal, entries, now, changed, at_hand)
         placing.reasons = dict(work.reasons)
         orders = executions.place(
@@ -380,11 +383,27 @@ async def _place(
     return placing
 
 
-async def _any_wait(journal: Journal) -> bool:
-    """Whether an execution is in no entry and is not set aside."""
+async def _waiting_symbols(journal: Journal) -> set[str]:
+    """Symbols of executions that are in no entry and not set aside, by all their names."""
     kept = journal.store.journal
-    waiting = await kept.each_execution(lambda row: row.exec_id, unlinked=True)
-    return bool(waiting) and not set(waiting) <= ignored(await kept.decisions())
+    waiting = dict(await kept.each_execution(lambda row: (row.exec_id, row.symbol), unlinked=True))
+    set_aside = ignored(await kept.decisions()) if waiting else frozenset()
+    symbols = {symbol for number, symbol in waiting.items() if number not in set_aside}
+    renamed = [
+        {booking.symbol, booking.new_symbol}
+        for booking in (await _bookings(journal) if symbols else ())
+        if isinstance(booking, ContractChange) and booking.new_symbol
+    ]
+    while more := [names for names in renamed if names & symbols and not names <= symbols]:
+        symbols = symbols.union(*more)
+    return symbols
+
+
+async def _entries_of(journal: Journal, symbols: set[str] | None) -> list[JournalEntry]:
+    """Entries of some symbols; all where None are named, or so many that one read is quicker."""
+    if symbols is None or len(symbols) > _FEW:
+        return await load_all(journal)
+    return [entry for name in sorted(symbols) for entry in await load_all(journal, symbol=name)]
 
 
 @dataclass(slots=True)
@@ -516,6 +535,10 @@ async def _to_make_anew(
     for execution in active:
         if execution.exec_id in linked and execution.exec_id not in changed:
             last[execution.symbol] = max(last.get(execution.symbol, execution.at), execution.at)
+    # What a split has made of an entry comes later too than an execution before it.
+    for split in changes:
+        if split.symbol in last:
+            last[split.symbol] = max(last[split.symbol], split.at)
     symbols = {
         execution.symbol
         for execution in active

@@ -31,10 +31,7 @@ _MOST_BYTES = 256 << 20
 """A journal of a lifetime is smaller; a device never ends."""
 _LOOK = 400
 """Bytes of which every other one is 0 in text of two bytes a letter."""
-KINDS = (
-    "the original's journal.json, an export of tomic journal, or trades of Interactive Brokers "
-    "(activity statement as CSV, Flex query as CSV or XML)"
-)
+KINDS = f"the original's journal.json, an export of tomic journal, {broker.KINDS}"
 
 
 @dataclass(frozen=True, slots=True)

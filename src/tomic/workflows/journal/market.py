@@ -7,7 +7,7 @@ import datetime as dt
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from tomic.chain import Chain
 from tomic.config import Settings
@@ -19,7 +19,12 @@ from tomic.store import Database
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.workflows.chain.setup import Chooser
-from tomic.workflows.volatility.measure import Now, volatility
+from tomic.workflows.volatility.measure import Now, observe, volatility
+
+if TYPE_CHECKING:
+    from tomic.ib.session import Session
+    from tomic.ib.spot import UnderlyingTicks
+    from tomic.workflows.journal.entries import Journal
 
 Fetch: TypeAlias = Callable[[str, Settings, Chooser], Awaitable[Chain]]
 """Gives the chain of a symbol with the options that a chooser picks."""
@@ -97,8 +102,41 @@ def _around(params: OptionParams, spot: float, days: int, sigma: float | None) -
     return {*near[::step], *at_money}
 
 
+class QuotedVix:
+    """
+    The VIX as `tomic vol` has it, asked for once, behind the first chain of a run.
+
+    Args:
+        session: Opens the session; None to ask nobody: the last stored close is taken.
+    """
+
+    def __init__(
+        self, session: Callable[[], Awaitable[Session]] | None, settings: Settings
+    ) -> None:
+        self._session, self._settings = session, settings
+        self._asking = asyncio.Lock()
+        self._ticks: Mapping[str, UnderlyingTicks] | None = None if session else {}
+
+    @classmethod
+    def of(cls, journal: Journal) -> Self:
+        """For the marks of a journal; a recording of other symbols knows no VIX."""
+        return cls(None if journal.source == "replay" else journal.session, journal.settings)
+
+    async def ticks(self) -> Mapping[str, UnderlyingTicks]:
+        """Its quote by its symbol; nothing where there is none."""
+        async with self._asking:
+            if self._ticks is None and self._session is not None:
+                self._ticks = (await observe(self._session, (), self._settings)).ticks
+            return self._ticks or {}
+
+
 async def read_markets(
-    wanted: Mapping[str, Sequence[Contract]], *, fetch: Fetch, store: Database, settings: Settings
+    wanted: Mapping[str, Sequence[Contract]],
+    *,
+    fetch: Fetch,
+    store: Database,
+    settings: Settings,
+    vix: QuotedVix,
 ) -> dict[str, LegMarket | TomicError]:
     """Quote the legs of several symbols at once; one that fails never stops the others."""
     markets: dict[str, LegMarket | TomicError] = {}
@@ -106,7 +144,7 @@ async def read_markets(
     async def one(symbol: str, contracts: Sequence[Contract]) -> None:
         try:
             markets[symbol] = await read_market(
-                symbol, contracts, fetch=fetch, store=store, settings=settings
+                symbol, contracts, fetch=fetch, store=store, settings=settings, vix=vix
             )
         except TomicError as exc:
             markets[symbol] = exc
@@ -119,7 +157,13 @@ async def read_markets(
 
 
 async def read_market(
-    symbol: str, contracts: Sequence[Contract], *, fetch: Fetch, store: Database, settings: Settings
+    symbol: str,
+    contracts: Sequence[Contract],
+    *,
+    fetch: Fetch,
+    store: Database,
+    settings: Settings,
+    vix: QuotedVix,
 ) -> LegMarket:
     """
     Quote the legs of one symbol and price what was quoted.
@@ -132,7 +176,7 @@ async def read_market(
         chain_settings = settings.chain.model_copy(update={"trading_class": classes.pop()})
         settings = settings.model_copy(update={"chain": chain_settings})
     chain = await fetch(symbol, settings, choose_legs(contracts))
-    now = Now(chain.as_of, chains={symbol: chain})
+    now = Now(chain.as_of, ticks=await vix.ticks(), chains={symbol: chain})
     (report,) = await volatility(store, [symbol], settings, now=now, keep=False)
     board = await asyncio.to_thread(boards.prepare, chain, report.snapshot, settings)
     return LegMarket(board, _with_iv(report.snapshot, board))

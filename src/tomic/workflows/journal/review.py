@@ -9,11 +9,11 @@ from functools import partial
 
 from tomic import dates
 from tomic.errors import TomicError
-from tomic.journal import attribution, campaign, exits, reading
-from tomic.models import VolSnapshot, journal as nouns
-from tomic.store import Database, Dividend
+from tomic.journal import attribution, campaign, exits, reading, targets
+from tomic.models import Underlying, VolSnapshot, journal as nouns
+from tomic.store import Dividend
 from tomic.workflows.journal.entries import Journal, change, load_open, with_snapshot
-from tomic.workflows.journal.market import LegMarket, read_markets
+from tomic.workflows.journal.market import LegMarket, QuotedVix, read_markets
 
 _RECENT = dt.timedelta(days=4)
 _AHEAD = dt.timedelta(days=400)
@@ -32,6 +32,11 @@ class CheckRun:
     def fired(self) -> bool:
         """Whether a rule of any entry fired."""
         return any(check.verdict is nouns.Verdict.ACT for check in self.checks)
+
+    @property
+    def lack_earnings(self) -> tuple[str, ...]:
+        """Symbols that may report earnings, of which no date is known and a rule asks for one."""
+        return tuple(sorted({check.symbol for check in self.checks if check.lacks_earnings}))
 
     @property
     def is_partial(self) -> bool:
@@ -56,6 +61,7 @@ class _Around:
     vol: VolSnapshot | None
     earnings: dt.date | None
     dividend: Dividend | None
+    underlying: Underlying
 
 
 # -- check -------------------------------------------------------------------------------------
@@ -72,7 +78,7 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
     entries = [entry for entry in await load_open(journal, ids) if entry.is_open]
     markets = await _markets(journal, entries)
     now = await _moment(journal, markets)
-    around = await _around(journal.store, {entry.symbol for entry in entries}, _day(now))
+    around = await _around(journal, {entry.symbol for entry in entries}, _day(now))
     checks = []
     for entry in entries:
         market = markets.get(entry.symbol)
@@ -97,7 +103,11 @@ async def _markets(
     if journal.fetch is None:
         return {}
     return await read_markets(
-        contracts, fetch=journal.fetch, store=journal.store, settings=journal.settings
+        contracts,
+        fetch=journal.fetch,
+        store=journal.store,
+        settings=journal.settings,
+        vix=QuotedVix.of(journal),
     )
 
 
@@ -117,7 +127,8 @@ def _snapshot(
     return marked.model_copy(update={"at": campaign.not_before(entry, marked.at)})
 
 
-async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str, _Around]:
+async def _around(journal: Journal, symbols: set[str], day: dt.date) -> dict[str, _Around]:
+    store = journal.store
     vols = await store.history.latest_snapshots(symbols)
     earnings = await store.calendar.earnings(symbols, since=day, until=day + _AHEAD)
     dividends = await store.calendar.dividends(symbols, since=day, until=day + _AHEAD)
@@ -126,6 +137,7 @@ async def _around(store: Database, symbols: set[str], day: dt.date) -> dict[str,
             vols.get(symbol),
             earnings[symbol][0].day if earnings.get(symbol) else None,
             dividends[symbol][0] if dividends.get(symbol) else None,
+            await store.contracts.underlying(symbol, day) or journal.underlying(symbol),
         )
         for symbol in symbols
     }
@@ -149,8 +161,8 @@ def _checked(
     elif observed.missing:
         notes.append(f"no quote of {', '.join(observed.missing)}")
     notes += [text for text in (observed.stale, reading.delay(marked) if marked else "") if text]
-    if entry.rules.earnings_days is not None and observed.earnings is None:
-        notes.append("no earnings date is known")
+    underlying = quoted.chain.underlying if quoted else around.underlying
+    asks_earnings = entry.rules.earnings_days is not None and observed.earnings is None
     return nouns.ExitCheck(
         entry_id=entry.id,
         symbol=entry.symbol,
@@ -163,6 +175,8 @@ def _checked(
         pnl=campaign.worth(entry, marked.prices).pnl if marked else None,
         share_of_premium=exits.share_of_premium(observed),
         dte=observed.dte,
+        levels=targets.levels(entry, marked),
+        lacks_earnings=asks_earnings and underlying.reports_earnings is not False,
     )
 
 
@@ -185,6 +199,7 @@ def _observed(
         dte=campaign.days_left(entry, day),
         pnl=campaign.pnl_against_premium(entry, marks),
         premium=campaign.premium(entry),
+        at_stake=_at_stake(legs, marked),
         spot=marked.spot if marked else None,
         shorts=_shorts(options, marked),
         iv=vol.iv30 if vol and market else None,
@@ -197,6 +212,11 @@ def _observed(
         missing=tuple(leg.name for leg in legs if nouns.price_of(marks, leg.key) is None),
         stale=reading.staleness(marked, legs) if marked else "",
     )
+
+
+def _at_stake(legs: Sequence[nouns.Held], marked: nouns.Snapshot | None) -> float | None:
+    worth = reading.value_now(legs, marked) if marked else None
+    return None if worth is None else abs(worth)
 
 
 def _is_recent(vol: VolSnapshot, now: dt.datetime) -> bool:

@@ -34,7 +34,7 @@ from tomic.store import Database
 from tomic.workflows import scan
 from tomic.workflows.journal import entries
 from tomic.workflows.journal.entries import Journal, Recorded
-from tomic.workflows.journal.market import LegMarket, read_market
+from tomic.workflows.journal.market import LegMarket, QuotedVix, read_market
 from tomic.workflows.journal.statistics import close_on
 
 
@@ -78,7 +78,12 @@ async def look(
         return None, None, "shares alone are not quoted"
     try:
         market = await read_market(
-            symbol, options, fetch=journal.fetch, store=journal.store, settings=journal.settings
+            symbol,
+            options,
+            fetch=journal.fetch,
+            store=journal.store,
+            settings=journal.settings,
+            vix=QuotedVix.of(journal),
         )
     except TomicError as exc:
         if needed:
@@ -149,7 +154,7 @@ def _priced(
     A single kind of contract has the net price itself; shares stand at the spot.
     """
     if ticket.price is not None:
-        net = campaign.signed_price(ticket.price, fills)
+        net = campaign.signed_price(ticket.price, fills, market=_middle(fills))
     elif all(fill.price is not None for fill in fills):
         return fills, None
     else:
@@ -162,6 +167,16 @@ def _priced(
     ]
     priced = zip(fills, prices, strict=True)
     return tuple(fill.model_copy(update={"price": price}) for fill, price in priced), net
+
+
+def _middle(fills: Sequence[nouns.Fill]) -> float | None:
+    """What one structure would bring in at the middle of the market; None where unknown."""
+    size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
+    worth = [
+        None if fill.mid is None else -fill.quantity * fill.multiplier * fill.mid for fill in fills
+    ]
+    known = [value for value in worth if value is not None]
+    return sum(known) / size if len(known) == len(worth) else None
 
 
 def _asked(fills: Sequence[nouns.Fill], marks: nouns.Snapshot | None, settings: Settings) -> float:
@@ -605,14 +620,15 @@ def _strategy_of_shape(symbol: str, shape: _Shape) -> str:
 _ANY_DAY = dt.date(2000, 1, 21)
 
 
-async def from_proposal(store: Database, proposal_id: str, *, quantity: int = 1) -> Draft:
+async def from_proposal(journal: Journal, proposal_id: str, *, quantity: int = 1) -> Draft:
     """
-    The legs of a saved proposal, *quantity* times.
+    The legs of a saved proposal, of a recording too, *quantity* times.
 
     Raises:
         DataError: There is none of that id.
     """
-    proposal = await scan.load(store, proposal_id)
+    replayed = journal.settings.store.replay_path
+    proposal = await scan.load(journal.store, proposal_id, replayed=replayed)
     legs = tuple(
         nouns.Held(
             expiry=leg.expiry,
@@ -681,10 +697,8 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
         TomicError: Nobody answers and no price was given.
     """
     await entries.refuse_future(journal, ticket.at)
-    if any(leg.is_stock for leg in draft.legs) and settles_in_cash(draft.symbol):
-        raise UsageError(
-            f"there are no shares of {draft.symbol}: it is an index, whose options settle in cash"
-        )
+    shares = [NamedLeg(draft.symbol, leg.quantity) for leg in draft.legs if leg.is_stock]
+    words.refuse_index_shares(shares, journal.settings.market.indices)
     strategy = notes.strategy or draft.strategy
     rules = entries.rules_for(journal.settings, strategy, notes.rules)
     if notes.continues is not None:
@@ -732,7 +746,7 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
 
 def _proposed_price(proposal: Proposal) -> str:
     """What the proposal was scored at: executable, its commission apart, shares at the spot."""
-    premium = (proposal.credit + proposal.commission) / proposal.multiplier
+    premium = proposal.credit / proposal.multiplier
     shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
     return f"{premium - shares / proposal.multiplier * proposal.spot:+.6f}"
 

@@ -92,6 +92,21 @@ def snapshot_path(settings: Settings, *, simulated: bool) -> Path:
     return path.with_name(f"{path.stem}-demo{path.suffix}") if simulated else path
 
 
+def check_saved(settings: Settings) -> None:
+    """
+    Tell where the last book is, where there is that of the demo alone.
+
+    Raises:
+        BadFile: Only the demo has saved one.
+    """
+    path, of_demo = (snapshot_path(settings, simulated=simulated) for simulated in (False, True))
+    if of_demo.exists() and not path.exists():
+        raise BadFile(
+            f"{path}: no saved portfolio there; that of the demo is shown with --demo, or run "
+            "tomic portfolio first"
+        )
+
+
 def save_book(book: Book, path: Path) -> Path:
     """
     Write *book* as JSON.

@@ -77,7 +77,7 @@ def marks_of(
     positions: Sequence[Position],
     *,
     as_of: dt.datetime,
-    rate: float,
+    rate_of: Callable[[str], float],
     data_type: DataType | None,
 ) -> dict[str, Mark]:
     """A mark of every contract of which something was said, by `Position.contract`."""
@@ -91,7 +91,7 @@ def marks_of(
     for members in chains.values():
         names = {pair_of(position): position.contract for position in members}
         rows = [quoted.rows[position.contract] for position in members]
-        chain = _completed(quoted, members[0], rows, as_of, rate, data_type)
+        chain = _completed(quoted, members[0], rows, as_of, rate_of(members[0].currency), data_type)
         if chain is None:
             marks |= {
                 names[Wanted(row.expiry, row.strike, row.right)]: to_mark(row) for row in rows
@@ -368,6 +368,7 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
 
     Raises:
         UnknownContract: There is no such option or symbol.
+        UsageError: It is shares of an index.
         RequestFailed: The gateway did not say.
     """
     own = next((position for position in work.positions if is_named(position, leg)), None)
@@ -377,6 +378,8 @@ async def _considered(work: _Reading, leg: NamedLeg) -> Position:
     underlying = await contracts.resolve_underlying(
         session, leg.symbol, work.settings.market, timeout_s=ib.request_timeout_s
     )
+    if leg.strike is None and underlying.settles_in_cash:
+        legs.refuse_index_shares([leg], [leg.symbol])
     bare = Position(
         account="",
         symbol=leg.symbol,
@@ -450,7 +453,7 @@ async def _quote_underlyings(work: _Reading) -> None:
             selection.choose_params(listed, symbol, settings.chain.trading_class),
             dates.local_date(now, underlying.time_zone),
             refused,
-            rate=settings.market.rate,
+            rate=settings.market.rate_of(underlying.currency),
             timeout_s=timeout_s,
             extras_s=EXTRAS_S,
         )
@@ -521,7 +524,9 @@ def _assembled(
         work.notes.append(
             f"no stored returns of {', '.join(unknown)}: beta taken as 1; run tomic prices"
         )
-    marks = marks_of(quoted, work.legs, as_of=as_of, rate=market.rate, data_type=session.data_type)
+    marks = marks_of(
+        quoted, work.legs, as_of=as_of, rate_of=market.rate_of, data_type=session.data_type
+    )
     markets = {
         name: market_of(name, quoted, known, sector=sectors.get(name), today=today)
         for name in work.symbols
@@ -536,6 +541,7 @@ def _assembled(
         markets=markets,
         rates=_rates(work.accounts, base),
         interest=market.rate,
+        interest_rates=market.rates,
         data_type=session.data_type,
         benchmark=work.benchmark,
         return_days=known.days,
@@ -601,8 +607,8 @@ def _with_first_seen(
 
 
 _REFRESH_S = 15.0
-PROPOSAL_ID = re.compile(r"\d{8}-\d+")
-"""How the store numbers proposals: 20261120-3."""
+PROPOSAL_ID = re.compile(r"R?\d{8}-\d+")
+"""How the store numbers proposals: 20261120-3, or R20250519-3 in a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -693,7 +699,8 @@ async def portfolio(
         RequestTimeout, SessionError: The account could not be read.
     """
     ask.check()
-    trade_legs = await _trade_legs(ask.trade, store)
+    trade_legs = await _trade_legs(ask.trade, store, settings)
+    legs.refuse_index_shares(trade_legs, settings.market.indices)
     if ask.ib_margin:
         _check_one_underlying(leg.symbol for leg in trade_legs)
     pins = files.load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
@@ -705,6 +712,8 @@ async def portfolio(
     )  # fmt: skip
     if ask.file is not None or ask.last:
         source = ask.file or path
+        if ask.last and not simulated:
+            files.check_saved(settings)
         book = files.load_book(source)
         _check_known(book, trade_legs, source)
         return await asyncio.to_thread(reviewed, book, saved=source)
@@ -788,12 +797,13 @@ def _check_known(book: Book, trade_legs: Iterable[NamedLeg], source: Path) -> No
             )
 
 
-async def _trade_legs(trade: str, store: Database) -> tuple[NamedLeg, ...]:
+async def _trade_legs(trade: str, store: Database, settings: Settings) -> tuple[NamedLeg, ...]:
     """The legs of a proposal by its id, or as they are written."""
     if not trade:
         return ()
     if PROPOSAL_ID.fullmatch(trade.strip()):
-        return legs_of(await load_proposal(store, trade.strip()))
+        replayed = settings.store.replay_path
+        return legs_of(await load_proposal(store, trade.strip(), replayed=replayed))
     return legs.parse(trade)
 
 

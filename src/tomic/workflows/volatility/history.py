@@ -28,7 +28,7 @@ from tomic.ib.history import DailyBar, Series, Turns
 from tomic.ib.session import Session
 from tomic.models import Underlying
 from tomic.store import Bars, Database, VolSeries
-from tomic.workflows.progress import Event, Watcher, counting, ignore
+from tomic.workflows.progress import Event, Watcher, counted, counting, ignore
 from tomic.workflows.volatility import stored
 from tomic.workflows.volatility.stored import Need, SeriesName
 
@@ -160,7 +160,7 @@ def announced(needs: Sequence[Need], turns: Turns, settings: Settings, watch: Wa
         Event(
             "stage",
             "",
-            f"{count} requests for {plan.symbols} symbols{reason}: "
+            f"{counted(count, 'request')} for {counted(plan.symbols, 'symbol')}{reason}: "
             f"{_span(seconds)}, done by about {done_at:%H:%M:%S}",
         )
     )

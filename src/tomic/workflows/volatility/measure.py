@@ -13,6 +13,7 @@ import datetime as dt
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from tomic.models.market import impossible
 from tomic.quant import smile, surface
 from tomic.store import Bars, Database, Dividend, Earnings, VolSeries
 from tomic.strategies.pricing.outlooks import smile_missed
+from tomic.strategies.pricing.term import Level, PricedEvent, priced_events
 from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.progress import Watcher, counting, ignore
 from tomic.workflows.volatility import stored
@@ -71,13 +73,26 @@ class ChainVolatility:
     term_m1_m3: float | None
     moves: tuple[Move, ...]
     missing: dict[str, str]
+    ex_event_iv30: float | None = None
+    """IV30 without the variance of `events`; None where they add none to thirty days."""
+    events: tuple[PricedEvent, ...] = ()
+    """What the at-the-money volatilities price: of known dates, and recognised."""
 
 
-def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) -> ChainVolatility:
+def of_chain(
+    chain: Chain,
+    *,
+    term_window: float = 5.0,
+    smiles: bool = False,
+    earnings: Iterable[dt.date] = (),
+) -> ChainVolatility:
     """
     Read a chain; only rows with a volatility count.
 
+    IV30 holds the jump of an event within thirty days whole, and of a later one nothing.
+
     Args:
+        earnings: Days to come on which the company reports.
         term_window: Options within this many points of spot give an expiry's level in the term
             structure, as in the original program.
         smiles: Also fit a smile to every expiry, for the third kind of expected move.
@@ -91,10 +106,15 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
         for expiry in chain.expiries
         if (rows := usable & (chain["expiry"] == np.datetime64(expiry, "D"))).any()
     ]
-    term = surface.term_structure(levels)
+    slope = surface.term_structure(levels)
     skew = surface.skew(chain["dte"][usable], chain["delta"][usable], iv[usable])
-    iv30 = surface.constant_maturity_iv(list(atm), list(atm.values())) if atm else math.nan
-    figures = {"iv30": iv30, "skew": skew, "term_m1_m2": term.m1_m2, "term_m1_m3": term.m1_m3}
+    priced = _priced_events(chain, moves, earnings)
+    jumps = [event.jump for event in priced]
+    iv30, ex_event = math.nan, math.nan
+    if atm:
+        term_of = partial(surface.constant_maturity_iv, list(atm), list(atm.values()), jumps=jumps)
+        iv30, ex_event = term_of(), term_of(ex_event=True)
+    figures = {"iv30": iv30, "skew": skew, "term_m1_m2": slope.m1_m2, "term_m1_m3": slope.m1_m3}
     reasons = {
         "iv30": "no expiry near 30 days has volatilities around its forward",
         "skew": "no expiry's strikes reach deltas of 0.25 on both sides",
@@ -109,6 +129,24 @@ def of_chain(chain: Chain, *, term_window: float = 5.0, smiles: bool = False) ->
         missing={
             name: reasons[name] for name, value in figures.items() if not math.isfinite(value)
         },
+        ex_event_iv30=finite(ex_event) if ex_event < iv30 else None,
+        events=priced,
+    )
+
+
+def _priced_events(
+    chain: Chain, moves: Sequence[Move], earnings: Iterable[dt.date]
+) -> tuple[PricedEvent, ...]:
+    levels = {
+        move.expiry: Level(move.tau, move.atm_iv) for move in moves if move.atm_iv is not None
+    }
+    if not levels:
+        return ()
+    return priced_events(
+        moves[0].expiry - dt.timedelta(days=moves[0].dte),
+        levels,
+        dates=earnings,
+        is_expected=chain.underlying.reports_earnings is True,
     )
 
 
@@ -182,6 +220,10 @@ class VolReport:
     realised: stored.Realised
     moves: tuple[Move, ...] = ()
     """Expected moves by expiry, when a chain was taken."""
+    ex_event_iv30: float | None = None
+    """IV30 of the chain without its `events`; None where they add nothing to thirty days."""
+    events: tuple[PricedEvent, ...] = ()
+    """What the expiries of the chain price."""
     expected_move: float | None = None
     """One standard deviation over 30 days, from IV30; currency per share."""
     own: stored.Standing | None = None
@@ -247,6 +289,7 @@ def measure(
     reports = []
     for symbol in symbols:
         draft = _SnapshotDraft()
+        draft.extra["currency"] = _currency(symbol, now, settings)
         _put_spot(draft, symbol, bars[symbol], now)
         _put_iv(draft, symbol, ib.get(symbol), own.get(symbol), now, readings)
         _put_realised(draft, bars[symbol])
@@ -258,6 +301,8 @@ def measure(
                 snapshot=draft.snapshot(symbol, now.at),
                 realised=bars[symbol],
                 moves=readings[symbol].moves if symbol in readings else (),
+                ex_event_iv30=readings[symbol].ex_event_iv30 if symbol in readings else None,
+                events=readings[symbol].events if symbol in readings else (),
                 expected_move=_expected_move(draft),
                 own=own.get(symbol),
                 ib_hv30=_last(past.ib_hv.get(symbol)),
@@ -303,6 +348,18 @@ class _SnapshotDraft:
             ages=self.ages,
             missing=self.missing,
         )
+
+
+def _currency(symbol: str, now: Now, settings: Settings) -> str | None:
+    """What prices of *symbol* are in: as it was observed, else as its listing tells it."""
+    if symbol in now.chains:
+        return now.chains[symbol].underlying.currency
+    ticks = now.ticks.get(symbol)
+    told = ticks.currency if ticks is not None else ""
+    if told:
+        return told
+    market = settings.market
+    return "USD" if market.is_american(symbol) else market.listing(symbol).currency or None
 
 
 def _put_spot(draft: _SnapshotDraft, symbol: str, bars: stored.Realised, now: Now) -> None:
@@ -502,7 +559,12 @@ async def volatility(
     await _keep_dividends(store, now)
     past = await _load_and_warm(store, [*unique, VIX], now.at, window)
     readings = {
-        symbol: of_chain(chain, term_window=settings.market.term_strike_window, smiles=smiles)
+        symbol: of_chain(
+            chain,
+            term_window=settings.market.term_strike_window,
+            smiles=smiles,
+            earnings=[event.day for event in past.earnings.get(symbol, ())],
+        )
         for symbol, chain in now.chains.items()
     }
     reports = measure(unique, past, now, readings, settings, window)

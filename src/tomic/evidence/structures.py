@@ -1,0 +1,119 @@
+"""The structures that are held to their promises: strikes by delta, of one expiry, continuous."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tomic._typing import BoolArray, FloatArray
+from tomic.evidence.slices import Slices
+
+
+class Leg(NamedTuple):
+    """One leg: where it is struck, and how many are held."""
+
+    is_call: bool
+    quantity: int
+    delta: float | None = None
+    """Absolute delta N(d1) of its own right; None is struck by `sigmas`."""
+    sigmas: float = 0.0
+    """Standard deviations at the money from the forward, signed."""
+    mirror: bool = False
+    """As far below the forward as the call of this delta is above it."""
+
+
+class Structure(NamedTuple):
+    """A trade as it is opened on every day alike."""
+
+    name: str
+    legs: tuple[Leg, ...]
+    managed: bool = False
+    """Sold for a credit, of which half is a target and twice a stop."""
+    equal_wings: bool = False
+    """A condor whose two long legs are moved to the mean of their distances."""
+
+
+def _put(quantity: int, delta: float | None = None, *, sigmas: float = 0.0) -> Leg:
+    return Leg(False, quantity, delta, sigmas)
+
+
+def _call(
+    quantity: int, delta: float | None = None, *, sigmas: float = 0.0, mirror: bool = False
+) -> Leg:
+    return Leg(True, quantity, delta, sigmas, mirror)
+
+
+STRUCTURES = (
+    Structure("strangle 16", (_put(-1, 0.16), _call(-1, 0.16)), managed=True),
+    Structure(
+        "condor 16/5",
+        (_put(1, 0.05), _put(-1, 0.16), _call(-1, 0.16), _call(1, 0.05)),
+        managed=True,
+        equal_wings=True,
+    ),
+    Structure(
+        "iron fly", (_put(1, sigmas=-1.0), _put(-1), _call(-1), _call(1, sigmas=1.0)), managed=True
+    ),
+    Structure("straddle", (_put(-1), _call(-1)), managed=True),
+    Structure("short put 20", (_put(-1, 0.20),), managed=True),
+    Structure("put spread 30/15", (_put(-1, 0.30), _put(1, 0.15)), managed=True),
+    Structure("call spread 30/15", (_call(-1, 0.30), _call(1, 0.15)), managed=True),
+    Structure("put backspread", (_put(-1, 0.40), _put(2, 0.25))),
+    Structure("broken wing put", (_put(1, 0.30), _put(-2, 0.16), _put(1, 0.05))),
+    Structure("long call spread", (_call(1, 0.50), _call(-1, 0.25))),
+    Structure("long put spread", (_put(1, 0.50), _put(-1, 0.25))),
+    Structure("long fly", (_call(1, 0.25, mirror=True), _call(-2), _call(1, 0.25))),
+    Structure("ratio call", (_call(1, 0.45), _call(-2, 0.20))),
+)
+"""Thirteen, as ../shared/findings/evidence.md names them; what it leaves open was chosen to fit."""
+NAMES = tuple(structure.name for structure in STRUCTURES)
+_LEAST = 1e-3
+"""Of the forward, under which no leg is struck."""
+
+
+class Legs(NamedTuple):
+    """The legs of every structure on every day; an unused one has quantity 0."""
+
+    strike: FloatArray
+    """(n, s, k), currency per share."""
+    k: FloatArray
+    """(n, s, k), ln(strike / forward)."""
+    is_call: BoolArray
+    """(s, k)."""
+    quantity: FloatArray
+    """(s, k)."""
+
+
+def legs(smiles: Slices, structures: tuple[Structure, ...] = STRUCTURES) -> Legs:
+    """Strikes of *structures* on each of n days, from its own smile."""
+    width = max(len(structure.legs) for structure in structures)
+    strike = np.repeat(smiles.forward[:, None, None], len(structures), axis=1)
+    strike = np.repeat(strike, width, axis=2)
+    is_call = np.ones((len(structures), width), dtype=np.bool_)
+    quantity = np.zeros((len(structures), width))
+    places: dict[Leg, FloatArray] = {}
+    for row, structure in enumerate(structures):
+        for column, leg in enumerate(structure.legs):
+            is_call[row, column], quantity[row, column] = leg.is_call, leg.quantity
+            kind = leg._replace(quantity=0)
+            if kind not in places:
+                places[kind] = _struck(smiles, leg)
+            strike[:, row, column] = places[kind]
+        if structure.equal_wings:
+            low, sold_put, sold_call, high = (strike[:, row, column] for column in range(4))
+            wing = 0.5 * (sold_put - low + high - sold_call)
+            strike[:, row, 0], strike[:, row, 3] = sold_put - wing, sold_call + wing
+    # A wing as wide as the price itself: a strike must stay one.
+    strike = np.maximum(strike, _LEAST * smiles.forward[:, None, None])
+    return Legs(strike, np.log(strike / smiles.forward[:, None, None]), is_call, quantity)
+
+
+def _struck(smiles: Slices, leg: Leg) -> FloatArray:
+    """Strike of a leg on each day, currency per share."""
+    forward = smiles.forward
+    if leg.delta is None:
+        return np.asarray(forward * (1.0 + leg.sigmas * np.sqrt(smiles.theta)))
+    delta = leg.delta if leg.is_call else 1.0 - leg.delta
+    strike = forward * np.exp(smiles.k_of_delta(np.full(forward.shape, delta)))
+    return np.asarray(2.0 * forward - strike if leg.mirror else strike)
