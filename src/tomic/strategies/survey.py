@@ -280,7 +280,11 @@ class Hunt:
 
     def _bars(self, contenders: Sequence[Contender]) -> dict[str, float]:
         """Score of the last place, by strategy where each has its own ranking; {} where fewer."""
-        chosen = self.choose([*self.others, *contenders])
+        # Of a group one is shown at most, and thousands are kept.
+        best: dict[object, Contender] = {}
+        for one in sorted(contenders, key=lambda one: -one.score):
+            best.setdefault((one.hit.board.chain.symbol, *_group(one.hit)), one)
+        chosen = self.choose([*self.others, *best.values()])
         if not self.by_strategy:
             return {"": chosen[-1].score} if len(chosen) >= self.top else {}
         scores: dict[str, list[float]] = defaultdict(list)
