@@ -40,20 +40,9 @@ from tomic.strategies.survey import Hunt, Survey
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
-SELLER = (
-    "short_put_spread", "short_call_spread", "iron_condor", "short_strangle", "naked_put",
-    "cash_secured_put", "covered_call", "jade_lizard",
-)  # fmt: skip
-SELLER_DAYS = (30, 60)
 PER_OPTION, PER_EXPIRY, PER_SYMBOL = 2, 1, 6
 PACE = 48.0
 """Messages a second."""
-
-
-def seller() -> tuple[Template, ...]:
-    """What a seller trades, 30 to 60 days."""
-    chosen = templates.choose(SELLER, {})
-    return tuple(replace(template, dte=SELLER_DAYS) for template in chosen)
 
 
 @dataclass
@@ -175,9 +164,7 @@ def hunted(
 
 def shown(hunt: Hunt, wholes: dict[str, Whole], choose: survey.Choose) -> tuple[list, int, int]:
     """The trades that are shown, what it takes to quote their legs again, and how many lack one."""
-    exact = [
-        contender for one in hunt.surveys.values() for contender in one.evaluation().contenders
-    ]
+    exact = [contender for one in hunt.surveys.values() for contender in one.sought()]
     found = choose(exact)
     legs = {
         (one.hit.board.chain.symbol, option) for one in found for option in survey.legs_of(one.hit)
@@ -315,7 +302,7 @@ def rows_of(name: str, found: Sequence[Found], asked: str, worst: str) -> list[R
 def run(seeds: Sequence[int] = SEEDS) -> list[Row]:
     """The seller's strategies on the model market and on recorded chains."""
     settings, rows = Settings(), []
-    chosen = seller()
+    chosen = templates.choose(settings)
     found = [compare(model_market(seed, chosen, settings), chosen, settings) for seed in seeds]
     label = f"20 demo symbols, seller, {len(seeds)} seeds"
     rows += rows_of(label, found, "<= 1,900", "mean <= .2, worst <= 2")
@@ -344,8 +331,8 @@ def main() -> int:
     parser.add_argument("--margin", type=float)
     parser.add_argument("--coarse", type=float)
     given = parser.parse_args()
-    settings = Settings()
-    chosen = templates.choose((), {}) if given.all else seller()
+    settings = Settings(scan={"profile": "all" if given.all else "seller"})
+    chosen = templates.choose(settings)
     markets: Iterator[tuple[str, dict[str, Whole]]] = (
         ((name, {one.chain.symbol: one}) for name, one in recorded(chosen, settings))
         if given.recorded

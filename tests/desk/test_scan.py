@@ -399,8 +399,10 @@ async def test_a_sample_takes_few_messages_and_is_no_whole_chain(few, gateway):
 
     assert result.partial == ()
     assert part.fetch.sampled and whole is None
-    assert len(part) < 150
-    assert messages < 400
+    (note,) = [text for text in outcome_of(result, "SPY").notes if "options quoted" in text]
+    quoted, listed = int(note.split()[0]), int(note.split()[2])
+    assert len(part) == quoted < listed / 2
+    assert messages < 2 * quoted + 100
 
 
 async def test_a_young_whole_chain_is_searched_and_not_sampled(given, few, gateway):

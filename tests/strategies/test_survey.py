@@ -110,6 +110,7 @@ def test_nothing_is_found_with_a_leg_that_was_not_quoted():
     """Every contender of an evaluation has its own bid and ask on all legs."""
     own, quotes = sampled(4)
 
+    own.keep(own.sought())
     contenders = own.evaluation().contenders
 
     assert contenders
@@ -131,7 +132,7 @@ def test_rounds_end_when_no_estimate_above_the_bar_lacks_a_quote():
             hunt.surveys[symbol].learn({one: all_quotes[symbol][one] for one in options})
 
     assert 0 < hunt.rounds <= survey.ROUNDS
-    shown = hunt.choose([one for own, _ in surveys for one in own.evaluation().contenders])
+    shown = hunt.choose([one for own, _ in surveys for one in own.sought()])
     assert len(shown) == 5
     asked = sum(len(own.quotes) for own, _ in surveys)
     assert asked < sum(map(len, all_quotes.values())) * 0.9
@@ -151,7 +152,7 @@ def test_an_answer_that_did_not_come_takes_no_quote():
 def test_a_quote_that_went_away_takes_its_trades():
     """Once a leg has no bid any more, no trade with it is left."""
     own, quotes = sampled(1)
-    own.keep(own.evaluation().contenders)
+    own.keep(own.sought())
     option = survey.legs_of(own.exact()[0].hit)[0]
 
     own.learn({option: quotes[option].model_copy(update={"bid": None})})

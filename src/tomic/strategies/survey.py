@@ -157,20 +157,16 @@ class Survey:
         new = [one for one in contenders if _key(one.hit) not in known]
         self.kept = tuple(sorted((*self.kept, *new), key=lambda one: one.key))
 
-    def evaluation(self, *, sought: bool = True) -> Evaluation:
-        """
-        The symbol as `propose.evaluate` leaves it, of trades with quotes on all legs only.
-
-        Args:
-            sought: Whether all trades of what was asked are searched, not only what was kept.
-        """
+    def sought(self) -> tuple[Contender, ...]:
+        """The best of all trades of what was asked, found by a search of those alone."""
         assert self.estimated is not None
-        board = self.estimated.of_asked()
-        if sought:
-            hits = search.search(board, self.gated.templates).hits
-        else:
-            hits = search.among(board, [contender.hit for contender in self.exact()])
-        exact = self._with_fit(hits)
+        return self._with_fit(search.search(self.estimated.of_asked(), self.gated.templates).hits)
+
+    def evaluation(self) -> Evaluation:
+        """The symbol as `propose.evaluate` leaves it, of kept trades with quotes on all legs."""
+        assert self.estimated is not None
+        hits = [contender.hit for contender in self.exact()]
+        exact = self._with_fit(search.among(self.estimated.of_asked(), hits))
         return propose.assessed(
             self.estimated.board,
             self.gated,
@@ -284,7 +280,11 @@ class Hunt:
 
     def _bars(self, contenders: Sequence[Contender]) -> dict[str, float]:
         """Score of the last place, by strategy where each has its own ranking; {} where fewer."""
-        chosen = self.choose([*self.others, *contenders])
+        # Of a group one is shown at most, and thousands are kept.
+        best: dict[object, Contender] = {}
+        for one in sorted(contenders, key=lambda one: -one.score):
+            best.setdefault((one.hit.board.chain.symbol, *_group(one.hit)), one)
+        chosen = self.choose([*self.others, *best.values()])
         if not self.by_strategy:
             return {"": chosen[-1].score} if len(chosen) >= self.top else {}
         scores: dict[str, list[float]] = defaultdict(list)

@@ -150,10 +150,14 @@ class SampledScan:
             await self._each(running, partial(self._sample, coarse=False))
             hunt.surveys = {name: hunt.surveys[name] for name in sorted(running)}
         await self._rounds(hunt)
-        for survey in hunt.surveys.values():
-            survey.keep((await asyncio.to_thread(survey.evaluation)).contenders)
+        for symbol in sorted(await asyncio.to_thread(hunt.in_the_running)):
+            survey = hunt.surveys[symbol]
+            survey.keep(await asyncio.to_thread(survey.sought))
         await self._confirm(hunt)
-        return [self._evaluation(symbol) for symbol in sorted(self._asked)]
+        return [
+            await asyncio.to_thread(self._evaluation, symbol, is_over=self._is_over())
+            for symbol in sorted(self._asked)
+        ]
 
     async def _rounds(self, hunt: Hunt) -> None:
         while not self._is_over() and (wanted := await asyncio.to_thread(hunt.wanted)):
@@ -208,12 +212,12 @@ class SampledScan:
                 for symbol in symbols:
                     group.create_task(do(symbol), name=f"tomic scan {symbol}")
 
-    def _evaluation(self, symbol: str) -> Evaluation:
+    def _evaluation(self, symbol: str, *, is_over: bool) -> Evaluation:
         """A symbol with only the trades whose legs were all quoted, and again if there was time."""
         survey = self._asked[symbol].survey
-        own = survey.evaluation(sought=False)
+        own = survey.evaluation()
         exact: Sequence[Contender] = own.contenders
-        if not self._is_over():
+        if not is_over:
             fresh = self._confirmed.get(symbol, set())
             exact = [one for one in exact if fresh.issuperset(legs_of(one.hit))]
         return replace(own, contenders=tuple(exact))
@@ -236,4 +240,8 @@ class SampledScan:
         store = await self.resources.store()
         for asked in self._asked.values():
             chain: Chain = asked.survey.chain
-            await remember_chain(store, chain, self.settings)
+            if chain.fetch.sampled:
+                # Its volatility was measured before; a part changes nothing of that.
+                await store.chains.save(chain)
+            else:
+                await remember_chain(store, chain, self.settings)
