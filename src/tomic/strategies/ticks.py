@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from tomic._typing import FloatArray
 from tomic.models import Leg
 
 PENNY, NICKEL, DIME = 0.01, 0.05, 0.10
+_DUST = 1e-6
 DIME_FROM = 3.0
 """Premium, currency per share, from which one option is priced in the coarser of its two steps."""
 
@@ -45,6 +49,14 @@ def tick_of(legs: Sequence[Leg]) -> Tick:
     return Tick(NICKEL, "as its legs are quoted" if quotes else "usual without quotes")
 
 
+def step_of(quotes: FloatArray) -> float:
+    """The coarsest of dime, nickel and penny that divides all *quotes*; a penny without any."""
+    for step in (DIME, NICKEL):
+        if quotes.size and np.abs(quotes / step - np.round(quotes / step)).max() < _DUST:
+            return step
+    return PENNY
+
+
 def _is_between(price: float, step: float) -> bool:
     steps = price / step
-    return abs(steps - round(steps)) > 1e-6
+    return abs(steps - round(steps)) > _DUST

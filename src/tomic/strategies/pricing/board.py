@@ -29,6 +29,7 @@ from tomic.quant import (
 )
 from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
+from tomic.strategies import ticks
 from tomic.strategies.pricing import outlooks, term
 from tomic.strategies.pricing.outlooks import NearMoney, Outlook
 from tomic.strategies.pricing.term import PricedEvent
@@ -37,8 +38,6 @@ SOURCES = (PriceSource.TRUE, PriceSource.PARITY, PriceSource.MODEL, PriceSource.
 """The ladder; codes in arrays are places in it, -1 where there is no price."""
 
 _TICK = 1e-9
-TICKS = (0.1, 0.05, 0.01)
-"""Steps of quotes, currency per share, widest first."""
 
 
 class Prices(NamedTuple):
@@ -203,11 +202,7 @@ class Board:
     def tick(self) -> float:
         """The smallest step in which this chain is quoted, currency per share."""
         quoted = np.concatenate((self.chain["bid"], self.chain["ask"]))
-        quoted = quoted[np.isfinite(quoted) & (quoted > 0.0)]
-        for step in TICKS[:-1]:
-            if quoted.size and np.abs(quoted / step - np.round(quoted / step)).max() < 1e-6:
-                return step
-        return TICKS[-1]
+        return ticks.step_of(quoted[np.isfinite(quoted) & (quoted > 0.0)])
 
     @cached_property
     def volatility_slope(self) -> FloatArray:
