@@ -148,17 +148,19 @@ def hunted(
     running = set(wholes)
     if len(wholes) >= sampling.COARSE_FROM:
         for name, one in wholes.items():
-            few = sampling.coarse(one.quotes, *_money(one), strikes)
+            of = hunt.surveys[name]
+            few = sampling.coarse(one.quotes, *_money(one), strikes, pairs=of.has_pairs)
+            messages += _ask(of, one, few, {option.expiry for option in few})
+        running = hunt.put_aside()
+    while running:
+        for name in running:
+            one = wholes[name]
+            few = sampling.sample(one.quotes, *_money(one), strikes)
             messages += _ask(hunt.surveys[name], one, few, {option.expiry for option in few})
-        running = hunt.in_the_running()
-    for name in running:
-        one = wholes[name]
-        few = sampling.sample(one.quotes, *_money(one), strikes)
-        messages += _ask(hunt.surveys[name], one, few, {option.expiry for option in few})
-    hunt.surveys = {name: hunt.surveys[name] for name in wholes if name in running}
-    while wanted := hunt.wanted():
-        for name, options in wanted.items():
-            messages += _ask(hunt.surveys[name], wholes[name], options, set())
+        while wanted := hunt.wanted():
+            for name, options in wanted.items():
+                messages += _ask(hunt.surveys[name], wholes[name], options, set())
+        running = hunt.take_back()
     return hunt, messages
 
 

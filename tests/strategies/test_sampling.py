@@ -75,6 +75,18 @@ def test_the_coarse_pass_is_part_of_the_sample():
         assert set(coarse) <= set(sampled(listed(), strikes))
 
 
+def test_a_coarse_pass_for_two_expiries_holds_a_pair_of_them():
+    """A calendar needs its second expiry 20 days after a first of 20 to 40 days on."""
+    weeks = tuple(TODAY + dt.timedelta(days=days) for days in (21, 28, 35, 42, 49, 56, 91))
+    options = listed(days=weeks)
+
+    coarse = sampling.coarse(options, SPOT, TODAY, SIGMA, 7, pairs=True)
+
+    days = [(day - TODAY).days for day in sorted({one.expiry for one in coarse})]
+    assert days == [21, 28, 49]
+    assert set(coarse) <= set(sampled(options))
+
+
 def test_a_side_that_is_not_listed_is_left_out():
     """With puts alone there is neither a pair nor a call, and no error."""
     puts = [one for one in listed() if one.right == "P"]

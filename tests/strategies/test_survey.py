@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -136,6 +138,58 @@ def test_rounds_end_when_no_estimate_above_the_bar_lacks_a_quote():
     assert len(shown) == 5
     asked = sum(len(own.quotes) for own, _ in surveys)
     assert asked < sum(map(len, all_quotes.values())) * 0.9
+
+
+FIRST, SECOND = dt.date(2026, 12, 18), dt.date(2027, 1, 15)
+
+
+def estimate(symbol, score, strategy="naked_put", second=None):
+    """A contender of which only its symbol, strategy, expiries and score are of interest."""
+    hit = SimpleNamespace(
+        board=SimpleNamespace(chain=SimpleNamespace(symbol=symbol)),
+        template=SimpleNamespace(name=strategy, side="bullish"),
+        expiries=(FIRST, second),
+    )
+    return SimpleNamespace(hit=hit, score=score)
+
+
+def coarse_hunt(estimates, top=2):
+    """Surveys that keep *estimates* of their symbols and have no quote yet, and the best shown."""
+    surveys = {}
+    for one in estimates:
+        name = one.hit.board.chain.symbol
+        own = surveys.setdefault(name, SimpleNamespace(symbol=name, kept=[], exact=list))
+        own.kept.append(one)
+
+    def choose(contenders):
+        return sorted(contenders, key=lambda one: -one.score)[:top]
+
+    return Hunt(surveys=surveys, choose=choose, top=top)
+
+
+def test_trades_of_two_expiries_put_no_symbol_aside():
+    """Calendars that may be refused fill the ranking, and the best single expiry still stays."""
+    calendars = [estimate(name, 80.0, "calendar", SECOND) for name in ("AAA", "BBB")]
+    plain = [estimate("CCC", 55.0), estimate("DDD", 54.0), estimate("EEE", 40.0)]
+    hunt = coarse_hunt([*calendars, *plain])
+
+    assert hunt.put_aside() == {"AAA", "BBB", "CCC", "DDD"}
+    assert set(hunt.aside) == {"EEE"} and "EEE" not in hunt.surveys
+
+
+def test_a_symbol_comes_back_when_quotes_bring_the_ranking_down():
+    """Estimates that turn out refused leave places to what was put aside for them."""
+    hunt = coarse_hunt([estimate("AAA", 60.0), estimate("BBB", 59.0), estimate("CCC", 50.0),
+                        estimate("DDD", 40.0)])  # fmt: skip
+    assert hunt.put_aside() == {"AAA", "BBB"}
+
+    hunt.surveys["AAA"].exact = lambda: [estimate("AAA", 60.0)]
+    hunt.surveys["BBB"].exact = lambda: [estimate("BBB", 45.0)]
+
+    assert hunt.take_back() == {"CCC"}
+    assert set(hunt.surveys) == {"AAA", "BBB", "CCC"} and set(hunt.aside) == {"DDD"}
+    hunt.surveys["CCC"].exact = lambda: [estimate("CCC", 50.0)]
+    assert hunt.take_back() == set()
 
 
 def test_an_answer_that_did_not_come_takes_no_quote():

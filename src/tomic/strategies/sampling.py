@@ -20,6 +20,8 @@ _WHOLE = 2.5
 COARSE_STRIKES = 5
 COARSE_DAYS = (30, 45)
 """Days to expiry near which the two expiries of a coarse pass lie."""
+COARSE_PAIRS = (20, 30, 50)
+"""The same where strategies of two expiries are sought: from 20 days on, the second 20 later."""
 COARSE_FROM = 8
 """Symbols from which on a coarse pass over them pays."""
 
@@ -50,16 +52,24 @@ def sample(
 
 
 def coarse(
-    options: Iterable[Wanted], spot: float, today: dt.date, sigma: float, strikes: int
+    options: Iterable[Wanted],
+    spot: float,
+    today: dt.date,
+    sigma: float,
+    strikes: int,
+    *,
+    pairs: bool = False,
 ) -> tuple[Wanted, ...]:
     """
     Five strikes and the pair at the money of the two expiries nearest to 30 and 45 days.
 
-    They are among those of `sample` with as many *strikes*, so that nothing is asked twice.
+    With *pairs*, of those nearest to 20, 30 and 50 days: no calendar fits between 30 and 45. They
+    are among those of `sample` with as many *strikes*, so that nothing is asked twice.
     """
     listed = list(options)
     days = sorted({option.expiry for option in listed})
-    near = {min(days, key=lambda day: abs((day - today).days - wanted)) for wanted in COARSE_DAYS}
+    goals = COARSE_PAIRS if pairs else COARSE_DAYS
+    near = {min(days, key=lambda day: abs((day - today).days - wanted)) for wanted in goals}
     chosen: list[Wanted] = []
     for expiry in sorted(near):
         of_expiry = [option for option in listed if option.expiry == expiry]

@@ -130,6 +130,11 @@ class Survey:
         return tuple(sorted(both, key=lambda contender: contender.key))
 
     @property
+    def has_pairs(self) -> bool:
+        """Whether a strategy of two expiries is sought."""
+        return any(template.gap is not None for template in self.gated.templates)
+
+    @property
     def chain(self) -> Chain:
         """The options that were asked for, and nothing else."""
         return self.make(list(self.quotes.values()))
@@ -222,6 +227,7 @@ class Hunt:
         top: How many, overall or with *by_strategy* of each strategy.
         others: Trades of symbols that were searched whole.
         margin, coarse_margin: As `MARGIN` and `COARSE_MARGIN`.
+        aside: Surveys that get no more quotes, unless the ranking turns out lower than estimated.
     """
 
     surveys: dict[str, Survey]
@@ -233,16 +239,48 @@ class Hunt:
     coarse_margin: float = COARSE_MARGIN
     legs_of: int = LEGS_OF
     rounds: int = 0
+    aside: dict[str, Survey] = field(default_factory=dict)
 
     def in_the_running(self) -> set[str]:
-        """Symbols whose best coarse estimate is near enough to what would be shown."""
+        """
+        Symbols whose best coarse estimate is near enough to what would be shown.
+
+        Most trades of two expiries are refused once they are quoted, so those of one expiry are
+        held to a ranking of their own kind: not to places that may turn out empty.
+        """
         everything = [one for survey in self.surveys.values() for one in survey.kept]
-        bars = self._bars(everything)
+        bars, plain_bars = self._bars(everything), self._bars(list(filter(_is_plain, everything)))
         return {
             survey.symbol
             for survey in self.surveys.values()
-            if any(one.score >= _bar(bars, one) - self.coarse_margin for one in survey.kept)
+            if any(
+                one.score >= _bar(plain_bars if _is_plain(one) else bars, one) - self.coarse_margin
+                for one in survey.kept
+            )
         }
+
+    def put_aside(self) -> set[str]:
+        """Leave all that is not in the running, and say what is."""
+        running = self.in_the_running()
+        self.aside = {name: one for name, one in self.surveys.items() if name not in running}
+        self.surveys = {name: one for name, one in self.surveys.items() if name in running}
+        return running
+
+    def take_back(self) -> set[str]:
+        """
+        After the rounds: symbols that were put aside and would be shown, now in the running again.
+
+        Their coarse estimates are held to what was quoted, which refusals have brought down.
+        """
+        bars = self._exact_bars()
+        back = {
+            name
+            for name, survey in self.aside.items()
+            if any(one.score >= _bar(bars, one) for one in survey.kept)
+        }
+        self.surveys |= {name: self.aside.pop(name) for name in back}
+        self.rounds = min(self.rounds, 1) if back else self.rounds
+        return back
 
     def wanted(self) -> dict[str, tuple[Wanted, ...]]:
         """
@@ -253,7 +291,7 @@ class Hunt:
         """
         if self.rounds >= ROUNDS:
             return {}
-        bars = self._bars([one for survey in self.surveys.values() for one in survey.exact()])
+        bars = self._exact_bars()
         if self.rounds == 0 or not bars:
             bars = self._bars([one for survey in self.surveys.values() for one in survey.kept])
         self.rounds += 1
@@ -278,6 +316,9 @@ class Hunt:
                 legs += survey.legs(one)
         return legs
 
+    def _exact_bars(self) -> dict[str, float]:
+        return self._bars([one for survey in self.surveys.values() for one in survey.exact()])
+
     def _bars(self, contenders: Sequence[Contender]) -> dict[str, float]:
         """Score of the last place, by strategy where each has its own ranking; {} where fewer."""
         # Of a group one is shown at most, and thousands are kept.
@@ -291,6 +332,10 @@ class Hunt:
         for one in chosen:
             scores[one.hit.template.name].append(one.score)
         return {name: of_it[-1] for name, of_it in scores.items() if len(of_it) >= self.top}
+
+
+def _is_plain(contender: Contender) -> bool:
+    return contender.hit.expiries[1] is None
 
 
 def _bar(bars: Mapping[str, float], contender: Contender) -> float:

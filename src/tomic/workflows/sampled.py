@@ -45,7 +45,8 @@ class _Asked:
     def sample(self, *, coarse: bool, strikes: int) -> tuple[Wanted, ...]:
         """The options of its coarse or whole sample, as far as it is known what is listed."""
         setup = self.portions.setup
-        pick = sampling.coarse if coarse else sampling.sample
+        pairs = self.survey.has_pairs
+        pick = partial(sampling.coarse, pairs=pairs) if coarse else sampling.sample
         return pick(self.portions.options, setup.spot.price, setup.today, self.sigma, strikes)
 
 
@@ -145,11 +146,14 @@ class SampledScan:
             others=tuple(one for other in others for one in other.contenders),
         )
         if self.coarse and hunt.surveys:
-            running = await asyncio.to_thread(hunt.in_the_running)
-            self._tell(f"sampling {len(running)} of {len(hunt.surveys)} symbols")
+            running = await asyncio.to_thread(hunt.put_aside)
+            self._tell(f"sampling {len(running)} of {len(self._asked)} symbols")
             await self._each(running, partial(self._sample, coarse=False))
-            hunt.surveys = {name: hunt.surveys[name] for name in sorted(running)}
         await self._rounds(hunt)
+        while not self._is_over() and (back := await asyncio.to_thread(hunt.take_back)):
+            self._tell(f"sampling {len(back)} more symbols")
+            await self._each(back, partial(self._sample, coarse=False))
+            await self._rounds(hunt)
         for symbol in sorted(await asyncio.to_thread(hunt.in_the_running)):
             survey = hunt.surveys[symbol]
             survey.keep(await asyncio.to_thread(survey.sought))
