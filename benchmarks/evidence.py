@@ -204,7 +204,7 @@ def _earnings(path: Path) -> dict[str, FloatArray]:
     except OSError as exc:
         raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
     found: dict[str, list[str]] = {}
-    for row in rows:
+    for row in rows.events:
         if isinstance(row, Earnings):
             found.setdefault(row.symbol, []).append(str(row.day))
     return {

@@ -134,20 +134,20 @@ async def test_a_setting_is_changed_in_its_file(tmp_path, monkeypatch):
     """As `tomic config set` does: comments stay, and the panel works with the new value."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "tomic.toml"
-    file.write_text("# mine\n[market]\nrate = 0.03  # of May\nsymbols = ['SPY']\n", "utf-8")
+    file.write_text("# mine\n[market]\nparity_rate = 0.03  # of May\nsymbols = ['SPY']\n", "utf-8")
     panel = PanelApp(Source(demo=True, config=file))
     async with panel.run_test(size=SCREEN) as pilot:
         await pilot.press("7")
         await until(pilot, lambda: len(rows(panel, "settings-table")) > 100)
         await pilot.press("slash")
-        panel.focused.value = "market.rate"
+        panel.focused.value = "market.parity_rate"
         await until(pilot, lambda: len(rows(panel, "settings-table")) == 1)
         await pilot.press("enter")
         await answer(pilot, "e", "0.05")
-        await until(pilot, lambda: panel.settings.market.rate == 0.05)
+        await until(pilot, lambda: panel.settings.market.parity_rate == 0.05)
         await answer(pilot, "enter", "much")
-        assert "market.rate" in text(pilot)
-        assert panel.settings.market.rate == 0.05
+        assert "market.parity_rate" in text(pilot)
+        assert panel.settings.market.parity_rate == 0.05
         await reaches(pilot, "t", "option data")
         await until(
             pilot,

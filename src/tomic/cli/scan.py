@@ -18,9 +18,8 @@ from tomic.cli.running import INTERRUPTED, at_desk, checked_symbols, export_fold
 from tomic.disk import read_text
 from tomic.errors import BadFile, TomicError, UsageError
 from tomic.models import documents
-from tomic.present import forms, scan as present
+from tomic.present import forms, proposal as details, scan as present
 from tomic.present.forms import Format
-from tomic.present.proposal import beside, proposal_text, review_text
 from tomic.strategies.catalogue import templates
 
 
@@ -123,6 +122,22 @@ class ViewOptions:
         return {symbol: own.get(symbol, tomic.View()).model_copy(update=said) for symbol in symbols}
 
 
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What is searched, and how thoroughly."""
+
+    strategy: StrategyOption = None
+    profile: Annotated[
+        str | None, typer.Option(metavar="seller|all", help="Which strategies, in which days.")
+    ] = None
+    by_strategy: Annotated[
+        bool, typer.Option("--by-strategy", help="The best of each strategy.")
+    ] = False
+    exhaustive: Annotated[
+        bool, typer.Option("--exhaustive", help="Ask for every listed option of the windows.")
+    ] = False
+
+
 @app.command()
 @runs
 async def scan(
@@ -131,14 +146,8 @@ async def scan(
     universe: Annotated[
         Path | None, typer.Option(metavar="FILE", help="File with one symbol per line.")
     ] = None,
-    strategy: StrategyOption = None,
-    profile: Annotated[
-        str | None, typer.Option(metavar="seller|all", help="Which strategies, in which days.")
-    ] = None,
-    by_strategy: Annotated[
-        bool, typer.Option("--by-strategy", help="The best of each strategy.")
-    ] = False,
     *,
+    search: SearchOptions,
     limits: LimitOptions,
     views: ViewOptions,
     score: Annotated[
@@ -146,9 +155,6 @@ async def scan(
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
-    ] = False,
-    exhaustive: Annotated[
-        bool, typer.Option("--exhaustive", help="Ask for every listed option of the windows.")
     ] = False,
     chain: ChainFilesOption = None,
     gateway: options.GatewayOptions,
@@ -162,7 +168,11 @@ async def scan(
         stops=True,
         brief=True,
         asks=not chain,
-        scan=asdict(limits) | {"profile": profile, "method": "exhaustive" if exhaustive else None},
+        scan={
+            **asdict(limits),
+            "profile": search.profile,
+            "method": "exhaustive" if search.exhaustive else None,
+        },
         score={"definition": score},
     ) as desk:
         names = names or checked_symbols(_universe(desk.settings.scan.universe))
@@ -171,8 +181,8 @@ async def scan(
         result = await desk.scan(
             names,
             top=top,
-            strategies=_split(strategy),
-            by_strategy=by_strategy,
+            strategies=_split(search.strategy),
+            by_strategy=search.by_strategy,
             chains=chains,
             views=views.of(searched, desk.settings.view),
             job=common.invocation.job,
@@ -211,11 +221,11 @@ async def show(
     if common.as_json:
         typer.echo(documents.to_text(now or saved, indent=2))
         return
-    typer.echo(proposal_text(now or saved, width=_width()), nl=False)
+    typer.echo(details.proposal_text(now or saved, width=_width()), nl=False)
     if now is not None:
-        typer.echo(f"\n{beside(saved, now)}")
+        typer.echo(f"\n{details.beside(saved, now)}")
     if review is not None and not review.accepted:
-        typer.echo(review_text(review), err=True)
+        typer.echo(details.review_text(review), err=True)
 
 
 @app.command(name="why-not")
@@ -245,7 +255,7 @@ async def why_not(
     if common.as_json:
         typer.echo(documents.to_text(review, indent=2))
     else:
-        typer.echo(review_text(review), nl=False)
+        typer.echo(details.review_text(review), nl=False)
     if review.cut:
         typer.echo(f"tomic: partial: {name} ({review.cut})", err=True)
     return 3 if review.cut else 0

@@ -22,7 +22,7 @@ from tomic.models.documents import finite
 from tomic.models.journal import Contract, ContractKey, Fill, Held, LegMark, Snapshot
 from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
-from tomic.strategies.measures import margin_rules
+from tomic.strategies.measures import margin_rules, printed
 from tomic.strategies.pricing.board import Board
 
 MODEL = "model"
@@ -191,12 +191,13 @@ def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | N
     shares /= board.chain.multiplier
     form = _shape(board, options, days, shares, credit)
     first = board.outlooks[days[0]]
-    outline = payoff.profile(form)
+    held = np.array([shares * board.chain.multiplier])
+    outline = payoff.profile(printed(form, np.array([credit]), held, first, board.spot))
     expectation = Expectation(
         pos=float(probability.pos(first.ranked, form)),
         ev=float(probability.ev(first.ranked, form)),
-        max_profit=float(outline.max_profit),
-        max_loss=float(outline.max_loss),
+        max_profit=float(outline.max_profit[0]),
+        max_loss=float(outline.max_loss[0]),
         margin=_margin(board, options, rows, shares, credit),
     )
     return expectation if math.isfinite(expectation.ev) else None

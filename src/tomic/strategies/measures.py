@@ -199,10 +199,17 @@ def as_printed(form: Segments, batch: Batch, board: Board, credit: FloatArray) -
 
     Shares count at the spot that is paid for them, without what is financed or received meanwhile.
     """
-    first, lot = board.outlooks[batch.expiries[0]], float(board.chain.multiplier)
-    shares = lot * batch.stock
+    first = board.outlooks[batch.expiries[0]]
+    shares = float(board.chain.multiplier) * batch.stock
+    return printed(form, credit, shares, first, board.spot)
+
+
+def printed(
+    form: Segments, credit: FloatArray, shares: FloatArray, first: Outlook, spot: float
+) -> Segments:
+    """`as_printed` of any P&L from *credit* and *shares* bought, (n,) each."""
     start = credit - shares * payoff.stock_cost(first.forward, first.discount)
-    paid = (credit - shares * board.spot)[:, None]
+    paid = (credit - shares * spot)[:, None]
     value = (form.value - start[:, None]) / first.discount + paid
     return Segments(form.node, value, form.slope / first.discount)
 
