@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -26,6 +27,8 @@ from tomic.strategies.scoring import PortfolioFit
 
 FIRST_ROUND = 8
 """Candidates of a group whose tail is computed before the first bound is known."""
+MEASURED = 4096
+"""Candidates whose figures are computed at once."""
 ALL = 1_000_000_000
 """Keeps every candidate."""
 ROUNDING = 1e-9
@@ -54,7 +57,7 @@ class Hit:
         """Strategy, side and first expiry."""
         return Group(self.template.name, self.template.side, self.expiries[0])
 
-    @property
+    @cached_property
     def legs(self) -> tuple[tuple[str, float, str, int], ...]:
         """Expiry, strike, right and quantity of each leg."""
         chain = self.board.chain
@@ -172,12 +175,10 @@ def _search_batch(
     batch: Batch, board: Board, leg_verdicts: Sequence[RuleVerdict], tally: Tally, keep: int
 ) -> list[Hit]:
     tally.considered += len(batch)
-    batch = batch.take(tally.note(batch, rules.judge_legs(batch, leg_verdicts)))
-    if len(batch) == 0:
+    passed = _passing(batch, board, leg_verdicts, tally)
+    if passed is None:
         return []
-    figures = measures.measure(batch, board)
-    passing = tally.note(batch, rules.judge(batch, figures, board))
-    batch, figures = batch.take(passing), figures.take(passing)
+    batch, figures = passed
     least = board.settings.scan.min_risk_reward
     if least is not None and len(batch):
         tail = _tail(batch, figures, board, np.arange(len(batch)))
@@ -191,6 +192,24 @@ def _search_batch(
     found = best(batch, figures, board, keep)
     _stand(batch, found.scores, tally)
     return found.hits
+
+
+def _passing(
+    batch: Batch, board: Board, leg_verdicts: Sequence[RuleVerdict], tally: Tally
+) -> tuple[Batch, Measures] | None:
+    """The rows that pass the rules on legs and on whole trades, with their figures."""
+    parts: list[tuple[Batch, Measures]] = []
+    # No temporary leaves the cache.
+    for first in range(0, max(len(batch), 1), MEASURED):
+        part = batch.take(slice(first, first + MEASURED))
+        part = part.take(tally.note(part, rules.judge_legs(part, leg_verdicts)))
+        if len(part):
+            figures = measures.measure(part, board)
+            passing = tally.note(part, rules.judge(part, figures, board))
+            parts.append((part.take(passing), figures.take(passing)))
+    if len(parts) <= 1:
+        return parts[0] if parts else None
+    return Batch.joined([part for part, _ in parts]), Measures.joined([part for _, part in parts])
 
 
 def _needs_each_condor(board: Board) -> bool:
@@ -252,8 +271,7 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> Best:
     order = np.lexsort((-bound, batch.group))
     starts = np.searchsorted(batch.group[order], np.arange(len(batch.members) + 1))
     queue = [order[first:last] for first, last in itertools.pairwise(starts)]
-    exact: dict[int, float] = {}
-    tail = np.full(len(batch), np.nan)
+    exact, tail = np.full(len(batch), np.nan), np.full(len(batch), np.nan)
     size = max(keep, FIRST_ROUND)
     done = [0] * len(queue)
     while True:
@@ -267,26 +285,31 @@ def best(batch: Batch, figures: Measures, board: Board, keep: int) -> Best:
         done = [before + part.size for before, part in zip(done, chosen, strict=True)]
         tail[rows] = _tail(batch, figures, board, rows)
         part = _figures(figures.take(rows), tail[rows])
-        exact |= dict(zip(rows.tolist(), scoring.total(part, score).tolist(), strict=True))
+        exact[rows] = scoring.total(part, score)
+        bound[rows] = exact[rows]
         size *= 4
     hits: list[Hit] = []
     for place, waiting in enumerate(queue):
-        rows = waiting[: done[place]].tolist()
-        known = sorted((exact[row] for row in rows), reverse=True)
-        least = known[min(keep, len(known)) - 1] if known else -math.inf
-        kept = np.array([row for row in rows if exact[row] >= least], dtype=np.int64)
+        rows = waiting[: done[place]]
+        kept = rows[exact[rows] >= _last(exact[rows], keep)]
         ranked = hits_of(batch, figures, board, kept, tail[kept])
         hits += sorted(ranked, key=Hit.key)[:keep]
-    bound[list(exact)] = list(exact.values())
     return Best(hits, bound)
 
 
+def _last(scores: FloatArray, keep: int) -> float:
+    """The score of the last of the *keep* best; -inf where there are fewer."""
+    known = scores[np.isfinite(scores)]
+    if known.size < keep:
+        return -math.inf
+    return float(np.partition(known, known.size - keep)[-keep])
+
+
 def _next(
-    waiting: IntArray, bound: FloatArray, exact: dict[int, float], done: int, size: int, keep: int
+    waiting: IntArray, bound: FloatArray, exact: FloatArray, done: int, size: int, keep: int
 ) -> IntArray:
     """Rows to compute next: as many as *size*, none that provably cannot be among the best."""
-    known = sorted((exact[int(row)] for row in waiting[:done]), reverse=True)
-    least = known[keep - 1] if len(known) >= keep else -math.inf
+    least = _last(exact[waiting[:done]], keep)
     ahead = waiting[done : done + size]
     return ahead[bound[ahead] >= least - ROUNDING]
 
@@ -610,7 +633,9 @@ class CondorSearch:
             if judge is not None:
                 passed &= judge.surely_pass(put, call, block)
                 race.enter(judge.late())
-            race.enter(_chosen(put, call, block, passed & (block.bound >= race.least)))
+            passed &= block.bound >= race.least
+            if passed.any():
+                race.enter(_chosen(put, call, block, passed))
         if judge is not None:
             race.enter(judge.late(last=True))
         return race.finish()
@@ -935,6 +960,7 @@ class _Condors:
         )
         """Whether a rule is on that `surely_pass` does not know."""
         self._aside: list[Runners] = []
+        self._waiting = 0
         self._nearest_share = -np.inf
         """The largest share of its width that a condor refused for that alone brings."""
 
@@ -1049,6 +1075,7 @@ class _Condors:
                 passed, doubtful = self._by_share(put, call, block, passed, least)
         if doubtful.any():
             self._aside.append(_chosen(put, call, block, doubtful))
+            self._waiting += self._aside[-1].put.size
         self._pass(block.bound if passed.all() else block.bound[passed])
         return passed
 
@@ -1100,9 +1127,9 @@ class _Condors:
 
     def late(self, *, last: bool = False) -> Runners | None:
         """Judge those put aside, when they are worth the calls; returns which pass."""
-        if not self._aside or (not last and sum(part.put.size for part in self._aside) < BLOCK):
+        if not self._aside or (not last and self._waiting < BLOCK):
             return None
-        runners, self._aside = Runners.joined(self._aside), []
+        runners, self._aside, self._waiting = Runners.joined(self._aside), [], 0
         rows = self.search.puts.row[runners.put], self.search.calls.row[runners.call]
         batch = Batch.of([self._candidates(*rows)])
         verdicts = rules.judge(batch, self._measures(*runners), self.board)
