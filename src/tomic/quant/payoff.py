@@ -152,15 +152,22 @@ def profile(shape: Segments) -> PayoffProfile:
 
     Extremes of a piecewise linear function are at its nodes, so no price is sampled.
     """
-    top = shape.value.max(axis=-1)
-    bottom = shape.value.min(axis=-1)
-    slope = shape.slope
+    max_profit, max_loss = extremes(shape)
     return PayoffProfile(
-        max_profit=np.where(slope > 0.0, np.inf, top),
-        max_loss=np.where(slope < 0.0, np.inf, np.maximum(-bottom, 0.0)),
+        max_profit=max_profit,
+        max_loss=max_loss,
         breakevens=_breakevens(shape),
         value_at_zero=shape.value[..., 0],
-        slope_up=slope,
+        slope_up=shape.slope,
+    )
+
+
+def extremes(shape: Segments) -> tuple[FloatArray, FloatArray]:
+    """Max profit and max loss alone, as in `PayoffProfile`; (...) each."""
+    top, bottom = shape.value.max(axis=-1), shape.value.min(axis=-1)
+    return (
+        np.where(shape.slope > 0.0, np.inf, top),
+        np.where(shape.slope < 0.0, np.inf, np.maximum(-bottom, 0.0)),
     )
 
 

@@ -63,7 +63,15 @@ class Batch:
             members, members[0].expiries, group, row, quantity, is_call, is_far, stock[group]
         )
 
-    def take(self, rows: IntArray | BoolArray) -> Batch:
+    @classmethod
+    def joined(cls, parts: Sequence[Batch]) -> Batch:
+        """Parts of one batch, one below the other."""
+        first = parts[0]
+        names = ("group", "row", "quantity", "is_call", "is_far", "stock")
+        columns = (np.concatenate([getattr(part, name) for part in parts]) for name in names)
+        return cls(first.members, first.expiries, *columns)
+
+    def take(self, rows: IntArray | BoolArray | slice) -> Batch:
         """The chosen rows, in their order."""
         return Batch(
             self.members, self.expiries, self.group[rows], self.row[rows], self.quantity[rows],
@@ -115,6 +123,12 @@ class Measures:
     upside: FloatArray
     """Least P&L from the highest strike up: -inf where it falls without bound."""
     liquidity: FloatArray
+
+    @classmethod
+    def joined(cls, parts: Sequence[Measures]) -> Measures:
+        """One below the other."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def take(self, rows: IntArray | BoolArray) -> Measures:
         """The chosen rows, in their order."""
@@ -219,7 +233,7 @@ def measure(batch: Batch, board: Board) -> Measures:
     first = board.outlooks[batch.expiries[0]]
     credit, at_mid, commission = credits(batch, board)
     form = shape(batch, board, credit)
-    outline = payoff.profile(as_printed(form, batch, board, credit))
+    most, worst = payoff.extremes(as_printed(form, batch, board, credit))
     below = probability.shortfall(first.market, form)
     pos, at_quotes = probability.pos(first.market, form), probability.ev(first.market, form)
     ev = at_quotes - distrusted(batch, board)
@@ -232,10 +246,10 @@ def measure(batch: Batch, board: Board) -> Measures:
         credit_mid=at_mid,
         credit_natural=natural(batch, board),
         commission=commission,
-        max_profit=outline.max_profit,
-        max_loss=outline.max_loss,
-        loss_today=payoff.profile(form).max_loss,
-        profit=_profit(batch, first, form, outline),
+        max_profit=most,
+        max_loss=worst,
+        loss_today=payoff.extremes(form)[1],
+        profit=_profit(batch, first, form, most),
         requirement=requirement,
         # Discounted and back: what rounding leaves of nothing is no margin.
         margin=np.round(requirement - credit, 9) + 0.0,
@@ -348,13 +362,11 @@ def rises_without_bound(batch: Batch, form: Segments) -> BoolArray:
     return np.asarray((form.slope > 0.0) | falling, dtype=np.bool_)
 
 
-def _profit(
-    batch: Batch, first: Outlook, form: Segments, outline: payoff.PayoffProfile
-) -> FloatArray:
+def _profit(batch: Batch, first: Outlook, form: Segments, max_profit: FloatArray) -> FloatArray:
     open_ended = np.flatnonzero(rises_without_bound(batch, form))
     if open_ended.size == 0:
-        return outline.max_profit
-    profit = outline.max_profit.copy()
+        return max_profit
+    profit = max_profit.copy()
     part = Segments(form.node[open_ended], form.value[open_ended], form.slope[open_ended])
     profit[open_ended] = probability.profit_quantile(first.market, part, 1.0 - TAIL)
     return profit

@@ -66,6 +66,7 @@ class Survey:
     kept: tuple[Contender, ...] = ()
     tally: Tally = field(default_factory=Tally)
     _rows: dict[Wanted, int] = field(default_factory=dict)
+    _quoted: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     _sought: Counter[tuple[object, ...]] = field(default_factory=Counter)
     """How many trades of each group were kept when it was searched."""
 
@@ -80,6 +81,7 @@ class Survey:
         grown = len(known) != len(self.listed)
         self.listed = tuple(known) if grown else self.listed
         self.estimated = self._estimate()
+        self._quoted = self.estimated.quoted
         if grown or not self.kept:
             self._search()
         else:
@@ -142,7 +144,7 @@ class Survey:
     @property
     def quoted(self) -> BoolArray:
         """Rows of the board with a true quote of their own."""
-        return self.estimated.quoted if self.estimated else np.zeros(0, dtype=np.bool_)
+        return self._quoted
 
     def is_exact(self, contender: Contender) -> bool:
         """Whether every leg has its own bid and ask."""
