@@ -197,7 +197,7 @@ def test_bound_is_a_bound():
     condors = made(14, 7)
     put, call, score = measured(condors)
 
-    block = condors._score(put, call)
+    block = condors._score(condors._put_side.take(put), condors._call_side.take(call))
 
     valid = score >= 0.0
     assert np.all(block.bound[valid] + condors.slack >= score[valid])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -423,9 +423,10 @@ class SpreadTable:
 
     def below(self, price: FloatArray) -> FloatArray:
         """P(S < price), off by at most `error` inside the grid."""
-        place: FloatArray = (price - self.low) * self.per_step
+        place: FloatArray = price - self.low
+        place *= self.per_step
         np.clip(place, 0.0, self.nodes, out=place)
-        cell = place.astype(np.int32)
+        cell = place.astype(np.intp)
         place -= cell
         place *= self.step.take(cell)
         place += self.value.take(cell)
@@ -478,9 +479,21 @@ class Side(NamedTuple):
         """The spreads at *rows*, in their order."""
         return Side(*(column.take(rows) for column in self))
 
+    def down(self, rows: slice) -> Side:
+        """As views, (n, 1)."""
+        return Side(*(column[rows, None] for column in self))
+
+    def across(self, rows: slice) -> Side:
+        """As views, (1, n)."""
+        return Side(*(column[None, rows] for column in self))
+
 
 BLOCK = 8192
 """Condors scored at once: their temporaries stay in the second-level cache."""
+CROWD = 16384
+"""Condors that may wait for their CVaR before those without a chance are sorted out."""
+TRIED = 2
+"""Condors whose score is then computed, for each one asked for."""
 _SLACK = 1e-6
 """What rounding may do to a score, in points, beside the error of the table."""
 
@@ -500,7 +513,7 @@ class Block(NamedTuple):
     bound: FloatArray
     """Not below the score."""
 
-    def take(self, rows: IntArray | slice) -> Block:
+    def take(self, rows: IntArray | BoolArray | slice) -> Block:
         """The chosen condors, in their order."""
         return Block(*(column[rows] for column in self))
 
@@ -520,8 +533,47 @@ class Top(NamedTuple):
     """Of those, the scores less the bounds by which they were counted; see `scoring.counted`."""
 
 
-Judge = Callable[[IntArray, IntArray, Block], BoolArray]
-"""Which condors pass the rules; called with places in the sorted spreads and their figures."""
+class Runners(NamedTuple):
+    """Condors picked one by one, (n,) each."""
+
+    put: IntArray
+    """Place in the sorted put spreads."""
+    call: IntArray
+    block: Block
+
+    def take(self, rows: IntArray | BoolArray) -> Runners:
+        """The chosen condors, in their order."""
+        return Runners(self.put[rows], self.call[rows], self.block.take(rows))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Runners]) -> Runners:
+        """One below the other."""
+        blocks = zip(*(part.block for part in parts), strict=True)
+        return cls(
+            np.concatenate([part.put for part in parts]),
+            np.concatenate([part.call for part in parts]),
+            Block(*map(np.concatenate, blocks)),
+        )
+
+
+def _chosen(put: slice, call: slice, block: Block, chosen: BoolArray) -> Runners:
+    """Those of a block of all *put* with all *call* where *chosen*, (puts, calls)."""
+    rows = np.flatnonzero(chosen)
+    width = call.stop - call.start
+    picked = Block(*(column.reshape(-1)[rows] for column in block))
+    return Runners(put.start + rows // width, call.start + rows % width, picked)
+
+
+class Judge(Protocol):
+    """Rules on condors, which may be judged later than they are met."""
+
+    def surely_pass(self, put: slice, call: slice, block: Block) -> BoolArray:
+        """Which condors of a block pass, (puts, calls); the doubtful ones are put aside."""
+        ...
+
+    def late(self, *, last: bool = False) -> Runners | None:
+        """Those put aside that pass, when there are many of them or these are the *last*."""
+        ...
 
 
 class CondorSearch:
@@ -552,11 +604,19 @@ class CondorSearch:
         """
         race = _Race(max(min(keep, len(self)), 1), self)
         for put, call in self._blocks():
-            race.enter(put, call, self._score(put, call), judge)
+            block = self._score(self._put_side.down(put), self._call_side.across(call))
+            race.scored += block.bound.size
+            passed = (block.credit > 0.0) & (block.margin > 0.0)
+            if judge is not None:
+                passed &= judge.surely_pass(put, call, block)
+                race.enter(judge.late())
+            race.enter(_chosen(put, call, block, passed & (block.bound >= race.least)))
+        if judge is not None:
+            race.enter(judge.late(last=True))
         return race.finish()
 
-    def _blocks(self) -> Iterator[tuple[IntArray, IntArray]]:
-        """All condors in pieces: a column of put spreads with a row of call spreads."""
+    def _blocks(self) -> Iterator[tuple[slice, slice]]:
+        """All condors in pieces: some put spreads, each with the same call spreads."""
         start = 0
         total = len(self.calls)
         while start < len(self.puts):
@@ -566,14 +626,14 @@ class CondorSearch:
             if first < total:
                 high = max(1, BLOCK // (total - first))
                 for row in range(start, end, high):
-                    rows = np.arange(row, min(row + high, end))[:, None]
+                    rows = slice(row, min(row + high, end))
                     for column in range(first, total, BLOCK):
-                        yield rows, np.arange(column, min(column + BLOCK, total))[None, :]
+                        yield rows, slice(column, min(column + BLOCK, total))
             start = end
 
-    def _score(self, put: IntArray, call: IntArray) -> Block:
-        """Figures of condors; indices broadcast against each other."""
-        p, c, terms = self._put_side.take(put), self._call_side.take(call), self.terms
+    def _score(self, p: Side, c: Side) -> Block:
+        """Figures of condors of puts and calls that broadcast against each other."""
+        terms = self.terms
         assert self._table is not None
         credit = p.credit + c.credit
         wide = np.maximum(p.width, c.width)
@@ -680,61 +740,64 @@ class _Race:
         """No condor whose bound is lower can be among the best."""
         self.scored = 0
         self._floor = np.full(keep, -np.inf)
-        self._put: list[IntArray] = []
-        self._call: list[IntArray] = []
-        self._block: list[Block] = []
+        self._waiting: list[Runners] = []
+        self._count, self._room = 0, CROWD
 
-    def enter(self, put: IntArray, call: IntArray, block: Block, judge: Judge | None) -> None:
-        """Keep what may still be among the best of a block, and raise the bar."""
-        self.scored += block.bound.size
-        put, call = np.broadcast_arrays(put, call)
-        put, call = put.reshape(-1), call.reshape(-1)
-        block = Block(*(column.reshape(-1) for column in block))
-        hopeful = block.bound >= self.least
-        if judge is not None:
-            hopeful &= judge(put, call, block)
-        near = np.flatnonzero(hopeful)
-        # Without credit and margin there is neither a return nor a risk.
-        near = near[(block.credit[near] > 0.0) & (block.margin[near] > 0.0)]
-        if near.size == 0:
+    def enter(self, runners: Runners | None) -> None:
+        """Keep condors that may be among the best, and raise the bar."""
+        if runners is None or runners.put.size == 0:
             return
-        kept = block.take(near)
-        self._put.append(put[near])
-        self._call.append(call[near])
-        self._block.append(kept)
-        self._raise(kept, self._put[-1], self._call[-1])
+        self._waiting.append(runners)
+        self._count += runners.put.size
+        self._raise(runners)
+        if self._count > self._room:
+            self._thin()
 
-    def _raise(self, kept: Block, put: IntArray, call: IntArray) -> None:
-        search = self.search
+    def _raise(self, runners: Runners) -> None:
+        """The bar from bounds below the scores, which tables give."""
+        search, (put, call, block) = self.search, runners
         wide = np.maximum(search.puts.width[put], search.calls.width[call])
-        p, c = search._put_side.take(put), search._call_side.take(call)
-        inside = c.inside - p.inside
-        tail = search._tail(kept, search.terms.money * wide, inside, least=kept.ev <= 0.0)
-        floor = search._points(kept, tail)
+        inside = search._call_side.inside[call] - search._put_side.inside[put]
+        tail = search._tail(block, search.terms.money * wide, inside, least=block.ev <= 0.0)
+        floor = search._points(block, tail)
         both = np.concatenate((self._floor, floor[np.isfinite(floor)]))
         self._floor = np.partition(both, both.size - self.keep)[-self.keep :]
-        self.least = float(self._floor.min()) - 2.0 * search.slack
+        self._set_bar(float(self._floor.min()))
+
+    def _set_bar(self, least: float) -> None:
+        self.least = max(self.least, least - 2.0 * self.search.slack)
+
+    def _thin(self) -> None:
+        """Leave out who has no chance; exact scores of the most promising tell who has."""
+        runners = self._near(Runners.joined(self._waiting))
+        first = np.argsort(-runners.block.bound, kind="stable")[: TRIED * self.keep]
+        score = self._exact(runners.take(first))
+        score = score[np.isfinite(score)]
+        if score.size >= self.keep:
+            self._set_bar(float(np.partition(score, score.size - self.keep)[-self.keep]))
+            runners = self._near(runners)
+        self._waiting, self._count = [runners], runners.put.size
+        self._room = CROWD + 2 * self._count
+
+    def _near(self, runners: Runners) -> Runners:
+        return runners.take(np.flatnonzero(runners.block.bound >= self.least))
 
     def finish(self) -> Top:
         """CVaR where it can matter, best bounds first, and the exact order."""
-        if not self._put:
+        if not self._waiting:
             nothing = np.empty(0, dtype=np.int64)
             none = np.zeros(scoring.BINS, dtype=np.int64)
             return Top(nothing, nothing, np.empty(0), self.scored, 0, none)
-        put, call = np.concatenate(self._put), np.concatenate(self._call)
-        block = Block(*(np.concatenate(column) for column in zip(*self._block, strict=True)))
-        near = np.flatnonzero(block.bound >= self.least)
-        put, call, block = put[near], call[near], block.take(near)
-        bound = np.minimum(block.bound, self._sharper(put, call, block))
-        order = np.lexsort((call, put, -bound))
-        put, call, bound, block = put[order], call[order], bound[order], block.take(order)
+        runners = self._near(Runners.joined(self._waiting))
+        bound = np.minimum(runners.block.bound, self._sharper(*runners))
+        order = np.lexsort((runners.call, runners.put, -bound))
+        bound, (put, call, block) = bound[order], runners.take(order)
         score = np.full(put.size, np.nan)
         done, size, least = 0, 4 * self.keep, -np.inf
         while done < put.size and bound[done] >= least:
-            stop = min(done + size, put.size)
-            rows = slice(done, stop)
-            score[rows] = self._exact(put[rows], call[rows], block.take(rows))
-            done, size = stop, 4 * size
+            rows = slice(done, min(done + size, put.size))
+            score[rows] = self._exact(Runners(put[rows], call[rows], block.take(rows)))
+            done, size = rows.stop, 4 * size
             known = score[:done][np.isfinite(score[:done])]
             if known.size >= self.keep:
                 least = float(np.partition(known, known.size - self.keep)[-self.keep])
@@ -750,8 +813,9 @@ class _Race:
         sharper: FloatArray = search._points(block, tail) + search.slack
         return np.where(block.ev > 0.0, sharper, np.inf)
 
-    def _exact(self, put: IntArray, call: IntArray, block: Block) -> FloatArray:
+    def _exact(self, runners: Runners) -> FloatArray:
         """Scores with CVaR, PoS and EV from the distribution itself, no table."""
+        put, call, block = runners
         search, density = self.search, self.search.terms.density
         form = search.segments(put, call, block.credit)
         below = probability.shortfall(density, form)
@@ -808,7 +872,19 @@ class _Quotes(NamedTuple):
 
     credit_mid: FloatArray
     credit_natural: FloatArray
+    cost: FloatArray
+    """What entry takes off the credit at mid."""
     commission: float
+
+    @property
+    def crossing(self) -> FloatArray:
+        """All half-spreads together."""
+        return self.credit_mid - self.credit_natural
+
+    def part(self, rows: slice) -> _Quotes:
+        """The chosen ones."""
+        money = (self.credit_mid[rows], self.credit_natural[rows], self.cost[rows])
+        return _Quotes(*money, self.commission)
 
     @classmethod
     def of(cls, spreads: Spreads, board: Board) -> _Quotes:
@@ -816,7 +892,8 @@ class _Quotes(NamedTuple):
         lot = float(board.chain.multiplier)
         mid = lot * (board.price[spreads.row] * (1.0, -1.0)).sum(axis=1)
         crossing = lot * board.prices.half_spread[spreads.row].sum(axis=1)
-        return cls(mid, mid - crossing, 2.0 * board.settings.costs.commission)
+        commission = 2.0 * board.settings.costs.commission_of(board.chain.underlying.currency)
+        return cls(mid, mid - crossing, mid - spreads.credit, commission)
 
 
 @dataclass(frozen=True, eq=False)
@@ -856,7 +933,10 @@ class _Condors:
             or rules.closes_at_once(template, board, pair)
             or (scan.expire_before_earnings and board.vol.next_earnings is not None)
         )
-        """Whether a rule is on that `_surely_pass` does not know."""
+        """Whether a rule is on that `surely_pass` does not know."""
+        self._aside: list[Runners] = []
+        self._nearest_share = -np.inf
+        """The largest share of its width that a condor refused for that alone brings."""
 
     def best(self, keep: int) -> Candidates:
         """The condors among which the *keep* best are; all are counted, judged and scored."""
@@ -874,7 +954,7 @@ class _Condors:
             return Candidates(self.template, self.pair, np.empty((0, 4), dtype=np.int64))
         self._put_quotes = _Quotes.of(self.search.puts, board)
         self._call_quotes = _Quotes.of(self.search.calls, board)
-        top = self.search.best(keep + SPARE, judge=self._judge)
+        top = self.search.best(keep + SPARE, judge=self)
         self.tally.rank(self.template.name, top.recounted)
         return self._candidates(self.search.puts.row[top.put], self.search.calls.row[top.call])
 
@@ -952,47 +1032,85 @@ class _Condors:
             batch = Batch.of([self._candidates(puts.row[put], calls.row[call])])
             self.tally.approach(batch, rules.judge_legs(batch, self.leg_verdicts))
 
-    def _judge(self, put: IntArray, call: IntArray, block: Block) -> BoolArray:
-        """Which condors of a block pass the rules on whole trades; counts what they refuse."""
-        passed = np.zeros(block.credit.size, dtype=np.bool_)
-        if not self._always:
-            passed = self._surely_pass(put, call, block)
-        rest = np.flatnonzero(~passed)
-        if rest.size:
-            some = put[rest], call[rest]
-            puts, calls = self.search.puts.row[some[0]], self.search.calls.row[some[1]]
-            batch = Batch.of([self._candidates(puts, calls)])
-            verdicts = rules.judge(batch, self._measures(*some, block.take(rest)), self.board)
-            passed[rest] = self.tally.note(batch, verdicts)
-        group = Group(self.template.name, self.template.side, self.pair[0])
-        self.tally.passed[group] += int(passed.sum())
-        self.tally.rank(self.template.name, scoring.counted(block.bound[passed]))
-        return passed
-
-    def _surely_pass(self, put: IntArray, call: IntArray, block: Block) -> BoolArray:
+    def surely_pass(self, put: slice, call: slice, block: Block) -> BoolArray:
         """
         Which condors are clearly within every limit; the others are judged rule by rule.
 
-        Judging millions that pass would take three times as long as scoring them.
+        Judging millions that pass would take three times as long as scoring them. Those that bring
+        too little for their width, and fail nothing else, are counted at once.
         """
-        scan, lot = self.board.settings.scan, self.search.terms.multiplier
-        puts, calls = self._put_quotes, self._call_quotes
-        passed: BoolArray = (block.credit > 0.0) & (block.margin > 0.0)
-        mid = puts.credit_mid.take(put)
-        mid += calls.credit_mid.take(call)
-        if scan.min_credit_share is not None:
-            wide = np.maximum(self.search.puts.width.take(put), self.search.calls.width.take(call))
-            least = lot * (scan.min_credit_share + EDGE) * wide
-            passed &= block.credit + (puts.commission + calls.commission) >= least
-        if scan.max_cost_share is not None:
-            passed &= mid - block.credit <= (scan.max_cost_share - EDGE) * mid
-        if scan.max_spread_share is not None or scan.natural_sign:
-            natural = puts.credit_natural.take(put)
-            natural += calls.credit_natural.take(call)
-            passed &= natural > EDGE
-            if scan.max_spread_share is not None:
-                passed &= 2.0 * (mid - natural) <= (scan.max_spread_share - EDGE) * mid
+        passed = np.zeros(block.credit.shape, dtype=np.bool_)
+        doubtful = ~passed
+        if not self._always:
+            passed = self._within_limits(put, call, block)
+            doubtful = ~passed
+            least = self.board.settings.scan.min_credit_share
+            if least is not None:
+                passed, doubtful = self._by_share(put, call, block, passed, least)
+        if doubtful.any():
+            self._aside.append(_chosen(put, call, block, doubtful))
+        self._pass(block.bound if passed.all() else block.bound[passed])
         return passed
+
+    def _pass(self, bounds: FloatArray) -> None:
+        """Count condors that pass by their *bounds*."""
+        self.tally.passed[Group(self.template.name, self.template.side, self.pair[0])] += (
+            bounds.size
+        )
+        self.tally.rank(self.template.name, scoring.counted(bounds))
+
+    def _within_limits(self, put: slice, call: slice, block: Block) -> BoolArray:
+        """Which condors of a block keep every rule but that on the share of the width."""
+        scan = self.board.settings.scan
+        puts, calls = (
+            side.part(rows) for side, rows in ((self._put_quotes, put), (self._call_quotes, call))
+        )
+        within: BoolArray = (block.credit > 0.0) & (block.margin > 0.0)
+        if scan.max_cost_share is not None:
+            part = scan.max_cost_share - EDGE
+            over = [side.cost - part * side.credit_mid for side in (puts, calls)]
+            within &= over[0][:, None] + over[1] <= 0.0
+        if scan.max_spread_share is not None or scan.natural_sign:
+            within &= puts.credit_natural[:, None] + calls.credit_natural > EDGE
+        if scan.max_spread_share is not None:
+            part = 0.5 * (scan.max_spread_share - EDGE)
+            over = [side.crossing - part * side.credit_mid for side in (puts, calls)]
+            within &= over[0][:, None] + over[1] <= 0.0
+        return within
+
+    def _by_share(
+        self, put: slice, call: slice, block: Block, within: BoolArray, least: float
+    ) -> tuple[BoolArray, BoolArray]:
+        """Of those *within* every other limit which surely pass, and of all which are doubtful."""
+        lot = self.search.terms.multiplier
+        wide = np.maximum(self.search.puts.width[put, None], self.search.calls.width[call])
+        share = block.credit + (self._put_quotes.commission + self._call_quotes.commission)
+        share /= lot * wide
+        passed = within & (share >= least + EDGE)
+        refused = np.flatnonzero(within & (share < least - EDGE))
+        doubtful = ~passed
+        if refused.size:
+            of_refused = share.reshape(-1)[refused]
+            # Who comes nearest is told in full, so these are judged like the doubtful ones.
+            self._nearest_share = max(self._nearest_share, float(of_refused.max()))
+            far = refused[of_refused < self._nearest_share - EDGE]
+            self.tally.refused["min_credit_share"] += far.size
+            doubtful.reshape(-1)[far] = False
+        return passed, doubtful
+
+    def late(self, *, last: bool = False) -> Runners | None:
+        """Judge those put aside, when they are worth the calls; returns which pass."""
+        if not self._aside or (not last and sum(part.put.size for part in self._aside) < BLOCK):
+            return None
+        runners, self._aside = Runners.joined(self._aside), []
+        rows = self.search.puts.row[runners.put], self.search.calls.row[runners.call]
+        batch = Batch.of([self._candidates(*rows)])
+        verdicts = rules.judge(batch, self._measures(*runners), self.board)
+        runners = runners.take(self.tally.note(batch, verdicts))
+        self._pass(runners.block.bound)
+        block = runners.block
+        # Without credit and margin there is neither a return nor a risk.
+        return runners.take((block.credit > 0.0) & (block.margin > 0.0))
 
     def _measures(self, put: IntArray, call: IntArray, block: Block) -> Measures:
         money, lot = self.search.terms.money, self.search.terms.multiplier
