@@ -249,8 +249,8 @@ SEEDS = (1, 2, 3)
 """Of the default run; others by ``--seeds``, as each takes half a minute."""
 
 
-def recorded(chosen: Sequence[Template], settings: Settings) -> Iterator[tuple[str, Whole]]:
-    """Recorded chains in the windows of *chosen*, where they are present."""
+def recorded(chosen: Sequence[Template], settings: Settings) -> Iterator[tuple[str, Whole | None]]:
+    """Recorded chains that are present, None where they have no expiry in windows of *chosen*."""
     low = min(template.dte[0] for template in chosen)
     high = max(template.dte[1] + (template.gap or (0, 0))[1] for template in chosen)
     chains = [
@@ -261,6 +261,7 @@ def recorded(chosen: Sequence[Template], settings: Settings) -> Iterator[tuple[s
     for name, chain in (*model_chains.spx(), *chains):
         chain = chain.where((chain["dte"] >= low) & (chain["dte"] <= high))
         if not len(chain):
+            yield name, None
             continue
         chain = valuation.complete(chain, settings.market, settings.chain)
         near = np.abs(chain["strike"] / chain.spot.price - 1.0) < 0.02
@@ -308,12 +309,18 @@ def run(seeds: Sequence[int] = SEEDS) -> list[Row]:
     found = [compare(model_market(seed, chosen, settings), chosen, settings) for seed in seeds]
     label = f"20 demo symbols, seller, {len(seeds)} seeds"
     rows += rows_of(label, found, "<= 1,900", "mean <= .2, worst <= 2")
+    present = list(recorded(chosen, settings))
     real = [
         compare({one.chain.symbol: one}, of_symbol(one, chosen), settings, strikes=9)
-        for _, one in recorded(chosen, settings)
+        for _, one in present
+        if one is not None
     ]
     if real:
         rows += rows_of(f"{len(real)} recorded chains, seller", real, "", "mean <= .3")
+    outside = [name for name, one in present if one is None]
+    if outside:
+        text = f"{', '.join(outside)}: no expiry within the windows of the strategies"
+        rows.append(fact("scan: recorded chains left out", text))
     return rows
 
 
@@ -336,11 +343,14 @@ def main() -> int:
     settings = Settings(scan={"profile": "all" if given.all else "seller"})
     chosen = templates.choose(settings)
     markets: Iterator[tuple[str, dict[str, Whole]]] = (
-        ((name, {one.chain.symbol: one}) for name, one in recorded(chosen, settings))
+        ((name, {one.chain.symbol: one} if one else {}) for name, one in recorded(chosen, settings))
         if given.recorded
         else ((f"seed {seed}", model_market(seed, chosen, settings)) for seed in given.seeds)
     )
     for name, wholes in markets:
+        if not wholes:
+            print(name, "no expiry within the windows of the strategies", flush=True)
+            continue
         of_it = of_symbol(next(iter(wholes.values())), chosen) if given.recorded else chosen
         options = {"margin": given.margin, "coarse_margin": given.coarse}
         found = compare(wholes, of_it, settings, strikes=given.strikes, **options)

@@ -27,7 +27,7 @@ from tomic.strategies.search import Contender, Hit
 
 KEPT = 40
 """Trades of each strategy, variant and pair of expiries that are rescored, not sought anew."""
-LEGS_OF = 10
+LEGS_OF = 6
 """Best estimates of each strategy and expiry whose legs are asked for in a round."""
 ROUNDS = 6
 MARGIN = 0.3
