@@ -35,6 +35,8 @@ CLOCK_ERROR = 0.25 / 365.0
 """Years by which weekends and holidays put the variance of an expiry out, halved for volatility."""
 SHORTEST, LONGEST = 2.0 / 365.0, 0.75
 """Maturities that are read, years: a last day has a rhythm of its own, a later one many events."""
+LEAST_IV = 1e-4
+"""Below a basis point a volatility is no quote, a fraction."""
 THRESHOLD = 9.0
 """By how much a jump must lower the sum of squared errors, in units of their variance: 3 sigma."""
 LEAST_EXPIRIES = 3
@@ -181,7 +183,7 @@ def _strongest(
 def _levels(tau: Num, iv: Num) -> tuple[FloatArray, FloatArray]:
     """Rising maturities and their total variances, those that are read."""
     years, vol = same_shape(tau=tau, iv=iv)
-    read = (years >= SHORTEST) & (years <= LONGEST) & (vol > 0.0) & np.isfinite(vol)
+    read = (years >= SHORTEST) & (years <= LONGEST) & (vol >= LEAST_IV) & np.isfinite(vol)
     years, at = np.unique(years[read], return_index=True)
     return years, vol[read][at] ** 2 * years
 
