@@ -177,7 +177,7 @@ async def scan(
     ) as desk:
         names = names or checked_symbols(_universe(desk.settings.scan.universe))
         chains = _loaded(chain, names)
-        searched = [one.symbol for one in chains] or names or list(desk.settings.market.symbols)
+        searched = [given.symbol for given in chains] or names or list(desk.settings.market.symbols)
         result = await desk.scan(
             names,
             top=top,

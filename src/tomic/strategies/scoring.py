@@ -3,9 +3,10 @@ The TOMIC score: what a trade wins, how likely and at what risk, times liquidity
 
 score = 100 L F (w_pos PoS + w_ev n_ev)
 
-n_ev = 1 / (1 + exp(-x / s)) with x the expected value, after the costs of entry, per CVaR95. It is
-strictly monotone: nothing is clipped, so nothing ties. Where no outcome loses it is its limit: 1
-where something is expected, 0 where less than nothing is, and a half in between.
+n_ev = 1 / (1 + exp(-x / s)) with x the expected value, after the costs of entry, per CVaR95; a
+robust score, the default, first takes `measures.robust_cost` off it. It is strictly monotone:
+nothing is clipped, so nothing ties. Where no outcome loses it is its limit: 1 where something is
+expected, 0 where less than nothing is, and a half in between.
 """
 
 from __future__ import annotations
