@@ -34,6 +34,8 @@ B = TypeVar("B")
 SpotFallback = Callable[[Underlying], Awaitable[Spot | None]]
 Chooser = Callable[[OptionParams, float, dt.date, float | None], Selection]
 """Which options to ask for, given the class, the spot, the date and IB's 30-day volatility."""
+Fetch = Callable[[str, Settings, Chooser], Awaitable[Chain]]
+"""Gives the chain of a symbol with the options that a chooser picks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -21,17 +21,22 @@ from tomic.errors import StoreError, UsageError
 from tomic.journal import campaign, statistics
 from tomic.models import Underlying, documents, settles_in_cash
 from tomic.models.documents import first_fault
-from tomic.models.journal import NO_CONTEXT, ExitRules, JournalEntry, Note, Snapshot
+from tomic.models.journal import (
+    NO_CONTEXT,
+    EntryStatus,
+    ExitRules,
+    Fill,
+    JournalEntry,
+    Note,
+    Snapshot,
+    Trade,
+)
 from tomic.store import Change, Database
 from tomic.store.journal import SNAPSHOT, fields_of
 
 if TYPE_CHECKING:
     from tomic.ib.session import Session
-    from tomic.workflows.journal.market import Fetch
-
-from dataclasses import field
-
-from tomic.models.journal import EntryStatus, Fill, Trade
+    from tomic.workflows.chain.setup import Fetch
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import datetime as dt
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 from tomic.chain import Chain
 from tomic.config import Settings
@@ -18,16 +18,13 @@ from tomic.selection import Selection, as_listed, days_to_expiry
 from tomic.store import Database
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
-from tomic.workflows.chain.setup import Chooser
+from tomic.workflows.chain.setup import Chooser, Fetch
 from tomic.workflows.volatility.measure import Now, observe, volatility
 
 if TYPE_CHECKING:
     from tomic.ib.session import Session
     from tomic.ib.spot import UnderlyingTicks
     from tomic.workflows.journal.entries import Journal
-
-Fetch: TypeAlias = Callable[[str, Settings, Chooser], Awaitable[Chain]]
-"""Gives the chain of a symbol with the options that a chooser picks."""
 
 _SMILE_STRIKES = 14
 _REACH_SIGMAS = 2.0
