@@ -18,9 +18,11 @@ from tomic.models.trade import (
     TradeReview,
     TradeSize,
 )
+from tomic.present import ticket
 from tomic.present.forms import NOT_ADVICE
 from tomic.present.text import PlainTable, amount, money, number, per_cent
 from tomic.quant import realized
+from tomic.strategies import tickets
 from tomic.strategies.ticks import tick_of
 
 NO_EDGE = "managing it cuts the tail and costs its exits: it is no edge"
@@ -390,45 +392,12 @@ def order_text(proposal: Proposal) -> str:
 
 def order_lines(proposal: Proposal) -> tuple[str, ...]:
     """The order, a line per leg with its contract id, and its limit on the tick."""
-    return (*(_order_leg(leg, proposal.symbol) for leg in proposal.legs), _limit(proposal))
-
-
-def _order_leg(leg: Leg, symbol: str) -> str:
-    side = "BUY " if leg.quantity > 0 else "SELL"
-    what = "shares"
-    if leg.expiry is not None:
-        right = "CALL" if leg.right == "C" else "PUT"
-        what = f"{leg.expiry:%d %b %Y} {leg.strike:g} {right}"
-    contract = f"  (contract id {leg.con_id})" if leg.con_id else ""
-    return f"{side} {abs(leg.quantity)}  {symbol} {what}{contract}"
+    return ticket.order_lines(tickets.of_proposal(proposal))
 
 
 def limit_per_share(proposal: Proposal) -> float:
     """The limit at mid as one types it: on the tick, per share, negative for a debit."""
     return tick_of(proposal.legs).nearest(proposal.credit_mid / proposal.multiplier)
-
-
-def _limit(proposal: Proposal) -> str:
-    tick = tick_of(proposal.legs)
-    mid = proposal.credit_mid / proposal.multiplier
-    natural = proposal.credit_natural / proposal.multiplier
-    return (
-        f"limit {_side(tick.nearest(mid))} per share (mid {abs(mid):.4g} on a tick of "
-        f"{tick.size:.2f}, {tick.because}); at natural {_side(natural)}{_with_shares(proposal)}"
-    )
-
-
-def _with_shares(proposal: Proposal) -> str:
-    """The limit, in pennies, where the shares are bought in the same order: a covered call's."""
-    shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
-    if not shares:
-        return ""
-    whole = proposal.credit_mid / proposal.multiplier - proposal.spot * shares / proposal.multiplier
-    return f"; with the shares in one order {_side(round(whole, 2))}"
-
-
-def _side(credit: float) -> str:
-    return f"{abs(credit):.2f} {'credit' if credit >= 0 else 'debit'}"
 
 
 # -- judged again --------------------------------------------------------------------------
