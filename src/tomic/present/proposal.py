@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
+from tomic.models.exits import ExitRules
 from tomic.models.trade import (
     CurvePoint,
     Leg,
@@ -75,11 +76,15 @@ def source_text(source: str) -> str:
 # -- the whole -----------------------------------------------------------------------------
 
 
-def proposal_text(proposal: Proposal, *, width: int | None = None) -> str:
+def proposal_text(
+    proposal: Proposal, *, width: int | None = None, rules: ExitRules | None = None
+) -> str:
     """
     Everything about one proposal, down to the order as one would type it in TWS.
 
-    Figures and notes are folded at *width*; None folds nothing.
+    Args:
+        width: Where figures and notes are folded; None folds nothing.
+        rules: Whose profit target closes it, in an order of its own; None leaves that out.
     """
     sections = [
         f"{proposal.id or 'proposal'} · {proposal.symbol} {proposal.strategy.replace('_', ' ')} · "
@@ -92,7 +97,7 @@ def proposal_text(proposal: Proposal, *, width: int | None = None) -> str:
         score_text(proposal),
         payoff_text(proposal),
         similar_text(proposal),
-        order_text(proposal),
+        order_text(proposal, rules),
         *(_folded(f"note: {note}", width, indent=6) for note in proposal.notes),
     ]
     return "\n\n".join(filter(None, sections)) + f"\n\n{NOT_ADVICE}\n"
@@ -380,14 +385,9 @@ def similar_text(proposal: Proposal) -> str:
 # -- the order -----------------------------------------------------------------------------
 
 
-def order_text(proposal: Proposal) -> str:
-    """The order as one would type it in TWS, under what it is."""
-    return "\n".join(
-        [
-            "to type in TWS (Strategy Builder), ratio as listed:",
-            *(f"  {line}" for line in order_lines(proposal)),
-        ]
-    )
+def order_text(proposal: Proposal, rules: ExitRules | None = None) -> str:
+    """The order as one would type it in TWS and elsewhere, and the one that closes it."""
+    return ticket.ticket_text(tickets.of_proposal(proposal, rules)).rstrip("\n")
 
 
 def order_lines(proposal: Proposal) -> tuple[str, ...]:
