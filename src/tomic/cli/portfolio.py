@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from tomic.cli import completion, options
+from tomic import notices
+from tomic.cli import completion, notify as telling, options
 from tomic.cli.running import INTERRUPTED, at_desk, runs, worst
 from tomic.present import chain, portfolio as present
 from tomic.present.forms import Format
@@ -60,6 +61,7 @@ async def portfolio(
         bool, typer.Option("--last", help="The last saved book.", rich_help_panel=BOOK_PANEL)
     ] = False,
     exit_code: options.ExitCodeOption = False,
+    notify: options.NotifyOption = False,
     *,
     gateway: options.GatewayOptions,
     realtime_only: options.RealtimeOnlyOption = False,
@@ -74,6 +76,10 @@ async def portfolio(
             with_, each_symbol=stress, ib_margin=ib_margin, file=file, last=last
         )
         interrupted = desk.interrupted
+        if telling.is_wanted(common, notify):
+            whole = not view.book.unfinished and not interrupted
+            look = notices.of_book(view.review, whole=whole)
+            await telling.tell(await desk.store(), desk.settings, look, common)
     spots = desk.settings.portfolio.stress.shown_spots if stress else ()
     _print(view, shape, by, spots=spots, every_alert=common.verbose > 0)
     if missing := view.book.unfinished:

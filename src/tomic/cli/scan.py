@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 import tomic
-from tomic import config as configuration, files
-from tomic.cli import completion, options
+from tomic import config as configuration, files, notices
+from tomic.cli import completion, notify as telling, options
 from tomic.cli.running import (
     INTERRUPTED,
     at_desk,
@@ -166,6 +166,7 @@ async def scan(
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
     ] = False,
     chain: ChainFilesOption = None,
+    notify: options.NotifyOption = False,
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
 ) -> int:
@@ -197,6 +198,9 @@ async def scan(
             job=common.invocation.job,
         )
         interrupted = desk.interrupted
+        if telling.is_wanted(common, notify):
+            look = notices.of_scan(result)
+            await telling.tell(await desk.store(), desk.settings, look, common)
     paths = export_scan(result, export_folder(common, desk.settings))
     print_scan(result, common.shape, explain=explain)
     if not common.quiet:
