@@ -120,7 +120,7 @@ def check(move: float, vol: float, days: int) -> None:
     for name, value in (("the price", move), ("volatility", vol)):
         if not -1.0 < value <= MOST_MOVE:
             raise UsageError(
-                f"{name} cannot move by {value:+.4g} of itself; it must be above -100% and at most "
+                f"{name} cannot move by {100.0 * value:+.6g}%; it must be above -100% and at most "
                 f"+{MOST_MOVE:.0%}"
             )
     if not 0 <= days <= MOST_DAYS:
