@@ -11,8 +11,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
-from tomic.models import BookReview, ExitCheck, ScanResult
-from tomic.models.journal import Verdict
+from tomic.models import BookReview, ScanResult
+from tomic.models.journal import ExitCheck, Verdict
 from tomic.models.notices import KeptNotice, Notice, NoticeKind, Observation
 from tomic.models.review import Severity
 
@@ -76,16 +76,16 @@ def changed(
     now = {notice.key: notice for look in seen for notice in look.notices}
     known = {notice.key: notice for notice in kept}
     state: dict[str, KeptNotice] = {}
-    for notice in kept:
-        if notice.kind in wanted and (notice.key in now or not _is_over(notice.key, seen)):
-            state[notice.key] = notice
+    for before in kept:
+        if before.kind in wanted and (before.key in now or not _is_over(before.key, seen)):
+            state[before.key] = before
     for key, notice in now.items():
         if notice.kind in wanted:
-            before = known.get(key)
+            old = known.get(key)
             state[key] = KeptNotice(
                 **notice.model_dump(),
-                since=before.since if before else at,
-                told=before.told if before else None,
+                since=old.since if old else at,
+                told=old.told if old else None,
             )
     all_kept = tuple(state.values())[-MOST_KEPT:]
     waiting = () if quiet else tuple(notice for notice in all_kept if notice.told is None)
