@@ -40,6 +40,10 @@ class Invocation:
     """The command that *record* says it is a recording of."""
     waiting: list[Coroutine[Any, Any, int | None]] | None = None
     """Commands are put here instead of run, for a loop that already runs."""
+    observed: list[Any] | None = None
+    """What steps of the job saw, to be told at its end; None where a command tells by itself."""
+    notifies: bool = False
+    """Whether every step of the job that can tell something does."""
     stops: list[Callable[[], bool]] = field(default_factory=list)
     """What Ctrl-C calls, the innermost last."""
 
@@ -160,6 +164,9 @@ QuietOption = Annotated[
 ExitCodeOption = Annotated[
     bool, typer.Option("--exit-code", help="End with code 10 when a check fires.")
 ]
+NotifyOption = Annotated[
+    bool, typer.Option("--notify", help="Tell what changed by the services of [notify].")
+]
 HostOption = Annotated[
     str | None,
     typer.Option("--host", help="Computer of TWS or IB Gateway.", rich_help_panel=GATEWAY_PANEL),
@@ -257,3 +264,28 @@ class CommonOptions:
         """Say *lines* on stderr, beside the result; nothing where only that is wanted."""
         for line in () if self.quiet else lines:
             typer.echo(line, err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOptions:
+    """Where a ticket goes, for another program to read."""
+
+    ticket: Annotated[
+        Path | None,
+        typer.Option(
+            "--ticket",
+            metavar="FILE",
+            help="Write its legs for the What-If of TWS's Risk Navigator; - prints them.",
+        ),
+    ] = None
+    link: Annotated[
+        bool, typer.Option("--link", help="Print its link to OptionStrat, and no more.")
+    ] = False
+    quantity: Annotated[
+        int, typer.Option("--quantity", min=1, max=10_000, help="How many structures.")
+    ] = 1
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a ticket is asked for, instead of what the command prints."""
+        return self.ticket is not None or self.link

@@ -465,6 +465,14 @@ _BOOKINGS: tuple[Step, ...] = (
     " BEGIN SELECT raise(ABORT, 'the journal only grows'); END",
 )
 
+_NOTICES: tuple[Step, ...] = (
+    """
+    CREATE TABLE notices (
+        place INTEGER NOT NULL PRIMARY KEY, key TEXT NOT NULL UNIQUE, document TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CONTRACTS,
     _HISTORY,
@@ -475,6 +483,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _LEGACY,
     _ASIDE,
     _BOOKINGS,
+    _NOTICES,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 
