@@ -12,6 +12,7 @@ from tomic.store.file import StoreFile
 from tomic.store.history import HistoryTables
 from tomic.store.importing import Imported
 from tomic.store.journal import JournalTables
+from tomic.store.kept_chains import KeptChainTables
 from tomic.store.scans import ScanTables
 from tomic.store.upkeep import StoreInfo
 
@@ -44,6 +45,7 @@ class Database(StoreFile):
         self.contracts = ContractTables(self)
         self.history = HistoryTables(self)
         self.journal = JournalTables(self)
+        self.kept = KeptChainTables(self)
         self.scans = ScanTables(self)
 
     async def import_file(self, path: Path | str) -> Imported:
