@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Literal
 
+from pydantic import Field
+
 from tomic.models.market import Model
 
 TradeSource = Literal["quotes", "thin_quotes", "surface", "history"]
@@ -165,7 +167,7 @@ class BacktestResult(Model):
 
     settings: dict[str, Any]
     """Sections that decide, as they were: scan, score, view, costs, account, margin, journal."""
-    changed: dict[str, str] = {}
+    changed: dict[str, str] = Field(default_factory=dict)
     """Keys that differ from the defaults, with their values."""
     symbols: tuple[str, ...]
     strategies: tuple[str, ...]
@@ -249,7 +251,7 @@ class Comparison(Model):
     other: BacktestResult
     other_name: str
     """The file of the other configuration."""
-    changed: dict[str, tuple[str, str]] = {}
+    changed: dict[str, tuple[str, str]] = Field(default_factory=dict)
     """Keys that differ, with their values: base, other."""
     days: int
     """Days of entry that both looked at."""
