@@ -76,6 +76,7 @@ TESTED_IN = {
     "ib/callbacks": "ib/test_lines",
     "ib/link": "ib/test_executions_wire",
     "journal/broker/rows": "journal/test_broker",
+    "models/backtest": "workflows/test_backtest",
     "models/book": "test_models",
     "models/documents": "test_documents",
     "models/exits": "test_models",
