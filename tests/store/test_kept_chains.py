@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from tests.store.test_chains import NOW, a_chain
-from tests.support import recorded_chains
 
+from support import recorded_chains
 from tomic.chain import Chain, Fetch
 from tomic.errors import StoreError
 from tomic.models import OptionQuote, QuoteSource, RowStatus, Spot, SpotSource, Underlying
