@@ -8,10 +8,12 @@ import pytest
 
 from support.html_reading import Read
 from support.made_backtests import GAIN, ZERO, empty, whole
+from support.made_followed import record
 from tomic.desk import Desk
 from tomic.errors import DataError
 from tomic.models.backtest import BacktestDifference, Comparison
-from tomic.report import collect, html, pictures
+from tomic.present import track as told
+from tomic.report import collect, html, pictures, records
 
 
 @pytest.fixture
@@ -96,3 +98,19 @@ def test_nothing_is_drawn_of_nothing(picture):
     """Without candidates or weeks a picture says so instead of being empty."""
     with pytest.raises(DataError):
         getattr(pictures, picture)(empty())
+
+
+async def test_the_page_of_the_track_record(tmp_path):
+    """Last month's grades are first; without a proposal the page says what to do."""
+    async with Desk(demo=True, store={"path": tmp_path / "store.db"}) as opened:
+        page = await collect.track(opened)
+    whole_page = records.track(
+        {**page.document, "track": told.page_document(record())}
+        | {"meta": {**page.document["meta"], "last_month": "2026-10"}}
+    )
+    cells = {at: value for at, _, value, _ in Read(html.render(whole_page)).cells}
+
+    assert "No proposal is saved; run tomic scan." in html.render(page)
+    assert whole_page.sections[0].title == "What the proposals of 2026-10 came to"
+    assert cells["/track/last_month/0/won_text"] == "50 (9 to 91)"
+    assert cells["/track/proposals/1/per_margin"] == -0.2

@@ -21,13 +21,13 @@ from tomic.models.backtest import BacktestResult, Comparison
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
-from tomic.present import backtest as backtests
+from tomic.present import backtest as backtests, track as told
 from tomic.present.proposal import NO_EDGE, legs_text, limit_per_share, order_lines
 from tomic.present.scan import events_text, similar_count
 from tomic.report import pages, records
 from tomic.report.layout import ReportPage, SvgPicture
 from tomic.store import StoredScan
-from tomic.workflows.journal import review as journal_review, statistics
+from tomic.workflows.journal import review as journal_review, statistics, track as track_record
 from tomic.workflows.journal.entries import load_open
 from tomic.workflows.journal.review import CheckRun
 from tomic.workflows.portfolio.files import snapshot_path
@@ -171,6 +171,19 @@ async def comparison(desk: Desk, compared: Comparison) -> ReportPage:
     document["meta"]["data"] = [f"{compared.base.start} to {compared.base.end}"]
     page = records.comparison(_masked(document, desk))
     return replace(page, partial=compared.base.partial or compared.other.partial)
+
+
+async def track(desk: Desk) -> ReportPage:
+    """What saved proposals came to, grade by grade, followed by what is stored."""
+    record = await track_record.record(await desk.journal(offline=True))
+    document = {**_document("track", desk, None, None), "track": told.page_document(record)}
+    days = [each.made for each in record.proposals]
+    document["meta"] |= {
+        "data": [f"proposals of {min(days)} to {max(days)}"] if days else [],
+        "last_month": record.last_month,
+        "day": str(record.as_of),
+    }
+    return records.track(_masked(document, desk))
 
 
 def _drawn_alone(drawing: Draw) -> tuple[SvgPicture, ...]:

@@ -501,7 +501,7 @@ def equity(
     ax.axhline(0.0, color=colours.ink, linewidth=0.8)
     ax.set_ylabel(f"P&L{f', {currency}' if currency else ''}")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    ax.tick_params(axis="x", labelrotation=0)
+    ax.tick_params(axis="x", labelsize=8)
     legend(ax, colours)
     return ax
 

@@ -1,4 +1,4 @@
-"""Pages of what rules and proposals came to: a backtest, two beside each other. Pure."""
+"""Pages of what rules and proposals came to: backtests, and the track record. Pure."""
 
 from __future__ import annotations
 
@@ -36,14 +36,18 @@ _OVERALL = (
     FigureColumn("P&L", "/pnl", "pnl", "One structure a trade, currency."),
 )
 
-# Six columns, which a phone shows without scrolling.
+# Few columns, which a phone shows without scrolling.
 _GROUPS = (
     FigureColumn("", "/label", "words"),
     FigureColumn("n", "/trades", "whole"),
     FigureColumn("won", "/win_rate", "share0"),
-    FigureColumn("promised", "/promised", "share", "Mean EV per margin of the day of entry."),
     FigureColumn("per margin, %", "/margin_text", "text", "Mean, 90 % over two-month blocks."),
     FigureColumn("per CVaR, %", "/cvar_text", "text", "Mean, 90 % over two-month blocks."),
+)
+_PROMISED = (
+    *_GROUPS[:3],
+    FigureColumn("promised", "/promised", "share", "Mean EV per margin of the day of entry."),
+    *_GROUPS[3:],
 )
 
 _BASELINES = (
@@ -118,7 +122,7 @@ def backtest(
                 Gallery(success + value),
                 FigureTable(f"{at}/pos_deciles", _BUCKETS, caption="PoS, by decile."),
                 FigureTable(f"{at}/ev_deciles", _BUCKETS, caption="EV per margin, by decile."),
-                FigureTable(f"{at}/top", _GROUPS, caption="The first of every day."),
+                FigureTable(f"{at}/top", _PROMISED, caption="The first of every day."),
             ),
         ),
         ReportSection(
@@ -145,7 +149,7 @@ def _left_out() -> ReportSection:
         FigureTable("/backtest/not_built", _REASONS, caption="Could not be built or followed."),
         FigureTable("/backtest/refused", _REASONS, caption="Refused by gates and rules."),
         FigureTable("/backtest/excluded", _REASONS, caption="Taken out of the data."),
-        FigureTable("/backtest/structures", _GROUPS, caption="Every candidate, by structure."),
+        FigureTable("/backtest/structures", _PROMISED, caption="Every candidate, by structure."),
         Sentences("/backtest/notes"),
     )
     return ReportSection("Not built, and refused", parts)
@@ -175,3 +179,65 @@ def comparison(document: Document) -> ReportPage:
         ReportSection("The other", (FigureGrid(f"{at}/other/overall", _OVERALL),)),
     )
     return ReportPage("TOMIC · Two backtests", document, _HEAD, sections)
+
+
+_GRADES = (
+    FigureColumn("grade", "/grade"),
+    FigureColumn("ended", "/ended", "whole", "Of all that were made: those that are over."),
+    FigureColumn("won, %", "/won_text", "text", "Wilson's 95 % interval."),
+    FigureColumn("PoS", "/pos", "share0", "Promised, of holding to the expiry."),
+    FigureColumn("per margin, %", "/margin_text", "text", "Realised, 95 % over whole months."),
+    FigureColumn("managed EV", "/managed_ev", "share", "Promised of managing, per margin."),
+)
+
+_TARGETS = (
+    FigureColumn("grade", "/grade"),
+    FigureColumn("made", "/n", "whole"),
+    FigureColumn("target, %", "/target_text", "text", "Share that the target closed."),
+    FigureColumn("P(target)", "/p_target", "share0", "Promised."),
+    FigureColumn("by quotes", "/by_quotes", "share0", "Share of marks; the others are a model's."),
+    FigureColumn("", "/few"),
+)
+
+_MONTHS = (FigureColumn("month", "/month"), *_GRADES[:5])
+
+_FOLLOWED = (
+    FigureColumn("proposal", "/id"),
+    FigureColumn("grade", "/grade"),
+    FigureColumn("symbol", "/symbol"),
+    FigureColumn("outcome", "/outcome"),
+    FigureColumn("per share", "/per_share", "cents"),
+    FigureColumn("per margin", "/per_margin", "share"),
+    FigureColumn("PoS", "/pos", "share0"),
+    FigureColumn("day", "/day", "day", "It ended, or of the last mark of an open one."),
+    FigureColumn("trade", "/trade_text"),
+    FigureColumn("by", "/source", "words"),
+    FigureColumn("note", "/note"),
+)
+
+
+def track(document: Document) -> ReportPage:
+    """What saved proposals came to: last month's by grade, all of them, and each."""
+    at, month = "/track", document["meta"]["last_month"]
+    sections = (
+        ReportSection(
+            f"What the proposals of {month} came to",
+            (
+                FigureTable(f"{at}/last_month", _GRADES, empty=f"None was made in {month}."),
+                FigureTable(f"{at}/last_month", _TARGETS),
+            ),
+        ),
+        ReportSection(
+            "All proposals",
+            (
+                FigureTable(f"{at}/groups", _GRADES, empty="No proposal is saved; run tomic scan."),
+                FigureTable(f"{at}/groups", _TARGETS),
+                Sentences(f"{at}/explained"),
+                Sentences(f"{at}/notes"),
+            ),
+        ),
+        ReportSection("Month by month", (FigureTable(f"{at}/months", _MONTHS),)),
+        ReportSection("Each of them", (FigureTable(f"{at}/proposals", _FOLLOWED),)),
+    )
+    title = f"TOMIC · Track record on {document['meta']['day']}"
+    return ReportPage(title, document, _HEAD, sections)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from tomic.store.calendar import *  # noqa: F403
     from tomic.store.contracts import *  # noqa: F403
     from tomic.store.database import *  # noqa: F403
+    from tomic.store.followed import *  # noqa: F403
     from tomic.store.history import *  # noqa: F403
     from tomic.store.importing import *  # noqa: F403
     from tomic.store.journal import *  # noqa: F403
@@ -19,6 +20,7 @@ _NAMES = {
     "calendar": "Dividend Earnings",
     "contracts": "StoredContract",
     "database": "Database",
+    "followed": "FollowedRow",
     "history": "Bars Coverage IvKind VolSeries",
     "importing": "Imported",
     "journal": "Booking Change Decision Execution UnreadRow replay",

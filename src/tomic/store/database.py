@@ -10,6 +10,7 @@ from tomic.store.calendar import CalendarTables
 from tomic.store.chains import ChainTables
 from tomic.store.contracts import ContractTables
 from tomic.store.file import StoreFile
+from tomic.store.followed import FollowedTables
 from tomic.store.history import HistoryTables
 from tomic.store.importing import Imported
 from tomic.store.journal import JournalTables
@@ -45,6 +46,7 @@ class Database(StoreFile):
         self.calendar = CalendarTables(self)
         self.chains = ChainTables(self)
         self.contracts = ContractTables(self)
+        self.followed = FollowedTables(self)
         self.history = HistoryTables(self)
         self.journal = JournalTables(self)
         self.kept = KeptChainTables(self)
