@@ -1,9 +1,9 @@
-"""A pool of candidates as the result of a backtest: groups, intervals, baselines, a plain sentence."""
+"""A pool of candidates as the result of a backtest: groups, intervals, baselines, a sentence."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -102,7 +102,7 @@ def result(pool: Pool, about: Described) -> BacktestResult:
             if count <= about.settings.scan.top and taken.size
         ),
         structures=Figures.of(pool, "hold").groups(pool.strategy),
-        **_split(taken, figures),
+        **_split(taken, figures, about.run),
         baselines=_baselines(pool, taken, about),
         costs=_costs(taken, about),
         not_built=counted(Counter(about.not_built) + lost),
@@ -237,26 +237,24 @@ def _median(values: FloatArray) -> float | None:
     return float(np.median(known)) if known.size else None
 
 
-def _split(taken: Pool, figures: Figures) -> dict[str, tuple[BacktestGroup, ...]]:
+def _split(taken: Pool, figures: Figures, run: str) -> dict[str, Any]:
     """The same trades by what they are, where and when they were opened, and how they ended."""
     years = taken.day.astype("datetime64[Y]").astype(str)
     within = (taken.earnings >= taken.day) & (taken.earnings <= taken.expiry)
     event = np.where(within, "earnings within its life", "none known within its life")
     by_year = figures.groups(years)
+    by_place = [
+        figures.group(f"{low:.0%} to {high:.0%}", _between(taken, low, high))
+        for low, high in _PERCENTILES
+    ]
     return {
         "by_strategy": figures.groups(taken.strategy),
         "by_symbol": figures.groups(taken.symbol),
         "by_year": tuple(sorted(by_year, key=lambda group: group.label)),
-        "by_iv_percentile": tuple(
-            group
-            for low, high in _PERCENTILES
-            if (
-                group := figures.group(f"{low:.0%} to {high:.0%}", _between(taken, low, high))
-            ).trades
-        ),
+        "by_iv_percentile": tuple(group for group in by_place if group.trades),
         "by_event": figures.groups(event),
         "by_source": figures.groups(taken.source),
-        "by_exit": figures.groups(taken.managed.reason),
+        "by_exit": figures.groups(taken.ended(run).reason),
     }
 
 
@@ -265,7 +263,7 @@ def _between(taken: Pool, low: float, high: float) -> BoolArray:
     return np.asarray((place >= low) & ((place < high) | (high == 1.0)))
 
 
-def _promised(pool: Pool) -> dict[str, tuple[BacktestBucket, ...]]:
+def _promised(pool: Pool) -> dict[str, Any]:
     """All candidates that passed, in tenths by their promises, beside what holding brought."""
     pnl = pool.pnl("hold")
     rows = np.flatnonzero(pool.passed & ~np.isnan(pnl))
@@ -339,7 +337,7 @@ def _monday(day: dt.date) -> dt.date:
 def _weeks(taken: Pool, run: str) -> tuple[BacktestWeek, ...]:
     """Every week in which something was opened, marked or closed."""
     ended, pnl = taken.ended(run), taken.pnl(run)
-    change: Counter[dt.date] = Counter()
+    change: defaultdict[dt.date, float] = defaultdict(float)
     opened = Counter(_monday(day) for day in taken.day.tolist())
     closed = Counter(_monday(day) for day in ended.closed.tolist())
     for row, last in enumerate(ended.closed.tolist()):
@@ -360,20 +358,23 @@ def _weeks(taken: Pool, run: str) -> tuple[BacktestWeek, ...]:
                 total=total,
                 opened=opened[monday],
                 closed=closed[monday],
-            )  # fmt: skip
+            )
         )
     return tuple(weeks)
 
 
 def _drawdown(weeks: Sequence[BacktestWeek]) -> tuple[float, dt.date | None, dt.date | None]:
     """Deepest fall of the total from its peak, and the weeks of peak and trough."""
-    deepest, top = (0.0, None, None), (0.0, None)
+    depth, most = 0.0, 0.0
+    peak: dt.date | None = None
+    start: dt.date | None = None
+    end: dt.date | None = None
     for week in weeks:
-        if week.total > top[0]:
-            top = (week.total, week.monday)
-        if week.total - top[0] < deepest[0]:
-            deepest = (week.total - top[0], top[1], week.monday)
-    return deepest
+        if week.total > most:
+            most, peak = week.total, week.monday
+        if week.total - most < depth:
+            depth, start, end = week.total - most, peak, week.monday
+    return depth, start, end
 
 
 # -- baselines and costs -------------------------------------------------------------------------
@@ -438,7 +439,7 @@ def _at_random(
         for seed in range(draws)
     ]
     every = from_.take(np.concatenate(drawn))
-    come = np.tile(pnl, 1)[np.concatenate(drawn)]
+    come = pnl[np.concatenate(drawn)]
     month = statistics.months(every.day)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_cvar, per_margin = come / every.cvar, come / every.margin
