@@ -54,10 +54,7 @@ class PeriodOptions:
         typer.Option("--every", parser=parse_every, metavar="week|day", help="When trades open."),
     ] = "week"
     hold: Annotated[
-        bool,
-        typer.Option(
-            "--hold/--managed", help="Hold to expiry, or close by [journal]."
-        ),
+        bool, typer.Option("--hold/--managed", help="Hold to expiry, or close by [journal].")
     ] = False
 
 

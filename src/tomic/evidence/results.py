@@ -101,7 +101,7 @@ def result(pool: Pool, about: Described) -> BacktestResult:
             for count in _TOPS
             if count <= about.settings.scan.top and taken.size
         ),
-        structures=Figures.of(pool, "hold").groups(pool.strategy),
+        structures=_structures(pool),
         **_split(taken, figures, about.run),
         baselines=_baselines(pool, taken, about),
         costs=_costs(taken, about),
@@ -237,6 +237,12 @@ def _median(values: FloatArray) -> float | None:
     return float(np.median(known)) if known.size else None
 
 
+def _structures(pool: Pool) -> tuple[BacktestGroup, ...]:
+    """All candidates held to their expiry, by strategy."""
+    whole = pool.take(np.flatnonzero(pool.unknown == ""))
+    return Figures.of(whole, "hold").groups(whole.strategy)
+
+
 def _split(taken: Pool, figures: Figures, run: str) -> dict[str, Any]:
     """The same trades by what they are, where and when they were opened, and how they ended."""
     years = taken.day.astype("datetime64[Y]").astype(str)
@@ -266,7 +272,8 @@ def _between(taken: Pool, low: float, high: float) -> BoolArray:
 def _promised(pool: Pool) -> dict[str, Any]:
     """All candidates that passed, in tenths by their promises, beside what holding brought."""
     pnl = pool.pnl("hold")
-    rows = np.flatnonzero(pool.passed & ~np.isnan(pnl))
+    ended = pool.unknown == ""
+    rows = np.flatnonzero(pool.passed & ended & ~np.isnan(pnl))
     month, won = statistics.months(pool.day[rows]), (pnl[rows] > payoff.NOTHING).astype(np.float64)
     ev, came = pool.ev[rows] / pool.margin[rows], pnl[rows] / pool.margin[rows]
     return {

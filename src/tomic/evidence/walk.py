@@ -113,14 +113,19 @@ class Record(NamedTuple):
 
 
 def entry_days(histories: Iterable[History], *, every_day: bool = False) -> Dates:
-    """
-    The first trading day from Wednesday on of every week that any symbol traded in.
-
-    Args:
-        every_day: Every day on which any traded instead.
-    """
+    """`entries` of the days on which any symbol traded."""
     days = [history.day for history in histories]
     every = np.unique(np.concatenate(days)) if days else np.array([], dtype="datetime64[D]")
+    return entries(every, every_day=every_day)
+
+
+def entries(every: Dates, *, every_day: bool = False) -> Dates:
+    """
+    The first of *every* day, ascending, from Wednesday on of every week.
+
+    Args:
+        every_day: All of them instead.
+    """
     if every_day:
         return every
     weekday = (every.astype(np.int64) + 3) % 7

@@ -25,14 +25,17 @@ import numpy as np
 from pydantic import ValidationError
 
 from tomic import errors
+from tomic._typing import BoolArray
 from tomic.config import Settings
-from tomic.evidence import candidates, choice, differences, pool as pools, results, walk
+from tomic.evidence import candidates, choice, differences, pool as pools, quoted, results, walk
 from tomic.evidence.candidates import Looked, Terms
 from tomic.evidence.history import Dates, History, clean, from_series
 from tomic.evidence.pool import Pool
 from tomic.evidence.results import Described, Every, Run
 from tomic.evidence.structures import Structure
+from tomic.files.option_tables import DayTable, read_days
 from tomic.files.surfaces import read_surface
+from tomic.models import VolSnapshot
 from tomic.models.backtest import BacktestGroup, BacktestResult, Comparison, Sweep, TradeSource
 from tomic.models.documents import first_fault
 from tomic.strategies.catalogue import templates
@@ -69,6 +72,20 @@ class Asked:
     surface: Path | None = None
     """Daily surfaces; None takes the store's closes and volatilities."""
     chains: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What was made of one source."""
+
+    pool: Pool | None
+    days: Dates
+    """Of entry, one for each symbol that was looked at."""
+    symbol_days: int
+    missing: Counter[str]
+    refused: Counter[str]
+    notes: tuple[str, ...]
+    partial: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +184,9 @@ class _Walked:
     earnings: dict[str, Dates]
     missing: Counter[str]
     kept: _Kept
+    quotes: Sequence[DayTable] | None = None
+    """Recorded chains, day by day; None where none are given."""
+    quotes_missing: Counter[str] = field(default_factory=Counter)
     looked: dict[str, tuple[Looked | None, Counter[str], str]] = field(default_factory=dict)
     """By terms: days of all symbols, why others were left out, and why it is not whole."""
 
@@ -174,8 +194,17 @@ class _Walked:
     async def opened(cls, resources: Resources, asked: Asked) -> _Walked:
         """With the histories read."""
         missing: Counter[str] = Counter()
-        load = _of_file if asked.surface is not None else _of_store
-        histories, source, data = await load(resources, asked, missing)
+        quotes: list[DayTable] | None = None
+        histories: list[History] = []
+        source: TradeSource = "surface"
+        data: tuple[str, ...] = ()
+        if asked.chains:
+            quotes = await asyncio.to_thread(_read, asked)
+            data = tuple(map(str, asked.chains))
+        if asked.surface is not None or not asked.chains:
+            load = _of_file if asked.surface is not None else _of_store
+            histories, source, more = await load(resources, asked, missing)
+            data += more
         names = [history.symbol for history in histories]
         stored = await (await resources.store()).calendar.earnings(names, since=dt.date(1990, 1, 1))
         return cls(
@@ -190,6 +219,7 @@ class _Walked:
             },
             missing=missing,
             kept=_Kept.beside(resources),
+            quotes=quotes,
         )
 
     def forget(self) -> None:
@@ -200,6 +230,86 @@ class _Walked:
     async def made(self, settings: Settings, *, sensitivity: bool = False) -> Made:
         """The backtest with *settings*."""
         chosen = templates.choose(settings, self.asked.strategies)
+        parts = [part for part in (
+            await self._quoted(settings),
+            await self._modelled(settings, chosen) if self.histories else None,
+        ) if part is not None]  # fmt: skip
+        missing: Counter[str] = Counter()
+        refused: Counter[str] = Counter()
+        for part in parts:
+            missing.update(part.missing)
+            refused.update(part.refused)
+        pooled = [part.pool for part in parts if part.pool is not None]
+        if not pooled:
+            raise errors.DataError(f"no trade could be found on any day: {_reasons(missing)}")
+        rows = pools.joined(pooled) if len(pooled) > 1 else pooled[0]
+        about = Described(
+            settings=settings,
+            run=self.asked.run,
+            every=self.asked.every,
+            symbols=sorted({str(symbol) for symbol in rows.symbol}),
+            strategies=[template.name for template in chosen],
+            data=self.data,
+            days=np.concatenate([part.days for part in parts]),
+            symbol_days=sum(part.symbol_days for part in parts),
+            not_built=missing,
+            refused=refused,
+            excluded=_excluded(self.histories),
+            levels=_levels(settings, quoted=self.quotes is not None, modelled=bool(self.histories)),
+            variants=await self._count(settings),
+            notes=[note for part in parts for note in part.notes],
+            partial=next((part.partial for part in parts if part.partial), ""),
+        )
+        result = await asyncio.to_thread(results.result, rows, about)
+        if sensitivity and self.source == "history" and self.histories and not result.partial:
+            others = [await self._other(settings, chosen, *each) for each in _SENSITIVITY]
+            result = result.model_copy(update={"sensitivity": tuple(others)})
+        return Made(rows, result)
+
+    # -- recorded chains -------------------------------------------------------------------
+
+    async def _quoted(self, settings: Settings) -> _Part | None:
+        """What the scan finds in the recorded chains, and what their later quotes make of it."""
+        if self.quotes is None:
+            return None
+        asked = self.asked
+        days, opens = self.quotes, _entries(self.quotes, asked)
+        vols: dict[str, VolSnapshot] = {}
+        jobs = [
+            (day, (day, chains, vols, settings, asked.strategies, day in opens))
+            for day, chains in days
+        ]
+        wanted = min(settings.backtest.processes or workers.processors(), max(len(opens), 1))
+        tell = _Progress(self.resources, len(jobs), "days")
+        found: dict[dt.date, quoted.Day] = {}
+        async for day, made in workers.spread(
+            quoted.searched, jobs, processes=wanted,
+            stopped=lambda: self.resources.interrupted,
+        ):  # fmt: skip
+            found[day] = made
+            tell.one_more(str(day))
+        pool = await asyncio.to_thread(_followed, [found[day] for day in sorted(found)], settings)
+        missing, refused = Counter(self.quotes_missing), Counter[str]()
+        for made in found.values():
+            missing.update(made.not_built)
+            refused.update(made.refused)
+        entered = [day for day in sorted(found) if day in opens]
+        return _Part(
+            pool=pool,
+            days=np.array(entered, dtype="datetime64[D]"),
+            symbol_days=sum(len(chains) for day, chains in days if day in entered),
+            missing=missing,
+            refused=refused,
+            notes=(
+                "trades on chains are found, marked and closed on their own bid and ask; gates on "
+                "figures that no chain holds, as IV rank, are passed",
+            ),
+            partial=_cut(len(found), len(days), "days"),
+        )
+
+    # -- modelled smiles -------------------------------------------------------------------
+
+    async def _modelled(self, settings: Settings, chosen: Sequence[Template]) -> _Part:
         structures = candidates.chosen_structures([template.name for template in chosen])
         if not structures:
             raise errors.ConfigError(
@@ -207,59 +317,40 @@ class _Walked:
                 "modelled smile; name others, or give chains",
                 key="scan.strategies",
             )
-        by_structure = _templates(structures, chosen)
         looked, missing, partial_text = await self._look(settings, structures)
+        notes = _notes(settings, chosen, structures, self.source)
         if looked is None:
-            raise errors.DataError(f"no day could be searched: {_reasons(missing)}")
-        made = await asyncio.to_thread(self._judged, settings, structures, by_structure, looked)
-        rows, decided = made
-        about = Described(
-            settings=settings,
-            run=self.asked.run,
-            every=self.asked.every,
-            symbols=sorted({str(symbol) for symbol in looked.symbol}),
-            strategies=[template.name for template in chosen],
-            data=self.data,
-            days=looked.day,
-            symbol_days=int(looked.day.size),
-            not_built=missing,
-            refused=decided.refused,
-            excluded=_excluded(self.histories),
-            levels=_levels(settings),
-            variants=await self._count(settings),
-            notes=_notes(settings, chosen, structures, self.source),
-            partial=partial_text,
+            empty = np.array([], dtype="datetime64[D]")
+            return _Part(None, empty, 0, missing, Counter(), notes, partial_text)
+        pool, decided = await asyncio.to_thread(self._judged, settings, chosen, structures, looked)
+        return _Part(
+            pool, looked.day, int(looked.day.size), missing, decided.refused, notes, partial_text
         )
-        result = await asyncio.to_thread(results.result, rows, about)
-        if sensitivity and self.source == "history" and not partial_text:
-            others = [await self._other(settings, structures, by_structure, name, times)
-                      for name, times in _SENSITIVITY]  # fmt: skip
-            result = result.model_copy(update={"sensitivity": tuple(others)})
-        return Made(rows, result)
+
+    def _judged(
+        self, settings: Settings, chosen: Sequence[Template], structures: Sequence[Structure],
+        looked: Looked,
+    ) -> tuple[Pool, choice.Choice]:  # fmt: skip
+        if self.quotes is not None:
+            looked = looked.take(_without(looked, self.quotes))
+        names = _templates(structures, chosen)
+        decided = choice.choose(looked, structures, names, settings, self.histories)
+        pool = pools.modelled(looked, decided, structures, names, settings, self.source)
+        return pool, decided
 
     async def _other(
-        self, settings: Settings, structures: Sequence[Structure],
-        by_structure: Mapping[str, Template], name: str, times: Mapping[str, float],
-    ) -> BacktestGroup:  # fmt: skip
+        self, settings: Settings, chosen: Sequence[Template], name: str, times: Mapping[str, float]
+    ) -> BacktestGroup:
         """The whole run with what is modelled changed."""
         own = settings.backtest
         update = {key: getattr(own, key) * factor for key, factor in times.items()}
-        settings = settings.model_copy(update={"backtest": own.model_copy(update=update)})
-        looked, _, _ = await self._look(settings, structures)
-        if looked is None:
+        part = await self._modelled(
+            settings.model_copy(update={"backtest": own.model_copy(update=update)}), chosen
+        )
+        if part.pool is None:
             return BacktestGroup(label=name, trades=0)
-        rows, _ = await asyncio.to_thread(self._judged, settings, structures, by_structure, looked)
-        taken = rows.take(np.flatnonzero(rows.rank > 0))
+        taken = part.pool.take(np.flatnonzero(part.pool.rank > 0))
         return results.Figures.of(taken, self.asked.run).group(name, np.arange(taken.size))
-
-    def _judged(
-        self, settings: Settings, structures: Sequence[Structure],
-        by_structure: Mapping[str, Template], looked: Looked,
-    ) -> tuple[Pool, choice.Choice]:  # fmt: skip
-        decided = choice.choose(looked, structures, by_structure, settings, self.histories)
-        return pools.modelled(
-            looked, decided, structures, by_structure, settings, self.source
-        ), decided
 
     async def _look(
         self, settings: Settings, structures: Sequence[Structure]
@@ -309,9 +400,7 @@ class _Walked:
             missing.update(parts[symbol][1])
         there = [parts[symbol][0] for symbol in sorted(parts)]
         whole = [each for each in there if each is not None]
-        partial_text = ""
-        if len(parts) < len(histories):
-            partial_text = f"interrupted: {len(parts)} of {len(histories)} symbols"
+        partial_text = _cut(len(parts), len(histories), "symbols")
         return Looked.joined(whole) if whole else None, +missing, partial_text
 
     async def _count(self, settings: Settings) -> int:
@@ -333,6 +422,21 @@ class _Walked:
         return len(seen | {made})
 
 
+def _cut(done: int, total: int, what: str) -> str:
+    """Why it is not whole; empty where it is."""
+    return f"interrupted: {done} of {total} {what}" if done < total else ""
+
+
+def _followed(days: Sequence[quoted.Day], settings: Settings) -> Pool | None:
+    """What was found in all chains, followed to its end; None where nothing was."""
+    parts = [
+        quoted.followed(found, days[place + 1 :], settings)
+        for place, day in enumerate(days)
+        for found in day.found
+    ]
+    return pools.joined(parts) if parts else None
+
+
 def _of_symbol(
     history: History, days: Dates, terms: Terms, earnings: Dates | None
 ) -> tuple[Looked | None, Counter[str]]:
@@ -343,6 +447,25 @@ def _of_symbol(
 
 
 # -- sources -------------------------------------------------------------------------------------
+
+
+def _read(asked: Asked) -> list[DayTable]:
+    return list(read_days(asked.chains, rate=walk.RATES, symbols=asked.symbols))
+
+
+def _entries(days: Sequence[DayTable], asked: Asked) -> frozenset[dt.date]:
+    """The days on which trades are opened: all, or the first from Wednesday on of each week."""
+    every = np.array([table.day for table in days], dtype="datetime64[D]")
+    chosen = walk.entries(every, every_day=asked.every == "day").tolist()
+    first, last = asked.first or dt.date.min, asked.last or dt.date.max
+    return frozenset(day for day in chosen if first <= day <= last)
+
+
+def _without(looked: Looked, quotes: Sequence[DayTable]) -> BoolArray:
+    """Days of symbols of which no chain was recorded."""
+    recorded = {(table.day, chain.symbol) for table in quotes for chain in table.chains}
+    pairs = zip(looked.day.tolist(), looked.symbol.tolist(), strict=True)
+    return np.array([pair not in recorded for pair in pairs], dtype=np.bool_)
 
 
 async def _of_file(
@@ -412,9 +535,16 @@ def _templates(structures: Sequence[Structure], chosen: Sequence[Template]) -> d
 # -- what is said beside -------------------------------------------------------------------------
 
 
-def _levels(settings: Settings) -> tuple[str, str]:
-    own = settings.backtest
-    return f"{own.slippage:.1%} of each option", f"{own.other_slippage:.1%} of each option"
+def _levels(settings: Settings, *, quoted: bool, modelled: bool) -> tuple[str, str]:
+    own, costs = settings.backtest, settings.costs
+    first, second = [], []
+    if quoted:
+        first.append(f"{costs.slippage:.0%} of each half-spread")
+        second.append("each half-spread whole")
+    if modelled:
+        first.append(f"{own.slippage:.1%} of each modelled option")
+        second.append(f"{own.other_slippage:.1%} of each modelled option")
+    return ", ".join(first), ", ".join(second)
 
 
 def _notes(
@@ -469,19 +599,20 @@ def _digest(text: str) -> str:
 class _Progress:
     """Tells how many symbols are done, and now and then how long the others will take."""
 
-    def __init__(self, resources: Resources, total: int) -> None:
-        self._watch, self._total, self._done = resources.watch, total, 0
+    def __init__(self, resources: Resources, total: int, what: str = "symbols") -> None:
+        self._watch, self._total, self._done, self._what = resources.watch, total, 0, what
         self._began = self._told = time.monotonic()
 
     def one_more(self, symbol: str) -> None:
         """Another symbol is done."""
         self._done += 1
-        self._watch(Event("count", _EVENT, "symbols", self._done, self._total))
+        self._watch(Event("count", _EVENT, self._what, self._done, self._total))
         now = time.monotonic()
         if now - self._told >= _TOLD_EVERY_S and self._done < self._total:
             self._told = now
             left = (now - self._began) / self._done * (self._total - self._done)
-            text = f"{symbol} done, {self._done} of {self._total} symbols; about {left:.0f} s left"
+            count = f"{self._done} of {self._total} {self._what}"
+            text = f"{symbol} done, {count}; about {left:.0f} s left"
             self._watch(Event("stage", "", text))
 
 
