@@ -32,6 +32,8 @@ from tomic.strategies.pricing.outlooks import BUMP
 
 _OFTEN = 1.0 - measures.TAIL
 """PoS from which on fewer than 5 % of outcomes may lose, and the tail is that of losses alone."""
+_POINTS = 1001
+"""Of each density, .02 standard deviations apart: EV to a tenth of a per mille of margin."""
 _BLANK = np.datetime64("NaT", "D")
 
 
@@ -59,6 +61,7 @@ class Terms:
             margin=measures.margin_rules(settings, cash=settings.account.margin == "cash"),
             structures=tuple(structures),
             warm_up=own.warm_up,
+            points=_POINTS,
             wings=(own.wings_fund, own.wings_stock),
             **given,
         )
@@ -239,8 +242,8 @@ def _followed(
 def _figures(symbol: str, smiles: Slices, entries: Opened, terms: Terms) -> dict[str, FloatArray]:
     """What a structure promises on each day, (m, s) by name."""
     most, worst = payoff.extremes(_printed(smiles, entries))
-    names = ("profit", "pos", "ev", "ranked_pos", "ranked_ev", "tail", "slope")
-    found = {name: np.full(most.shape, np.nan) for name in names}
+    names = ("pos", "ev", "ranked_pos", "ranked_ev", "tail", "slope")
+    found = {name: np.full(most.shape, np.nan) for name in names} | {"profit": most.copy()}
     open_ended = _rises(entries)
     for row in range(most.shape[0]):
         shape = payoff.Segments(*(part[row] for part in entries.shape))
@@ -250,13 +253,10 @@ def _figures(symbol: str, smiles: Slices, entries: Opened, terms: Terms) -> dict
         found["ev"][row] = probability.ev(market, shape)
         found["tail"][row] = _tail(market, shape, found["pos"][row])
         found["slope"][row] = float(smiles.discount[row]) * _slope(ranked, entries, row)
-        found["profit"][row] = most[row]
         far = np.flatnonzero(open_ended[row])
         if far.size:
             part = payoff.Segments(*(each[far] for each in shape))
-            found["profit"][row, far] = probability.profit_quantile(
-                market, part, 1.0 - measures.TAIL
-            )
+            found["profit"][row, far] = probability.quantiles(market, part, 1.0 - measures.TAIL)
         for name, figure in (("ranked_pos", probability.pos), ("ranked_ev", probability.ev)):
             plain = found[name.removeprefix("ranked_")][row]
             found[name][row] = plain if ranked is market else figure(ranked, shape)
@@ -281,7 +281,8 @@ def _rises(entries: Opened) -> BoolArray:
 
 def _tail(market: Density, shape: payoff.Segments, pos: FloatArray) -> FloatArray:
     """Mean loss of the worst 5 % of outcomes, >= 0; see `measures.tail_loss`."""
-    tail = probability.cvar(market, shape, 1.0 - measures.TAIL)
+    near = probability.quantiles(market, shape, measures.TAIL)
+    tail = probability.cvar(market, shape, 1.0 - measures.TAIL, near=near)
     if (pos >= _OFTEN).any():
         below = probability.shortfall(market, shape)
         tail = np.where(below.probability > measures.TAIL, tail, below.mean / measures.TAIL)

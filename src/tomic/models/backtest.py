@@ -18,8 +18,9 @@ TradeSource = Literal["quotes", "surface", "history"]
 """
 What a trade was found and valued on, best first.
 
-``quotes`` are recorded chains with bid and ask; ``surface`` a smile modelled from a day's volatility
-at the money, skew and term; ``history`` the same from closes and 30-day IV, the skew a parameter.
+``quotes`` are recorded chains with bid and ask; ``surface`` a smile modelled from a day's
+volatility at the money, skew and term; ``history`` the same from closes and 30-day IV, the skew a
+parameter.
 """
 
 
