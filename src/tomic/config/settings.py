@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tomic.config.backtest import BacktestSettings
 from tomic.config.book import JournalSettings, PortfolioSettings
 from tomic.config.market import ChainSettings, MarketSettings, WebSettings
 from tomic.config.scan import (
@@ -248,6 +249,7 @@ class Settings(BaseSettings):
     """Changes to a strategy, by field name: `tomic strategies show NAME` lists the fields."""
     portfolio: PortfolioSettings = PortfolioSettings()
     journal: JournalSettings = JournalSettings()
+    backtest: BacktestSettings = BacktestSettings()
     flex: FlexSettings = FlexSettings()
     store: StoreSettings = StoreSettings()
     export: ExportSettings = ExportSettings()

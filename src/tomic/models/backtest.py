@@ -14,13 +14,13 @@ from pydantic import Field
 
 from tomic.models.market import Model
 
-TradeSource = Literal["quotes", "thin_quotes", "surface", "history"]
+TradeSource = Literal["quotes", "surface", "history"]
 """
 What a trade was found and valued on, best first.
 
-``quotes`` are whole chains with bid and ask; ``thin_quotes`` single legs with bid and ask where
-there are too few of them for a smile; ``surface`` a smile modelled from a day's volatility at the
-money, skew and term; ``history`` the same from closes and 30-day IV, the skew a parameter.
+``quotes`` are recorded chains with bid and ask; ``surface`` a smile modelled from a day's
+volatility at the money, skew and term; ``history`` the same from closes and 30-day IV, the skew a
+parameter.
 """
 
 
