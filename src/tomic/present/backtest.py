@@ -19,8 +19,7 @@ MOST_ROWS = 25
 """Rows of a table of symbols or reasons that are printed; JSON has all."""
 WAYS = {"hold": "held to expiry", "managed": "closed by the exits of [journal]"}
 SOURCES: Mapping[nouns.TradeSource, str] = {
-    "quotes": "whole chains with bid and ask",
-    "thin_quotes": "single legs with bid and ask",
+    "quotes": "recorded chains with bid and ask",
     "surface": "a smile modelled from daily volatility, skew and term",
     "history": "closes and 30-day IV, the skew a parameter",
 }
@@ -201,7 +200,7 @@ def _groups(title: str, groups: Sequence[nouns.BacktestGroup]) -> str:
     if not groups:
         return ""
     table = PlainTable(
-        title, "n", "won %", "PoS %", "promised", "/margin % (90 %)", "median", "/CVaR % (90 %)"
+        title, "n", "won %", "PoS %", "promised %", "/margin % (90 %)", "median %", "/CVaR % (90 %)"
     )
     for group in groups[:MOST_ROWS]:
         table.add_row(

@@ -451,12 +451,9 @@ def promised(
     x, y = np.asarray(said, dtype=float), np.asarray(came, dtype=float)
     known = np.isfinite(x) & np.isfinite(y)
     ends = np.array([low, high], dtype=float) if low is not None and high is not None else None
-    seen = np.concatenate((x[known], y[known], [0.0]))
     if ends is not None:
-        seen = np.concatenate((seen, ends[np.isfinite(ends)]))
         ax.vlines(x[known], *ends[:, known], color=colours.main, linewidth=1.2, alpha=0.5)
-    reach = np.array([seen.min(), seen.max()]) + np.array([-0.05, 0.05]) * (np.ptp(seen) or 1.0)
-    ax.plot(reach, reach, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
+    ax.axline((0.0, 0.0), slope=1.0, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
     ax.axhline(0.0, color=colours.ink, linewidth=0.6)
     ax.plot(x[known], y[known], color=colours.main, marker="o", markersize=6, linestyle="none")
     for count, at, value in zip(n, x, y, strict=False):
@@ -465,12 +462,12 @@ def promised(
                 f"{count}", (at, value), xytext=(7, -10), textcoords="offset points", fontsize=8,
                 color=colours.ink,
             )  # fmt: skip
-    ax.set_xlim(*reach)
-    ax.set_ylim(*reach)
+    # What came spreads far more than what was promised.
+    ax.margins(x=0.1)
     ax.set_xlabel(f"promised {what}".strip())
     ax.set_ylabel(f"came {what}".strip())
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axis.set_major_formatter(PercentFormatter(1.0))
     return ax
 
 
