@@ -83,3 +83,14 @@ def test_nothing_is_divided_by_no_margin():
     assert free.per_margin is None
     assert group.per_margin.value is None
     assert group.managed_ev is None
+
+
+def test_shares_of_many_months_are_drawn_by_month():
+    """Trades of one month share its market, so thirty trades of three months are three draws."""
+    days = [dt.date(2026, month, 6) for month in (8, 9, 10)]
+    results = [60.0, 60.0, -60.0]
+    many = [followed(n, made=days[n % 3], pnl=results[n % 3]) for n in range(30)]
+
+    (group,) = track.by_grade(many)
+
+    assert (group.won.value, group.won.low, group.won.high) == (pytest.approx(2 / 3), 0.0, 1.0)

@@ -297,11 +297,11 @@ def _group(grade: str, month: str, members: list[FollowedProposal], draws: int) 
         month=month,
         n=len(members),
         ended=len(ended),
-        won=statistics.wilson(sum((each.pnl or 0.0) > 0.0 for each in ended), len(ended)),
+        won=_rate(ended, [(each.pnl or 0.0) > 0.0 for each in ended], draws),
         pos=_mean([each.pos for each in ended]),
-        target=statistics.wilson(sum(each.outcome == "target" for each in ended), len(ended)),
+        target=_rate(ended, [each.outcome == "target" for each in ended], draws),
         p_target=_mean([each.p_target for each in targets if each.p_target is not None]),
-        per_margin=_by_month(ended, draws),
+        per_margin=_returns(ended, draws),
         managed_ev=_mean(
             [
                 each.managed_ev / each.margin
@@ -323,9 +323,27 @@ def _too_few(ended: int, months: int) -> str:
     return f"too few: {ended} ended in {months} month{'' if months == 1 else 's'}"
 
 
-def _by_month(ended: Sequence[FollowedProposal], draws: int) -> Interval:
-    """Mean P&L per margin; whole months are drawn, as proposals of one share its market."""
+def _rate(ended: Sequence[FollowedProposal], hits: Sequence[bool], draws: int) -> Interval:
+    """
+    A share: by whole months where there are enough of them, else Wilson's interval.
+
+    Wilson's takes trades for independent, which those of one month are not: of many it says too
+    much, and few months have no better.
+    """
+    months = [month_of(each) for each in ended]
+    if len(set(months)) < LEAST_MONTHS:
+        return statistics.wilson(sum(hits), len(hits))
+    return _by_month([(month, float(hit)) for month, hit in zip(months, hits, strict=True)], draws)
+
+
+def _returns(ended: Sequence[FollowedProposal], draws: int) -> Interval:
+    """Mean P&L per margin."""
     known = [(month_of(each), value) for each in ended if (value := each.per_margin) is not None]
+    return _by_month(known, draws)
+
+
+def _by_month(known: Sequence[tuple[str, float]], draws: int) -> Interval:
+    """A mean; whole months are drawn, as proposals of one share its market."""
     if not known:
         return Interval()
     cluster = statistics.clusters([month for month, _ in known])

@@ -103,11 +103,11 @@ class TrackGroup(Model):
     n: int
     ended: int
     won: Interval = Interval()
-    """Share of the ended that made money; Wilson's interval."""
+    """Share of the ended that made money; by whole months, or of fewer than three Wilson's."""
     pos: float | None = None
     """Mean promised probability of success, of holding."""
     target: Interval = Interval()
-    """Share of the ended that the target closed; Wilson's interval."""
+    """Share of the ended that the target closed; the interval likewise."""
     p_target: float | None = None
     """Mean promised, of those that promised it."""
     per_margin: Interval = Interval()

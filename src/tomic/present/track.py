@@ -15,7 +15,8 @@ MOST_SHOWN = 20
 """Proposals that are printed; the other forms have all."""
 EXPLAINED = (
     "each proposal counts once a day, traded or not, and is closed by the exits of its strategy",
-    "shares have Wilson's 95 % interval; money that of whole months, so none for a single month",
+    "95 % intervals are those of whole months; shares of fewer than three months have Wilson's, "
+    "which takes trades for independent, and money of a single month has none",
     "quotes are those kept of the day; where a leg has none all are priced by a model",
 )
 

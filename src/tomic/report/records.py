@@ -184,7 +184,7 @@ def comparison(document: Document) -> ReportPage:
 _GRADES = (
     FigureColumn("grade", "/grade"),
     FigureColumn("ended", "/ended", "whole", "Of all that were made: those that are over."),
-    FigureColumn("won, %", "/won_text", "text", "Wilson's 95 % interval."),
+    FigureColumn("won, %", "/won_text", "text", "Realised, with its 95 % interval."),
     FigureColumn("PoS", "/pos", "share0", "Promised, of holding to the expiry."),
     FigureColumn("per margin, %", "/margin_text", "text", "Realised, 95 % over whole months."),
     FigureColumn("managed EV", "/managed_ev", "share", "Promised of managing, per margin."),

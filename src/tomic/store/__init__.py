@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tomic.store.history import *  # noqa: F403
     from tomic.store.importing import *  # noqa: F403
     from tomic.store.journal import *  # noqa: F403
+    from tomic.store.kept_chains import *  # noqa: F403
     from tomic.store.scans import *  # noqa: F403
     from tomic.store.upkeep import *  # noqa: F403
 
@@ -24,6 +25,7 @@ _NAMES = {
     "history": "Bars Coverage IvKind VolSeries",
     "importing": "Imported",
     "journal": "Booking Change Decision Execution UnreadRow replay",
+    "kept_chains": "KeptDay",
     "scans": "NewProposal StoredProposal StoredScan",
     "upkeep": "SeriesInfo StoreInfo",
 }

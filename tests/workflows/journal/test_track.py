@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 
+import numpy as np
 import pytest
 
 from support.journal_entries import EXPIRY, OPENED
@@ -328,3 +329,21 @@ async def test_the_record_counts_by_grade(store):
     assert groups["A"].per_margin.low is None
     assert groups["A"].by_quotes == 0.0
     assert (await track.record(book_at(store, 33), symbol="QQQ")).groups == ()
+
+
+async def test_every_class_of_a_day_is_looked_into(store):
+    """A leg that the larger of two kept classes does not list is taken from the other."""
+    await save(store, proposal())
+    await keep(store, 1, 1.0, 2.2)
+    other = await store.kept.load("SPY", day(1))
+    rows = {name: array.copy() for name, array in other.columns.items()}
+    rows["strike"] = rows["strike"] + 1.0
+    more = Chain(
+        underlying=other.underlying, spot=other.spot, as_of=other.as_of, rate=0.0, div_yield=None,
+        data_type=other.data_type, trading_class="2SPY",
+        columns={name: np.concatenate((array, other[name])) for name, array in rows.items()},
+    )  # fmt: skip
+    strike = np.concatenate((rows["strike"], other["strike"] + 2.0))
+    await store.kept.save(more.with_columns(strike=np.sort(strike)), day=day(1), keep=KEEP)
+
+    assert [mark.source for mark in (await only(store, 2)).marks] == ["quotes"]

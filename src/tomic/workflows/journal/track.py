@@ -8,6 +8,7 @@ not depend on when anybody looked.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tomic.journal.track import DayMarket, LegName, LegQuote
 from tomic.models import Proposal
 from tomic.models.documents import first_fault, to_text
 from tomic.models.track import FollowedProposal, TrackRecord
-from tomic.store import Bars, FollowedRow, StoredProposal, VolSeries
+from tomic.store import Bars, FollowedRow, KeptDay, StoredProposal, VolSeries
 from tomic.workflows.journal.entries import Journal
 from tomic.workflows.journal.statistics import SPLIT, replaced_at, settle, vol_ratio
 
@@ -34,8 +35,8 @@ class _Past:
 
     bars: Bars | None
     vols: VolSeries | None
-    kept: frozenset[dt.date]
-    """Days of which a chain is kept."""
+    kept: Mapping[dt.date, Sequence[str]]
+    """Trading classes of the chains that are kept of each day, the largest first."""
     last: dt.date
     """The last day that is over."""
     last_bar: dt.date
@@ -127,7 +128,7 @@ async def _of_symbol(
     past = _Past(
         bars=bars,
         vols=(await tables.many_iv([symbol], "ib30")).get(symbol),
-        kept=frozenset(kept.day for kept in await journal.store.kept.days(symbol)),
+        kept=_classes(await journal.store.kept.days(symbol)),
         last=today - dt.timedelta(days=1),
         last_bar=max(_days_of(bars), default=dt.date.min) if bars else dt.date.min,
     )
@@ -141,6 +142,13 @@ async def _of_symbol(
         runs.append(run)
     await _walk(journal, symbol, past, runs)
     return [run.followed for run in runs]
+
+
+def _classes(kept: Iterable[KeptDay]) -> dict[dt.date, list[str]]:
+    classes: dict[dt.date, list[str]] = {}
+    for each in sorted(kept, key=lambda one: -one.options):
+        classes.setdefault(each.day, []).append(each.trading_class)
+    return classes
 
 
 @dataclass(slots=True)
@@ -188,21 +196,34 @@ async def _walk(journal: Journal, symbol: str, past: _Past, runs: Sequence[_Run]
         wanting = [run for run in alive if run.wants(day)]
         if not wanting:
             continue
-        chain = await journal.store.kept.load(symbol, day) if day in past.kept else None
-        names = {name for run in wanting for name in track.leg_names(run.proposal)}
-        close, quotes = _close(past.bars, day), _quotes(chain, names)
-        for run in wanting:
-            market = DayMarket(
-                day, close, vol_ratio(past.vols, run.followed.made, day),
-                chain.spot.price if chain is not None else None, quotes,
-            )  # fmt: skip
-            grown = track.advanced(run.followed, run.proposal, market, slippage=slippage)
-            if grown is not None:
-                run.followed = grown
-            elif past.last_bar < day:
-                run.waits = True
+        chains = [
+            chain
+            for name in past.kept.get(day, ())
+            if (chain := await journal.store.kept.load(symbol, day, trading_class=name))
+        ]
+        await asyncio.to_thread(_judge, wanting, past, day, chains, slippage)
     for run in runs:
         _end(run, past)
+
+
+def _judge(
+    runs: Sequence[_Run], past: _Past, day: dt.date, chains: Sequence[Chain], slippage: float
+) -> None:
+    """One day of all that want it."""
+    names = {name for run in runs for name in track.leg_names(run.proposal)}
+    quotes: dict[LegName, LegQuote] = {}
+    for chain in chains:
+        quotes = _quotes(chain, names) | quotes
+    spot = chains[0].spot.price if chains else None
+    close = _close(past.bars, day)
+    for run in runs:
+        ratio = vol_ratio(past.vols, run.followed.made, day)
+        market = DayMarket(day, close, ratio, spot, quotes)
+        grown = track.advanced(run.followed, run.proposal, market, slippage=slippage)
+        if grown is not None:
+            run.followed = grown
+        elif past.last_bar < day:
+            run.waits = True
 
 
 def _end(run: _Run, past: _Past) -> None:
@@ -247,10 +268,8 @@ def _close(bars: Bars | None, day: dt.date) -> float | None:
     return float(bars.close[place]) if place < len(days) and days[place] == at else None
 
 
-def _quotes(chain: Chain | None, names: Iterable[LegName]) -> dict[LegName, LegQuote]:
+def _quotes(chain: Chain, names: Iterable[LegName]) -> dict[LegName, LegQuote]:
     """The quotes of some options."""
-    if chain is None:
-        return {}
     quotes = {}
     for expiry, strike, right in names:
         rows = np.flatnonzero(
