@@ -47,6 +47,7 @@ from tomic.workflows.resources import Resources
 _EVENT = "backtest"
 """Kind of the store's events that count runs."""
 _TOLD_EVERY_S = 5.0
+_FEW = 4
 _OLD_S = 7 * 86400.0
 _UNJUDGED = ("short_delta", "iv_rank_below", "iv_rise", "dividend_days", "negative_ev")
 """Exits that no modelled smile, and no table of quotes alone, can judge."""
@@ -608,7 +609,9 @@ class _Progress:
         self._done += 1
         self._watch(Event("count", _EVENT, self._what, self._done, self._total))
         now = time.monotonic()
-        if now - self._told >= _TOLD_EVERY_S and self._done < self._total:
+        # The first ones carry what it takes to start the processes.
+        is_known = _FEW <= self._done < self._total
+        if is_known and now - self._told >= _TOLD_EVERY_S:
             self._told = now
             left = (now - self._began) / self._done * (self._total - self._done)
             count = f"{self._done} of {self._total} {self._what}"
