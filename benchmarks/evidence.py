@@ -24,6 +24,7 @@ from scipy.special import expit
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import ScoreSettings
+from tomic.config.backtest import BacktestSettings
 from tomic.errors import BadFile, TomicError
 from tomic.evidence import ranking, statistics, trades, walk
 from tomic.evidence.history import History, clean
@@ -42,14 +43,7 @@ PAGE = ROOT / "docs" / "evidence.md"
 SHARED = ROOT.parent / "shared" / "data"
 SURFACE, EARNINGS = "surface_daily_20_symbols.csv", "earnings_20_symbols.csv"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-ETFS = frozenset({
-    "SPY", "QQQ", "IWM", "DIA", "GLD", "SLV", "TLT", "IEF", "HYG", "LQD", "AGG", "XLF", "XLE",
-    "XLK", "XLV", "XLI", "XLY", "XLP", "XLU", "XLB", "XLC", "XLRE", "XOP", "XBI", "XRT", "XHB",
-    "XME", "EEM", "EFA", "EWZ", "EWJ", "FXI", "KWEB", "ASHR", "INDA", "GDX", "GDXJ", "USO",
-    "UNG", "UUP", "SMH", "SOXX", "SOXL", "SOXS", "TQQQ", "SQQQ", "SPXL", "SPXS", "UPRO", "TNA",
-    "TZA", "UVXY", "VXX", "SVXY", "ARKK", "KRE", "KBE", "IYR", "VNQ", "VTI", "VOO", "VEA",
-    "VWO", "RSP", "IBIT", "MDY", "JETS", "TAN", "URA", "LIT", "BITO", "MSOS",
-})  # fmt: skip
+ETFS = frozenset(BacktestSettings().funds)
 """Funds, for files that come without a table of earnings."""
 RANDOM_DRAWS = 20
 HALF_HV = 0.5

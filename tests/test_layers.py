@@ -52,6 +52,8 @@ PEERS = {
     ("cli", "panel"),  # the command that opens the panel
     ("config", "models"),
     ("dates", "models"),
+    ("evidence", "chain"),
+    ("evidence", "strategies"),  # the scan's own gates, rules, score and walk
     ("journal", "strategies"),  # marks and what to expect of the legs of an entry
     ("portfolio", "legs"),
     ("portfolio", "strategies"),  # how a trade fits the book

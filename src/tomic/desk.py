@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from tomic.chain import Chain
 from tomic.config import Settings, load_settings
@@ -19,7 +19,7 @@ from tomic.errors import UsageError
 from tomic.ib.session import Session
 from tomic.models import normalize_symbol, normalize_symbols, several
 from tomic.store import Database
-from tomic.workflows import recording, scan
+from tomic.workflows import backtest as backtesting, recording, scan
 from tomic.workflows.chain.fetch import ChainOutcome, fetch, fetch_all, with_rules
 from tomic.workflows.chain.setup import Chooser
 from tomic.workflows.doctor import ladder
@@ -30,7 +30,7 @@ from tomic.workflows.resources import Origin, Resources, SharedResources
 from tomic.workflows.volatility import measure, today
 
 if TYPE_CHECKING:
-    from tomic.models import Proposal, ScanResult, TradeReview
+    from tomic.models import BacktestResult, Comparison, Proposal, ScanResult, Sweep, TradeReview
     from tomic.strategies.propose import Views
     from tomic.strategies.scoring import FitModel
     from tomic.workflows.doctor.ladder import Check
@@ -400,6 +400,55 @@ class Desk:
             job=job,
         )
 
+    # -- backtest --------------------------------------------------------------------------
+
+    async def backtest(
+        self,
+        symbols: str | Sequence[str] = (),
+        *,
+        since: dt.date | None = None,
+        until: dt.date | None = None,
+        strategies: str | Sequence[str] | None = None,
+        every: Literal["week", "day"] = "week",
+        run: Literal["hold", "managed"] = "managed",
+        surface: Path | str | None = None,
+        chains: Sequence[Path | str] = (),
+    ) -> BacktestResult:
+        """
+        Walk forward over history with these settings: what the scan would have shown, and its end.
+
+        Args:
+            symbols: Underlyings; those of the data, or of the settings where that is the store.
+            since, until: First and last day of entry.
+            strategies: Names instead of those of the settings.
+            every: Open trades once a week, or every day.
+            run: Close by the exits of ``[journal]``, or hold to the expiry.
+            surface: File of daily surfaces; by default the store's closes and volatilities.
+            chains: Files or folders of recorded chains, which go before anything modelled.
+
+        Raises:
+            BadFile: A file cannot be used.
+            ConfigError: A strategy that does not exist.
+            DataError: Nothing could be searched on any day.
+        """
+        asked = _asked(symbols, since, until, strategies, every, run, surface, chains)
+        return await backtesting.backtest(self._resources, asked)
+
+    async def compare(self, other: Settings, name: str, **asked: Any) -> Comparison:
+        """These settings and *other*, called *name*, over the same days; else as `backtest`."""
+        return await backtesting.compare(self._resources, _asked(**asked), other, name)
+
+    async def sweep(self, key: str, values: Sequence[str], **asked: Any) -> Sweep:
+        """
+        One key of the settings, such as ``score.weights.pos``, at several values.
+
+        Raises:
+            ConfigError: There is no such key, or a value is impossible.
+        """
+        choices = backtesting.varied(self.settings, key, values)
+        base = backtesting.value_of(self.settings, key)
+        return await backtesting.sweep(self._resources, _asked(**asked), key, choices, base)
+
     async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:
         """
         Which rule refuses *trade*, such as ``short_put_spread 560/550 2025-06-20``.
@@ -492,6 +541,28 @@ class Desk:
     def _names(self, symbols: str | Sequence[str]) -> list[str]:
         names = normalize_symbols(symbols)
         return list(dict.fromkeys(names or self.settings.market.symbols))
+
+
+def _asked(
+    symbols: str | Sequence[str] = (),
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    strategies: str | Sequence[str] | None = None,
+    every: Literal["week", "day"] = "week",
+    run: Literal["hold", "managed"] = "managed",
+    surface: Path | str | None = None,
+    chains: Sequence[Path | str] = (),
+) -> backtesting.Asked:
+    return backtesting.Asked(
+        symbols=tuple(normalize_symbols(symbols)),
+        first=since,
+        last=until,
+        strategies=None if strategies is None else tuple(several(strategies)),
+        every=every,
+        run=run,
+        surface=None if surface is None else Path(surface),
+        chains=tuple(map(Path, chains)),
+    )
 
 
 def _store_of_its_own(

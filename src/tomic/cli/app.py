@@ -25,6 +25,7 @@ _COMMANDS = {
     "scan": "scan",
     "show": "scan",
     "why-not": "scan",
+    "backtest": "backtest",
     "portfolio": "portfolio",
     "prices": "volatility",
     "vol": "volatility",

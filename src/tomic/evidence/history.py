@@ -28,6 +28,7 @@ IV_BOUNDS = (0.03, 3.0)
 SPIKE = 0.4
 """A volatility this far in its logarithm from yesterday and from its week is not believed."""
 _WEEK = 5
+_QUARTER = 91.0
 _SPLITS = np.array([1.5, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50])
 _SPLIT_SLACK = 0.08
 """How far, in the logarithm, a split may be from its ratio: the market moved that day too."""
@@ -130,6 +131,30 @@ def clean(
         is_etf = str(name) not in stocks if stocks is not None else str(name) in etfs
         histories.append(_history(str(name), chosen, is_etf=is_etf))
     return histories
+
+
+def from_series(
+    symbol: str, day: Dates, close: FloatArray, iv30: FloatArray, *, skew: float, is_etf: bool
+) -> History:
+    """
+    A history of closes and 30-day volatility, cleaned the same way; the skew is an assumption.
+
+    Args:
+        day: Ascending, (n,).
+        close: Currency per share.
+        iv30: Fraction a year, NaN where missing; taken for every expiry up to a quarter.
+        skew: Volatility of the 25-delta put less that of the call, fraction a year.
+    """
+    excluded: dict[str, int] = {}
+    close = _believed(close, (close > 0.0) & (close < np.inf), "impossible closes", excluded)
+    level = _believed(iv30, _possible(iv30), "impossible IVs", excluded)
+    factor, broken = _continuity(close, level, excluded)
+    level = _believed(level, ~_spikes(level), "spikes of one day", excluded)
+    near, far = np.full(day.size, 30.0), np.full(day.size, _QUARTER)
+    return History(
+        symbol, is_etf, day, close, factor, broken, level, near, level, far,
+        np.full(day.size, skew), np.ones(day.size, dtype=np.bool_), excluded,
+    )  # fmt: skip
 
 
 def third_fridays(day: Dates, months: int) -> Dates:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 
 from tomic._typing import FloatArray, IntArray
@@ -10,15 +14,28 @@ FIVE = 5
 MOST_OF_A_SYMBOL, MOST_OF_A_STRUCTURE = 2, 3
 
 
+class Limits(NamedTuple):
+    """How many are chosen of a week, and of what."""
+
+    most: int = FIVE
+    of_symbol: int = MOST_OF_A_SYMBOL
+    of_structure: int = MOST_OF_A_STRUCTURE
+
+
+OF_THE_FINDINGS = Limits()
+
+
 def top(
-    score: FloatArray, week: IntArray, symbol: IntArray, structure: IntArray, *, count: int = FIVE
-) -> IntArray:
+    score: FloatArray, week: IntArray, symbol: IntArray, structure: IntArray,
+    *, limits: Limits = OF_THE_FINDINGS, thesis: IntArray | None = None,
+) -> IntArray:  # fmt: skip
     """
-    Rows chosen week by week, best first: at most two of a symbol and three of a structure.
+    Rows chosen week by week, best first, within *limits*.
 
     Args:
         score: (n,); a row whose score is NaN is never chosen.
         week, symbol, structure: (n,) numbers that tell them apart.
+        thesis: (n,) the same; no two of one are chosen of a week.
 
     Returns:
         Indices, week by week; of equal scores the earlier row goes first.
@@ -26,16 +43,20 @@ def top(
     known = np.flatnonzero(~np.isnan(score))
     order = known[np.lexsort((known, -score[known], week[known]))]
     edges = np.flatnonzero(np.diff(week[order])) + 1
-    chosen = [_few(group, symbol, structure, count) for group in np.split(order, edges)]
+    kinds = [(symbol, limits.of_symbol), (structure, limits.of_structure)]
+    if thesis is not None:
+        kinds.append((thesis, 1))
+    chosen = [_few(group, kinds, limits.most) for group in np.split(order, edges)]
     return np.array([row for few in chosen for row in few], dtype=np.int64)
 
 
 def at_random(
-    week: IntArray, symbol: IntArray, structure: IntArray, *, seed: int, count: int = FIVE
-) -> IntArray:
+    week: IntArray, symbol: IntArray, structure: IntArray,
+    *, seed: int, limits: Limits = OF_THE_FINDINGS, thesis: IntArray | None = None,
+) -> IntArray:  # fmt: skip
     """As `top` by a score that means nothing."""
     score = np.random.default_rng(seed).random(week.size)
-    return top(score, week, symbol, structure, count=count)
+    return top(score, week, symbol, structure, limits=limits, thesis=thesis)
 
 
 def by_week(rows: IntArray, week: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray]:
@@ -45,16 +66,16 @@ def by_week(rows: IntArray, week: IntArray, values: FloatArray) -> tuple[IntArra
     return weeks, total / np.bincount(place, minlength=weeks.size)
 
 
-def _few(ordered: IntArray, symbol: IntArray, structure: IntArray, count: int) -> list[int]:
-    """The first *count* of *ordered* that leave room for other symbols and structures."""
+def _few(ordered: IntArray, kinds: Sequence[tuple[IntArray, int]], count: int) -> list[int]:
+    """The first *count* of *ordered* that leave room for others of each kind."""
     few: list[int] = []
-    used: dict[tuple[str, int], int] = {}
+    used: Counter[tuple[int, int]] = Counter()
     for row in ordered.tolist():
-        one, other = ("symbol", int(symbol[row])), ("structure", int(structure[row]))
-        if used.get(one, 0) == MOST_OF_A_SYMBOL or used.get(other, 0) == MOST_OF_A_STRUCTURE:
+        own = [(place, int(kind[row])) for place, (kind, _) in enumerate(kinds)]
+        if any(used[each] >= most for each, (_, most) in zip(own, kinds, strict=True)):
             continue
         few.append(row)
-        used[one], used[other] = used.get(one, 0) + 1, used.get(other, 0) + 1
+        used.update(own)
         if len(few) == count:
             break
     return few

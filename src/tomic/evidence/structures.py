@@ -32,6 +32,8 @@ class Structure(NamedTuple):
     """Sold for a credit, of which half is a target and twice a stop."""
     equal_wings: bool = False
     """A condor whose two long legs are moved to the mean of their distances."""
+    strategy: str = ""
+    """Of the catalogue, whose gates, rules and exits it keeps."""
 
 
 def _put(quantity: int, delta: float | None = None, *, sigmas: float = 0.0) -> Leg:
@@ -45,26 +47,50 @@ def _call(
 
 
 STRUCTURES = (
-    Structure("strangle 16", (_put(-1, 0.16), _call(-1, 0.16)), managed=True),
+    Structure(
+        "strangle 16", (_put(-1, 0.16), _call(-1, 0.16)), managed=True, strategy="short_strangle"
+    ),
     Structure(
         "condor 16/5",
         (_put(1, 0.05), _put(-1, 0.16), _call(-1, 0.16), _call(1, 0.05)),
         managed=True,
         equal_wings=True,
+        strategy="iron_condor",
     ),
     Structure(
-        "iron fly", (_put(1, sigmas=-1.0), _put(-1), _call(-1), _call(1, sigmas=1.0)), managed=True
+        "iron fly",
+        (_put(1, sigmas=-1.0), _put(-1), _call(-1), _call(1, sigmas=1.0)),
+        managed=True,
+        strategy="iron_butterfly",
     ),
-    Structure("straddle", (_put(-1), _call(-1)), managed=True),
-    Structure("short put 20", (_put(-1, 0.20),), managed=True),
-    Structure("put spread 30/15", (_put(-1, 0.30), _put(1, 0.15)), managed=True),
-    Structure("call spread 30/15", (_call(-1, 0.30), _call(1, 0.15)), managed=True),
-    Structure("put backspread", (_put(-1, 0.40), _put(2, 0.25))),
-    Structure("broken wing put", (_put(1, 0.30), _put(-2, 0.16), _put(1, 0.05))),
-    Structure("long call spread", (_call(1, 0.50), _call(-1, 0.25))),
-    Structure("long put spread", (_put(1, 0.50), _put(-1, 0.25))),
-    Structure("long fly", (_call(1, 0.25, mirror=True), _call(-2), _call(1, 0.25))),
-    Structure("ratio call", (_call(1, 0.45), _call(-2, 0.20))),
+    Structure("straddle", (_put(-1), _call(-1)), managed=True, strategy="short_straddle"),
+    Structure("short put 20", (_put(-1, 0.20),), managed=True, strategy="naked_put"),
+    Structure(
+        "put spread 30/15",
+        (_put(-1, 0.30), _put(1, 0.15)),
+        managed=True,
+        strategy="short_put_spread",
+    ),
+    Structure(
+        "call spread 30/15",
+        (_call(-1, 0.30), _call(1, 0.15)),
+        managed=True,
+        strategy="short_call_spread",
+    ),
+    Structure("put backspread", (_put(-1, 0.40), _put(2, 0.25)), strategy="put_backspread"),
+    Structure(
+        "broken wing put",
+        (_put(1, 0.30), _put(-2, 0.16), _put(1, 0.05)),
+        strategy="broken_wing_butterfly",
+    ),
+    Structure("long call spread", (_call(1, 0.50), _call(-1, 0.25)), strategy="long_call_spread"),
+    Structure("long put spread", (_put(1, 0.50), _put(-1, 0.25)), strategy="long_put_spread"),
+    Structure(
+        "long fly",
+        (_call(1, 0.25, mirror=True), _call(-2), _call(1, 0.25)),
+        strategy="long_butterfly",
+    ),
+    Structure("ratio call", (_call(1, 0.45), _call(-2, 0.20)), strategy="ratio_spread"),
 )
 """Thirteen, as ../shared/findings/evidence.md names them; what it leaves open was chosen to fit."""
 NAMES = tuple(structure.name for structure in STRUCTURES)

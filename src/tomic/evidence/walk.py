@@ -28,6 +28,11 @@ RATES: Mapping[int, float] = {
     2025: 0.042,
 }  # fmt: skip
 """Three-month Treasury bills, mean of the year (FRED, TB3MS); others take the nearest year."""
+UNKNOWN = (
+    "", "still open at the end of the data", "no close at the expiry",
+    "the series breaks before the expiry",
+)  # fmt: skip
+"""Why nobody knows how holding to the expiry would have ended."""
 _LATEST_GAP = 4
 """Days before the expiry whose close still tells where it ended: a long weekend."""
 
@@ -53,6 +58,10 @@ class Settings:
     """Closes a symbol must have had before its first trade."""
     points: int = 2001
     """Of each density: 0.01 standard deviations apart."""
+    every_day: bool = False
+    """Whether trades are opened every day, and not once a week."""
+    wings: tuple[float, float] = (PSI_ETF, PSI_STOCK)
+    """phi x sqrt(theta) of the slices of funds and of stocks; see `tomic.evidence.slices`."""
 
     def rate(self, day: Dates) -> FloatArray:
         """Rate of each day, fraction a year."""
@@ -77,6 +86,8 @@ class Positions(NamedTuple):
     """(n,) price at expiry in shares of the day of entry: the only figure from later."""
     realised: FloatArray
     """(n,) root mean square of the daily log-returns until expiry, fraction a year."""
+    unknown: IntArray
+    """(n,) why the outcome is not known, a place in `UNKNOWN`; 0 where it is."""
 
 
 class Record(NamedTuple):
@@ -101,10 +112,22 @@ class Record(NamedTuple):
     """Days from entry to the first third Friday, where its volatility was measured."""
 
 
-def entry_days(histories: Iterable[History]) -> Dates:
-    """The first trading day from Wednesday on of every week that any symbol traded in."""
+def entry_days(histories: Iterable[History], *, every_day: bool = False) -> Dates:
+    """`entries` of the days on which any symbol traded."""
     days = [history.day for history in histories]
     every = np.unique(np.concatenate(days)) if days else np.array([], dtype="datetime64[D]")
+    return entries(every, every_day=every_day)
+
+
+def entries(every: Dates, *, every_day: bool = False) -> Dates:
+    """
+    The first of *every* day, ascending, from Wednesday on of every week.
+
+    Args:
+        every_day: All of them instead.
+    """
+    if every_day:
+        return every
     weekday = (every.astype(np.int64) + 3) % 7
     late = every[(weekday >= 2) & (weekday <= 4)]
     week = (late.astype(np.int64) + 3) // 7
@@ -113,15 +136,23 @@ def entry_days(histories: Iterable[History]) -> Dates:
 
 
 def positions(
-    history: History, days: Dates, settings: Settings, missing: Counter[str]
-) -> Positions | None:
+    history: History, days: Dates, settings: Settings, missing: Counter[str],
+    *, whole: bool = True,
+) -> Positions | None:  # fmt: skip
     """
     Open every structure on those of *days* on which the history knows enough; None if on none.
 
     Why others are left out is counted in *missing*.
+
+    Args:
+        whole: Leave out those whose outcome is not known. That is a look ahead: whoever chooses
+            among entries keeps them, with NaN for what came.
     """
-    at, end = _entries(history, days, settings, missing)
-    rate, psi = settings.rate(history.day), PSI_ETF if history.is_etf else PSI_STOCK
+    at, end, unknown = _entries(history, days, settings, missing)
+    if whole:
+        missing.update(UNKNOWN[max(code, 2)] for code in unknown[unknown > 0].tolist())
+        at, end, unknown = at[unknown == 0], end[unknown == 0], unknown[unknown == 0]
+    rate, psi = settings.rate(history.day), settings.wings[0 if history.is_etf else 1]
     rho = rho_of_skew(
         history.close, history.front_days, history.front_iv, history.skew, psi,
         is_delta=history.skew_is_delta, rate=rate, div_yield=settings.div_yield,
@@ -131,6 +162,7 @@ def positions(
     known = ~np.isnan(iv + rho[at])
     missing["no IV or skew on the day"] += int((~known).sum())
     at, end, iv, horizon = at[known], end[known], iv[known], horizon[known]
+    unknown = unknown[known]
     if not at.size:
         return None
     surfaces = Surfaces(history, rho, rate, psi, settings.div_yield)
@@ -140,9 +172,12 @@ def positions(
     opened = trades.opened(smiles, struck, spot, settings.costs, settings.margin)
     hv = history.historical_volatility(settings.hv_window)[at]
     terminal = history.close[end] * history.factor[end] / history.factor[at]
+    realised = _realised(history, at, end)
+    told = unknown == 0
     return Positions(
-        history, surfaces, at, smiles, opened, hv, terminal, _realised(history, at, end)
-    )
+        history, surfaces, at, smiles, opened, hv, np.where(told, terminal, np.nan),
+        np.where(told, realised, np.nan), unknown,
+    )  # fmt: skip
 
 
 def record(opened: Positions, settings: Settings) -> Record:
@@ -207,8 +242,8 @@ def walk(
 
 def _entries(
     history: History, days: Dates, settings: Settings, missing: Counter[str]
-) -> tuple[IntArray, IntArray]:
-    """Rows of entry and of expiry, for the days on which the history has both."""
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Rows of entry and of expiry, and why what came is not known, for days with a close."""
     if settings.first is not None:
         days = days[days >= settings.first]
     if settings.last is not None:
@@ -216,7 +251,7 @@ def _entries(
     priced = np.flatnonzero(~np.isnan(history.close))
     if priced.size <= settings.warm_up:
         missing["fewer closes than the warm-up"] += 1
-        return priced[:0], priced[:0]
+        return priced[:0], priced[:0], priced[:0]
     span = history.day[priced[settings.warm_up]], history.day[priced[-1]]
     # Before its first and after its last close a symbol is not missing: it is not there.
     days = days[(days >= span[0]) & (days <= span[1])]
@@ -226,11 +261,10 @@ def _entries(
     at, days = at[traded], days[traded]
     expiry = days + settings.days
     end = priced[np.searchsorted(history.day[priced], expiry, side="right") - 1]
-    ended = history.day[end] >= expiry - _LATEST_GAP
-    missing["no close at the expiry"] += int((~ended).sum())
-    whole = ended & (history.broken[end] == history.broken[at])
-    missing["the series breaks before the expiry"] += int((ended & ~whole).sum())
-    return at[whole], end[whole]
+    late = history.day[end] < expiry - _LATEST_GAP
+    ahead = expiry > span[1]
+    broken = history.broken[end] != history.broken[at]
+    return at, end, np.select([late & ahead, late, broken], [1, 2, 3], 0)
 
 
 def _realised(history: History, at: IntArray, end: IntArray) -> FloatArray:

@@ -1,16 +1,22 @@
-"""Reading tables of daily volatility surfaces: a row a symbol and day, columns in any order."""
+"""
+Reading tables of daily volatility surfaces: a row a symbol and day, columns in any order.
+
+Also the original program's ``iv_daily_summary``, a JSON file a symbol, with the closes that it kept
+in ``spot_prices`` beside it.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from tomic.disk import read_text
+from tomic.disk import parse_json, read_text
 from tomic.errors import BadFile
 from tomic.evidence.history import Dates, SurfaceRows
 from tomic.files.reading import ABSENT
@@ -19,23 +25,25 @@ COLUMNS = ("symbol", "date", "close", "atm_iv", "skew", "term_m1_m2")
 """Needed; others are left alone. `SurfaceRows` says what they hold."""
 
 
+CLOSES = "spot_prices"
+"""Folder beside ``iv_daily_summary`` in which the original kept closes, a file a symbol."""
+
+
 def read_surface(path: Path) -> SurfaceRows:
     """
     Read a CSV of daily surfaces such as ``symbol,date,close,atm_iv,skew,term_m1_m2``.
 
     Dates are ISO or 20250519; a blank or ``nan`` cell is a missing number, a blank date a missing
-    day. Rows may stand in any order and repeat; nothing is judged here.
+    day. Rows may stand in any order and repeat; nothing is judged here. A folder, or a file that
+    ends in ``.json``, is the original's ``iv_daily_summary``.
 
     Raises:
         BadFile: It cannot be read, lacks a column or rows, or a cell is neither blank nor what its
             column holds; the line is named.
     """
-    try:
-        text = read_text(path)
-    except OSError as exc:
-        raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
-    except UnicodeDecodeError as exc:
-        raise BadFile(f"{path}: no text in UTF-8") from exc
+    if path.is_dir() or path.suffix.lower() == ".json":
+        return _summaries(path)
+    text = _text(path)
     symbols: list[str] = []
     days: list[str] = []
     numbers: list[tuple[float, ...]] = []
@@ -50,6 +58,69 @@ def read_surface(path: Path) -> SurfaceRows:
     table = np.array(numbers, dtype=np.float64)
     dates: Dates = np.array(days, dtype="datetime64[D]")
     return SurfaceRows(np.array(symbols), dates, *table.T)
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_text(path)
+    except OSError as exc:
+        raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+    except UnicodeDecodeError as exc:
+        raise BadFile(f"{path}: no text in UTF-8") from exc
+
+
+def _summaries(path: Path) -> SurfaceRows:
+    """The original's summaries: of a folder every symbol, of a file the symbol that it names."""
+    paths = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    table: list[tuple[str, str, float, float, float, float]] = []
+    for each in paths:
+        symbol = each.stem.upper()
+        closes = _closes(each.parent.parent / CLOSES / each.name)
+        for where, row in _records(each):
+            day = _day(where, str(row.get("date") or ""))
+            own = _figure(where, row, "close") if "close" in row else closes.get(day, math.nan)
+            iv, skew, term = (_figure(where, row, name) for name in COLUMNS[3:])
+            table.append((symbol, day, own, iv, skew, term))
+    if not table:
+        raise BadFile(f"{path}: no summaries in it; a folder needs a file SYMBOL.json a symbol")
+    symbols, days, *columns = zip(*table, strict=True)
+    dates: Dates = np.array(days, dtype="datetime64[D]")
+    return SurfaceRows(np.array(symbols), dates, *np.array(columns, dtype=np.float64))
+
+
+def _closes(path: Path) -> dict[str, float]:
+    """Closes by day; the last row of a day counts."""
+    if not path.exists():
+        raise BadFile(
+            f"{path}: not there; summaries hold no closes, which the original kept in {CLOSES}"
+        )
+    return {
+        _day(where, str(row.get("date") or "")): _figure(where, row, "close")
+        for where, row in _records(path)
+    }
+
+
+def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Where each record of a JSON file stands, and the record."""
+    try:
+        found = parse_json(_text(path))
+    except ValueError as exc:
+        raise BadFile(f"{path}: no JSON ({exc!s:.80})") from exc
+    if not isinstance(found, list):
+        raise BadFile(f"{path}: a list of days was expected")
+    for place, row in enumerate(found, 1):
+        if not isinstance(row, dict):
+            raise BadFile(f"{path}: record {place} is no table of figures")
+        yield f"{path}: record {place}", row
+
+
+def _figure(where: str, row: Mapping[str, Any], name: str) -> float:
+    value = row.get(name)
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise BadFile(f"{where}: {name} {value!r:.40} is no number")
+    return _number(where, str(value))
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[str, Sequence[str]]]:

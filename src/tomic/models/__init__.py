@@ -6,6 +6,7 @@ from tomic import _lazy
 
 if TYPE_CHECKING:
     # The table below says which of them are offered.
+    from tomic.models.backtest import *  # noqa: F403
     from tomic.models.book import *  # noqa: F403
     from tomic.models.journal import *  # noqa: F403
     from tomic.models.market import *  # noqa: F403
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # Built on first use: a chain needs none of those of trades and books.
 _NAMES = {
+    "backtest": "BacktestBaseline BacktestBucket BacktestCosts BacktestDifference BacktestGroup "
+    "BacktestResult BacktestTrade BacktestWeek Comparison Estimate ReasonCount Sweep SweepRow",
     "book": "AccountSummary Book Mark Position SymbolMarket",
     "journal": "Attribution ExitCheck ExitRules ExitSignal JournalEntry Statistics",
     "market": "INDEX_CLASSES MINOR_UNITS VOLATILITY_INDICES Carry DataType ExerciseStyle "

@@ -3,5 +3,6 @@
 from tomic import _lazy
 
 _lazy.offer(
-    __name__, modules="chain journal portfolio proposal scan store text ticket volatility what_if"
+    __name__,
+    modules="backtest chain journal portfolio proposal scan store text ticket track volatility what_if",
 )

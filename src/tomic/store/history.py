@@ -259,6 +259,10 @@ class HistoryTables(TableGroup):
         )
         return [(dt.datetime.fromisoformat(at), *rest) for at, *rest in rows]
 
+    async def note(self, symbol: str, kind: str, detail: str, *, at: dt.datetime) -> None:
+        """Add to `events`."""
+        await self._file.write(lambda db: _note(db, at, symbol, kind, detail))
+
     async def coverage(self, symbol: str) -> dict[str, Coverage]:
         """Return what is stored of one symbol, by series (``bars``, ``ib30``, …)."""
         return (await self.coverages([symbol])).get(symbol, {})

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
+from typing import Protocol, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -33,7 +34,7 @@ from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.strategies.rules import Group, Tally, near_misses
 from tomic.strategies.scoring import NO_BOOK, FitModel
-from tomic.strategies.search import Contender, Hit
+from tomic.strategies.search import Contender
 from tomic.strategies.why_not import explain_trade
 
 __all__ = [
@@ -452,15 +453,37 @@ def chooser(
 # -- the walk down the ranking: no two of a kind, not too many of one symbol, correlation shown ---
 
 
+class Seat(Protocol):
+    """What the walk must know of a candidate: a `Contender`, or one of a backtest."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Sorts best first."""
+
+    @property
+    def symbol(self) -> str:
+        """Of the underlying."""
+
+    @property
+    def group(self) -> Group:
+        """Strategy, side and first expiry."""
+
+    def charged(self, penalty: float, other: str) -> Self:
+        """It with what a correlation with *other* costs, a share of its score."""
+
+
+AnySeat = TypeVar("AnySeat", bound=Seat)
+
+
 def walk(
-    contenders: Iterable[Contender],
+    contenders: Iterable[AnySeat],
     scan: ScanSettings,
     *,
     top: int,
     symbols: int,
     correlations: Correlations | None = None,
     per_strategy: int | None = None,
-) -> list[Contender]:
+) -> list[AnySeat]:
     """
     Choose the best *top*, from the top down.
 
@@ -473,16 +496,14 @@ def walk(
     limit = scan.max_per_strategy if per_strategy is None else per_strategy
     queue = [(contender.key, place, contender) for place, contender in enumerate(contenders)]
     heapq.heapify(queue)
-    chosen: list[Contender] = []
+    chosen: list[AnySeat] = []
     per_symbol = scan.max_per_symbol if symbols >= FEW_SYMBOLS else None
     while queue and len(chosen) < top:
         key, place, contender = heapq.heappop(queue)
-        if _barred(contender.hit, chosen, per_symbol, limit):
+        if _barred(contender, chosen, per_symbol, limit):
             continue
-        other = _correlated(contender.hit, chosen, scan, correlations or {})
-        charged = contender
-        if other:
-            charged = contender._replace(penalty=scan.correlation_penalty, correlated=other)
+        other = _correlated(contender, chosen, scan, correlations or {})
+        charged = contender.charged(scan.correlation_penalty, other) if other else contender
         # Penalties are only ever added: what still leads with one stays in the lead.
         if charged.key != key and queue and queue[0][0] < charged.key:
             heapq.heappush(queue, (charged.key, place, contender))
@@ -516,26 +537,23 @@ def walk_each_strategy(
     ]
 
 
-def _barred(
-    hit: Hit, chosen: Sequence[Contender], per_symbol: int | None, per_strategy: int
-) -> bool:
-    own = thesis.of(hit)
-    theses = [thesis.of(choice.hit) for choice in chosen]
-    names = [choice.hit.template.name for choice in chosen]
+def _barred(seat: Seat, chosen: Sequence[Seat], per_symbol: int | None, per_strategy: int) -> bool:
+    own = thesis.named(seat.symbol, seat.group)
+    theses = [thesis.named(choice.symbol, choice.group) for choice in chosen]
+    names = [choice.group.strategy for choice in chosen]
     of_symbol = sum(other.symbol == own.symbol for other in theses)
     crowded = per_symbol is not None and of_symbol >= per_symbol
-    return own in theses or crowded or names.count(hit.template.name) >= per_strategy
+    return own in theses or crowded or names.count(seat.group.strategy) >= per_strategy
 
 
 def _correlated(
-    hit: Hit, chosen: Sequence[Contender], scan: ScanSettings, correlations: Correlations
+    seat: Seat, chosen: Sequence[Seat], scan: ScanSettings, correlations: Correlations
 ) -> str:
     """The first chosen symbol that this one correlates with on the same side, or empty."""
-    symbol = hit.board.chain.symbol
     for choice in chosen:
-        other = choice.hit.board.chain.symbol
-        if other == symbol or choice.hit.template.side != hit.template.side:
+        if choice.symbol == seat.symbol or choice.group.side != seat.group.side:
             continue
-        if correlations.get(frozenset((symbol, other)), 0.0) > scan.max_correlation:
-            return other
+        pair = frozenset((seat.symbol, choice.symbol))
+        if correlations.get(pair, 0.0) > scan.max_correlation:
+            return choice.symbol
     return ""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -57,6 +57,30 @@ class _Worded(float):
         if math.isinf(self):
             return UNLIMITED if self > 0.0 else f"-{UNLIMITED}"
         return super().__format__(form)
+
+
+class Dated(Protocol):
+    """What rules ask of the outlook of an expiry."""
+
+    @property
+    def dte(self) -> int:
+        """Calendar days to it."""
+
+
+class Judged(Protocol):
+    """What rules on whole trades ask of a board: a `Board`, or what a backtest has for it."""
+
+    @property
+    def settings(self) -> Settings:
+        """Of the rules."""
+
+    @property
+    def vol(self) -> VolSnapshot:
+        """Of its symbol."""
+
+    @property
+    def outlooks(self) -> Mapping[dt.date, Dated]:
+        """By expiry."""
 
 
 class RuleVerdict(NamedTuple):
@@ -191,7 +215,7 @@ def judge_legs(batch: Batch, rows: Sequence[RuleVerdict]) -> tuple[RuleVerdict, 
     return tuple(result)
 
 
-def judge(batch: Batch, measures: Measures, board: Board) -> tuple[RuleVerdict, ...]:
+def judge(batch: Batch, measures: Measures, board: Judged) -> tuple[RuleVerdict, ...]:
     """Rules on whole trades, in the order in which refusals are counted."""
     scan = board.settings.scan
     first = board.outlooks[batch.expiries[0]]
@@ -264,7 +288,7 @@ def closes_at_once(template: Template, board: Board, pair: Expiries) -> bool:
     return limit is not None and board.outlooks[pair[0]].dte <= limit
 
 
-def _beyond_exit(batch: Batch, board: Board) -> list[RuleVerdict]:
+def _beyond_exit(batch: Batch, board: Judged) -> list[RuleVerdict]:
     """What ``journal check`` would close for its ``min_dte`` on the day of entry, by limit."""
     dte = float(board.outlooks[batch.expiries[0]].dte)
     limits = [templates.exit_days(member.template, board.settings) for member in batch.members]
@@ -279,7 +303,7 @@ def _beyond_exit(batch: Batch, board: Board) -> list[RuleVerdict]:
     return verdicts
 
 
-def _sellers(batch: Batch, measures: Measures, board: Board) -> list[RuleVerdict]:
+def _sellers(batch: Batch, measures: Measures, board: Judged) -> list[RuleVerdict]:
     """What a seller would not sign: too little credit for the risk or the costs."""
     scan, members = board.settings.scan, batch.members
     paid, wide = (

@@ -93,6 +93,20 @@ class Contender(NamedTuple):
         """Sorts best first; see `Hit.key`."""
         return self.hit.key(self.score)
 
+    @property
+    def symbol(self) -> str:
+        """Of the underlying."""
+        return self.hit.board.chain.symbol
+
+    @property
+    def group(self) -> Group:
+        """Of the candidate."""
+        return self.hit.group
+
+    def charged(self, penalty: float, other: str) -> Contender:
+        """It with what a correlation with *other* costs."""
+        return self._replace(penalty=penalty, correlated=other)
+
 
 class SearchResult(NamedTuple):
     """Result of the search of one chain."""

@@ -32,10 +32,11 @@ class Thesis(NamedTuple):
 
 def of(hit: Hit) -> Thesis:
     """The thesis of a candidate."""
-    return _thesis(hit.board.chain.symbol, hit.group)
+    return named(hit.board.chain.symbol, hit.group)
 
 
-def _thesis(symbol: str, group: Group) -> Thesis:
+def named(symbol: str, group: Group) -> Thesis:
+    """The thesis of a symbol's candidates of one group."""
     year, week, _ = group.expiry.isocalendar()
     return Thesis(symbol, group.side, year, week)
 
@@ -43,7 +44,7 @@ def _thesis(symbol: str, group: Group) -> Thesis:
 def others(hit: Hit, passed: Mapping[Group, int]) -> int:
     """How many other candidates of its symbol, which *passed* counts, have the thesis of *hit*."""
     own = of(hit)
-    return sum(count for group, count in passed.items() if _thesis(own.symbol, group) == own) - 1
+    return sum(count for group, count in passed.items() if named(own.symbol, group) == own) - 1
 
 
 def alternatives(

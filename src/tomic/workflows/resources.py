@@ -87,6 +87,7 @@ class Resources:
         self._deadline: float | None = None
         """Of the call that began last; what is connected meanwhile keeps to it."""
         self._sharing, self._shared_deadline = 0, 0.0
+        self._computing, self._stopped = False, False
 
     def open(self) -> None:
         """Allow what follows to be opened, and start the clock; opening twice changes nothing."""
@@ -236,15 +237,27 @@ class Resources:
 
     @property
     def interrupted(self) -> bool:
-        """Whether `interrupt` stopped a fetch."""
-        return self._session is not None and self._session.interrupted
+        """Whether `interrupt` stopped a fetch, or what is computed."""
+        return self._stopped or (self._session is not None and self._session.interrupted)
 
     def interrupt(self) -> bool:
-        """Stop what is being fetched and keep what is there; False when nothing is."""
+        """Stop what is fetched or computed and keep what is there; False when nothing is."""
+        if self._computing and not self._stopped:
+            self._stopped = True
+            return True
         if self._session is None or self._session.interrupted:
             return False
         self._session.interrupt()
         return True
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """While inside, `interrupt` stops what asks `interrupted` before each of its steps."""
+        self._computing, self._stopped = True, False
+        try:
+            yield
+        finally:
+            self._computing = False
 
     def clock_now(self) -> dt.datetime:
         """The gateway's time while connected, else that of the computer."""

@@ -1,0 +1,148 @@
+"""`tomic backtest`: prove the rules of a configuration on history before risking money on them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tomic import config as configuration
+from tomic.cli import options, running
+from tomic.cli.scan import StrategyOption
+from tomic.errors import UsageError
+from tomic.models import documents
+from tomic.present.forms import Format
+
+if TYPE_CHECKING:
+    from tomic.models import BacktestResult, Comparison, Sweep
+
+app = typer.Typer()
+
+
+def parse_day(text: str) -> dt.date:
+    """ISO date."""
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: write a date such as 2022-01-03") from None
+
+
+def parse_every(text: str) -> str:
+    """``week`` or ``day``."""
+    if text not in ("week", "day"):
+        raise typer.BadParameter(f"{text!r}: write week or day")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodOptions:
+    """Which days are walked over, and how trades end."""
+
+    since: Annotated[
+        dt.date | None,
+        typer.Option("--from", parser=parse_day, metavar="DAY", help="First day of entry."),
+    ] = None
+    until: Annotated[
+        dt.date | None,
+        typer.Option("--to", parser=parse_day, metavar="DAY", help="Last day of entry."),
+    ] = None
+    every: Annotated[
+        str,
+        typer.Option("--every", parser=parse_every, metavar="week|day", help="When trades open."),
+    ] = "week"
+    hold: Annotated[
+        bool, typer.Option("--hold/--managed", help="Hold to expiry, or close by [journal].")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryOptions:
+    """Where the days come from; without any, from the store's closes and volatilities."""
+
+    surface: Annotated[
+        Path | None,
+        typer.Option("--surface", metavar="FILE", help="Daily surfaces: CSV or iv_daily_summary."),
+    ] = None
+    chains: Annotated[
+        list[Path] | None,
+        typer.Option("--chains", metavar="PATH", help="Recorded chains, a folder too; repeatable."),
+    ] = None
+
+
+@app.command()
+@running.runs
+async def backtest(
+    symbols: options.SymbolsArgument = None,
+    strategy: StrategyOption = None,
+    *,
+    period: PeriodOptions,
+    history: HistoryOptions,
+    compare: Annotated[
+        Path | None,
+        typer.Option("--compare", metavar="FILE.toml", help="Another configuration beside this."),
+    ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option("--sweep", metavar="KEY=A,B,C", help="One setting at several values."),
+    ] = None,
+    common: Annotated[
+        options.CommonOptions, "format as_json out no_export demo config verbose quiet"
+    ],
+) -> int:
+    """Walk over history with the scan's own choice, and say what it would have brought."""
+    names = running.checked_symbols(symbols or [])
+    if compare is not None and sweep is not None:
+        raise UsageError("--compare and --sweep exclude each other; give one of them")
+    shape = common.shape
+    async with running.at_desk(common, stops=True, asks=False, brief=True) as desk:
+        asked: dict[str, Any] = {
+            "symbols": names,
+            "since": period.since,
+            "until": period.until,
+            "strategies": strategy and [each for text in strategy for each in text.split(",")],
+            "every": period.every,
+            "run": "hold" if period.hold else "managed",
+            "surface": history.surface,
+            "chains": history.chains or (),
+        }
+        result: BacktestResult | Comparison | Sweep
+        if compare is not None:
+            other = configuration.load_settings(compare)
+            result = await desk.compare(other, str(compare), **asked)
+        elif sweep is not None:
+            key, values = _swept(sweep)
+            result = await desk.sweep(key, values, **asked)
+        else:
+            result = await desk.backtest(**asked)
+        interrupted = desk.interrupted
+    typer.echo(_shown(result, shape), nl=False)
+    partial = _partial(result)
+    if partial:
+        typer.echo(f"tomic: partial: {partial}", err=True)
+    if interrupted:
+        return running.INTERRUPTED
+    return 3 if partial else 0
+
+
+def _swept(text: str) -> tuple[str, list[str]]:
+    """``score.ev_scale=0.01,0.02``; a semicolon separates values that hold commas."""
+    key, equals, values = text.partition("=")
+    parts = [part.strip() for part in values.split(";" if ";" in values else ",")]
+    if not equals or not key.strip() or not all(parts):
+        raise UsageError(f"--sweep {text}: write KEY=A,B,C, as in score.ev_scale=0.01,0.02")
+    return key.strip(), parts
+
+
+def _shown(result: BacktestResult | Comparison | Sweep, shape: Format) -> str:
+    if shape is Format.TABLE:
+        return f"{result.verdict}\n"
+    return documents.to_text(result, indent=2) + "\n"
+
+
+def _partial(result: BacktestResult | Comparison | Sweep) -> str:
+    made: list[Any] = [getattr(result, name, None) for name in ("base", "other")]
+    texts = [getattr(each, "partial", "") for each in (result, *made)]
+    return next((text for text in texts if text), "")
