@@ -50,6 +50,7 @@ PEERS = {
     ("cli", "panel"),  # the command that opens the panel
     ("config", "models"),
     ("dates", "models"),
+    ("journal", "selection"),  # which expiry to roll to
     ("journal", "strategies"),  # marks and what to expect of the legs of an entry
     ("portfolio", "legs"),
     ("portfolio", "strategies"),  # how a trade fits the book

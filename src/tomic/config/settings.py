@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tomic.config.book import JournalSettings, PortfolioSettings
+from tomic.config.book import JournalSettings, ManageSettings, PortfolioSettings
 from tomic.config.market import ChainSettings, MarketSettings, WebSettings
 from tomic.config.scan import (
     AccountSettings,
@@ -245,6 +245,7 @@ class Settings(BaseSettings):
     """Changes to a strategy, by field name: `tomic strategies show NAME` lists the fields."""
     portfolio: PortfolioSettings = PortfolioSettings()
     journal: JournalSettings = JournalSettings()
+    manage: ManageSettings = ManageSettings()
     flex: FlexSettings = FlexSettings()
     store: StoreSettings = StoreSettings()
     export: ExportSettings = ExportSettings()
