@@ -174,3 +174,21 @@ class Advice(Model):
     def hold(self) -> Move | None:
         """What the others are compared with."""
         return next((move for move in self.moves if move.kind is MoveKind.HOLD), None)
+
+
+class MoveRecord(Model):
+    """How the alternatives of one kind ended, beside holding the same positions; currency."""
+
+    kind: MoveKind
+    n: int
+    """Shown on so many positions and days, of which the outcome is known."""
+    result: float
+    """Mean result of the campaign with it."""
+    change: float
+    """Mean of its result less that of holding."""
+    better: float
+    """Share of them that ended better than holding."""
+    expected: float
+    """Mean of the change that was expected."""
+    chosen: int
+    """How often it stood first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomic.store import importing, upkeep
+from tomic.store.advice import AdviceTables
 from tomic.store.calendar import CalendarTables
 from tomic.store.chains import ChainTables
 from tomic.store.contracts import ContractTables
@@ -39,6 +40,7 @@ class Database(StoreFile):
         super().__init__(
             path, busy_timeout_s=busy_timeout_s, operation_timeout_s=operation_timeout_s
         )
+        self.advice = AdviceTables(self)
         self.calendar = CalendarTables(self)
         self.chains = ChainTables(self)
         self.contracts = ContractTables(self)

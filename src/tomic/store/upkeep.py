@@ -28,6 +28,7 @@ _DOCUMENTS = (
     ("chains", "header"),
     ("scans", "document"),
     ("proposals", "document"),
+    ("advice", "document"),
     ("entries", "document"),
     ("entries", "summary"),
     ("journal_history", "changed"),

@@ -32,6 +32,10 @@ Strikes: TypeAlias = Mapping[tuple[dt.date, str], Sequence[float]]
 """Listed strikes by expiry and right, ascending."""
 
 
+_LEAST_DAYS = 7
+"""Days from which on an option is sold against a long one."""
+
+
 class Draft(NamedTuple):
     """One alternative: what to trade, signed; not judged yet."""
 
@@ -77,6 +81,15 @@ def between(expiries: Iterable[dt.date], first: dt.date, last: dt.date) -> dt.da
     inner = [day for day in expiries if first < day < last]
     middle = first + (last - first) / 2
     return min(inner, key=lambda day: abs((day - middle).days), default=None)
+
+
+def before(
+    expiries: Iterable[dt.date], last: dt.date, today: dt.date, rules: ManageSettings
+) -> list[dt.date]:
+    """The last expiries before that of a long option, none of the coming days."""
+    least = min(rules.min_dte, _LEAST_DAYS)
+    inside = [day for day in sorted(expiries) if day < last and (day - today).days >= least]
+    return inside[-rules.expiries :]
 
 
 @dataclass(frozen=True, eq=False)
@@ -454,11 +467,11 @@ def _write_option(case: _Case) -> Iterator[Draft]:
     if len(case.held.options) > 1:
         raise _NoMove("several options are held long")
     (long,) = case.held.options
-    days = [day for day in case.ground.expiries if day < _expiry(long)]
-    near = [day for day in days if case.ground.dte(day) >= min(case.rules.min_dte, 7)]
+    today = case.ground.board.today
+    near = before(case.ground.expiries, _expiry(long), today, case.rules)
     if not near:
         raise _NoMove(f"no expiry before {in_words(_expiry(long))}")
-    for day in case._before_earnings(near[-case.rules.expiries :]):
+    for day in case._before_earnings(near):
         short = _moved(case.ground, long, day, _strike(long))
         sold = short.model_copy(update={"quantity": -long.quantity})
         case.check_delta([sold])

@@ -106,7 +106,7 @@ async def settle(journal: Journal) -> Settled:
     symbols = sorted({proposal.symbol for proposal in awaiting})
     bars = await journal.store.history.many_bars(symbols)
     vols = await journal.store.history.many_iv(symbols, "ib30")
-    replaced = await _replaced(journal, symbols)
+    replaced = await replaced_since(journal, symbols)
     outcomes: list[tuple[str, dict[str, Any]]] = []
     waiting: set[str] = set()
     for proposal in awaiting:
@@ -120,8 +120,8 @@ async def settle(journal: Journal) -> Settled:
     return Settled(len(outcomes) - voided, voided, tuple(sorted(waiting)))
 
 
-async def _replaced(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
-    """When bars of a symbol were replaced as a whole, after a split."""
+async def replaced_since(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
+    """By symbol when its bars were replaced as a whole, after a split."""
     tables = journal.store.history
     events = {symbol: await tables.events(symbol) for symbol in symbols}
     return {
@@ -146,7 +146,7 @@ def _outcome(
         proposal = Proposal.model_validate(stored.document)
     except ValidationError as exc:
         return {"void": f"it cannot be read: {first_fault(exc)}"}
-    ratio = _vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
+    ratio = vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
     settled = proposal.as_of + dt.timedelta(seconds=proposal.tau * dates.YEAR_SECONDS)
     if stored.symbol in dates.AM_SETTLED and settled.astimezone(dates.NEW_YORK).time() < _NOON:
         return {"void": "settled at an opening, whose value is no close and is not stored"}
@@ -174,7 +174,7 @@ def close_on(bars: Bars | None, day: dt.date) -> float | None:
     return float(bars.close[earlier[-1]]) if is_known else None
 
 
-def _vol_ratio(series: VolSeries | None, first: dt.date, last: dt.date) -> float:
+def vol_ratio(series: VolSeries | None, first: dt.date, last: dt.date) -> float:
     """How the 30-day volatility changed between two days; 1 where that is not stored."""
     if series is None or not len(series):
         return 1.0
