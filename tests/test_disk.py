@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tomic.disk import write_text
+from tomic.disk import write_private, write_text
 from tomic.errors import BadFile
 
 WRITER = """
@@ -35,6 +35,17 @@ def test_writes_folders_and_replaces(tmp_path):
 
     assert path.read_bytes() == "é\r\n".encode()
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+def test_a_private_file_is_its_owners_alone(tmp_path):
+    """Nobody else may read it, also where an older file let everybody."""
+    path = write_text(tmp_path / "a.csv", "old")
+    path.chmod(0o644)
+
+    write_private(path, "new")
+
+    assert (path.stat().st_mode & 0o777, path.read_text()) == (0o600, "new")
 
 
 def test_failure_leaves_the_old_file(tmp_path):

@@ -82,6 +82,7 @@ TESTED_IN = {
     "models/journal": "test_models",
     "models/market": "test_models",
     "models/review": "test_documents",
+    "models/ticket": "strategies/test_tickets",
     "models/trade": "test_models",
     "panel/views/chain": "panel/test_views",
     "panel/views/data": "panel/test_screens",

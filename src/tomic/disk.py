@@ -100,7 +100,17 @@ def write_text(path: Path, text: str) -> Path:
     return write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: Path, data: bytes) -> Path:
+def write_private(path: Path, text: str) -> Path:
+    """
+    Write *text* as `write_text` does, into a file that only its owner may read.
+
+    Raises:
+        BadFile: The folder or file cannot be written.
+    """
+    return write_bytes(path, text.encode("utf-8"), mode=0o600)
+
+
+def write_bytes(path: Path, data: bytes, *, mode: int = 0o666) -> Path:
     """
     Write *data* under a temporary name in the same folder, then rename it to *path*.
 
@@ -109,6 +119,9 @@ def write_bytes(path: Path, data: bytes) -> Path:
     stays one: the file that it leads to is written. A device or pipe is written into, not
     replaced.
 
+    Args:
+        mode: Rights of a file, less those that the system takes from every new one.
+
     Raises:
         BadFile: The folder or file cannot be written.
     """
@@ -116,19 +129,20 @@ def write_bytes(path: Path, data: bytes) -> Path:
         if path.exists() and not path.is_file() and not path.is_dir():
             _pour(path, data)
         else:
-            _replace(path.resolve() if path.is_symlink() else path, data)
+            _replace(path.resolve() if path.is_symlink() else path, data, mode)
     except (OSError, RuntimeError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
         raise BadFile(f"{path} cannot be written: {reason}; choose another folder") from exc
     return path
 
 
-def _replace(target: Path, data: bytes) -> None:
+def _replace(target: Path, data: bytes, mode: int) -> None:
     # A long name leaves no room for one that is longer still.
     temporary = target.with_name(f".{target.name[:40]}.{os.urandom(4).hex()}.tmp")
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary.open("xb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(temporary, flags, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

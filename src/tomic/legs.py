@@ -65,7 +65,8 @@ OCC = re.compile(r"([A-Z]{1,6}\d?)\s*(\d{6})([CP])(\d{8})", re.ASCII)
 TIMES = re.compile(r"X(\d+)|(\d+)X", re.ASCII)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}|20\d{6}|\d{1,2}[A-Z]{3}(?:20)?\d{2}", re.ASCII)
 _WORDED_DAY = re.compile(r"(\d{1,2})([A-Z]{3})(?:20)?(\d{2})", re.ASCII)
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+"""As options are written in English."""
 
 
 def _parts_of(text: str) -> list[list[str]]:
@@ -87,7 +88,7 @@ def day_of(word: str) -> dt.date:
     try:
         if worded is not None:
             day, month, year = worded.groups()
-            return dt.date(2000 + int(year), _MONTHS.index(month) + 1, int(day))
+            return dt.date(2000 + int(year), MONTHS.index(month) + 1, int(day))
         return dates.parse_expiry(word)
     except (ValueError, DataError) as exc:
         raise UsageError(f"{word!r} is not an expiry; write it as 2026-12-18") from exc

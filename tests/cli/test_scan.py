@@ -117,6 +117,25 @@ def test_a_proposal_is_shown_whole(scanned, document):
     assert text.rstrip().endswith("Not advice; nothing is sent to the broker")
 
 
+def test_a_ticket_is_handed_over(scanned, document):
+    """A private file for What-If, or a link alone; what the file cannot say is on stderr."""
+    first = document["proposals"][0]
+
+    written = run("show", first["id"], "--demo", "--ticket", "orders/t.csv", "--quantity", 2)
+    printed = run("show", first["id"], "--demo", "--ticket", "-", "--link")
+    ticket = json.loads(run("show", first["id"], "--demo", "--json").stdout)["ticket"]
+
+    file = Path("orders/t.csv")
+    assert file.stat().st_mode & 0o777 == 0o600
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    assert [(row["Quantity"], float(row["Strike"])) for row in rows] == [
+        ("2", leg["strike"]) for leg in first["legs"]
+    ]
+    assert written.stdout == "" and "do not place its legs one by one" in written.stderr
+    assert printed.stdout == ticket["what_if_csv"] + ticket["optionstrat"] + "\n"
+    assert ticket["closing_order"].startswith("then, good till cancelled: close ")
+
+
 def test_a_proposal_is_judged_anew(scanned, document):
     """--refresh quotes the legs again and sets the new figures beside the old ones."""
     done = run("show", document["proposals"][0]["id"], "--demo", "--refresh")
@@ -393,6 +412,7 @@ def test_unlimited_losses_that_were_stored(unlimited):
     again = strict(run("show", one["id"], "--demo", "--json").stdout)
 
     assert re.search(r"max profit / loss .* / unlimited", text)
+    assert again.pop("ticket")["legs"]
     assert again == one
     with contextlib.closing(sqlite3.connect("data/demo.db")) as db:
         documents = [text for (text,) in db.execute("SELECT document FROM proposals")]

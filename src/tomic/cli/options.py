@@ -257,3 +257,28 @@ class CommonOptions:
         """Say *lines* on stderr, beside the result; nothing where only that is wanted."""
         for line in () if self.quiet else lines:
             typer.echo(line, err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOptions:
+    """Where a ticket goes, for another program to read."""
+
+    ticket: Annotated[
+        Path | None,
+        typer.Option(
+            "--ticket",
+            metavar="FILE",
+            help="Write its legs for the What-If of TWS's Risk Navigator; - prints them.",
+        ),
+    ] = None
+    link: Annotated[
+        bool, typer.Option("--link", help="Print its link to OptionStrat, and no more.")
+    ] = False
+    quantity: Annotated[
+        int, typer.Option("--quantity", min=1, max=10_000, help="How many structures.")
+    ] = 1
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a ticket is asked for, instead of what the command prints."""
+        return self.ticket is not None or self.link

@@ -19,14 +19,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Never, Self, get_args, get_ori
 
 import typer
 
-from tomic import config as configuration, desk as desks, models
-from tomic.cli.options import CommonOptions, GatewayOptions, Invocation
+from tomic import config as configuration, desk as desks, disk, models
+from tomic.cli.options import CommonOptions, GatewayOptions, Invocation, TicketOptions
 from tomic.errors import ConfigError, TomicError, UsageError
 from tomic.masking import named_here
+from tomic.present import ticket as orders
 from tomic.workflows.progress import Event, Watcher, ignore
 
 if TYPE_CHECKING:
     from rich import progress
+
+    from tomic.models import Ticket
 
 _log = logging.getLogger(__name__)
 
@@ -381,6 +384,28 @@ def export_folder(common: CommonOptions, settings: configuration.Settings) -> Pa
     except OSError as exc:
         raise UsageError(f"--out {out}: cannot be reached ({exc.strerror or exc})") from exc
     return out
+
+
+def hand_over(made: Ticket, wanted: TicketOptions, common: CommonOptions) -> None:
+    """
+    Write or print a ticket as it was asked for; what its file cannot say goes to stderr.
+
+    Raises:
+        UsageError: OptionStrat does not know such options.
+        BadFile: The file cannot be written.
+    """
+    line = orders.optionstrat(made)
+    if wanted.link and not line.text:
+        raise UsageError(f"no link: {line.why_none}")
+    if wanted.ticket is not None:
+        text = orders.what_if_csv(made)
+        if wanted.ticket == Path("-"):
+            typer.echo(text, nl=False)
+        else:
+            common.say(f"{disk.write_private(wanted.ticket, text)}: written")
+        common.say(*(f"note: {note}" for note in orders.what_if_notes(made)))
+    if wanted.link:
+        typer.echo(line.text)
 
 
 def _guest(

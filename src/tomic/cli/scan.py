@@ -14,12 +14,21 @@ import typer
 import tomic
 from tomic import config as configuration, files
 from tomic.cli import completion, options
-from tomic.cli.running import INTERRUPTED, at_desk, checked_symbols, export_folder, runs, worst
+from tomic.cli.running import (
+    INTERRUPTED,
+    at_desk,
+    checked_symbols,
+    export_folder,
+    hand_over,
+    runs,
+    worst,
+)
 from tomic.disk import read_text
 from tomic.errors import BadFile, TomicError, UsageError
 from tomic.models import documents
-from tomic.present import forms, proposal as details, scan as present
+from tomic.present import forms, proposal as details, scan as present, ticket as orders
 from tomic.present.forms import Format
+from tomic.strategies import tickets
 from tomic.strategies.catalogue import templates
 
 
@@ -211,17 +220,24 @@ async def show(
         bool, typer.Option("--refresh", help="Quote its legs again and judge it anew.")
     ] = False,
     *,
+    ticket: options.TicketOptions,
     common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
     """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
     async with at_desk(common, quiet=not refresh, brief=True) as desk:
         saved = await desk.proposal(proposal)
         review = await desk.refreshed(saved) if refresh else None
+        rules = desk.settings.journal.exits_for(saved.strategy)
     now = review.proposal if review is not None else None
-    if common.as_json:
-        typer.echo(documents.to_text(now or saved, indent=2))
+    made = tickets.of_proposal(now or saved, rules, quantity=ticket.quantity)
+    if ticket.wanted:
+        hand_over(made, ticket, common)
         return
-    typer.echo(details.proposal_text(now or saved, width=_width()), nl=False)
+    if common.as_json:
+        document = documents.to_document(now or saved)
+        typer.echo(forms.to_json(document | {"ticket": orders.ticket_document(made)}), nl=False)
+        return
+    typer.echo(details.proposal_text(now or saved, width=_width(), rules=rules), nl=False)
     if now is not None:
         typer.echo(f"\n{details.beside(saved, now)}")
     if review is not None and not review.accepted:

@@ -15,6 +15,7 @@ from tomic import dates
 from tomic.journal import campaign
 from tomic.models import Leg, PriceSource
 from tomic.models.journal import ExitLevels, Held, JournalEntry, LegMark, Snapshot
+from tomic.strategies.tickets import can_be_worth
 from tomic.strategies.ticks import PENNY, Tick, tick_of
 
 
@@ -41,7 +42,7 @@ def levels(entry: JournalEntry, marked: Snapshot | None) -> ExitLevels | None:
         value = share * abs(premium) - received
         # A credit is bought back and a debit sold; what nobody would pay is no order.
         is_order = campaign.has_shares(legs) or value * premium < 0.0
-        if not is_order or not _can_be_worth(legs, value):
+        if not is_order or not can_be_worth(legs, value):
             return None
         return _tick(legs, marked, abs(value / size)).nearest(value / size) or None
 
@@ -76,28 +77,6 @@ def _size(legs: Sequence[Held]) -> float:
     if not options:
         return math.fsum(abs(leg.quantity) for leg in legs)
     return float(campaign.count_structures(options) * campaign.structure_multiplier(options))
-
-
-def _can_be_worth(legs: Sequence[Held], value: float) -> bool:
-    """Whether the legs can come to that at the expiry, where they have one: no spread beyond."""
-    days = {leg.expiry for leg in legs if leg.expiry is not None}
-    calls = math.fsum(leg.quantity * leg.multiplier for leg in legs if leg.is_call or leg.is_stock)
-    if len(days) != 1 or (calls < 0.0 and value < 0.0) or (calls > 0.0 and value > 0.0):
-        return True
-    strikes = [leg.strike for leg in legs if leg.strike is not None]
-    worth = [_worth(legs, price) for price in (0.0, *strikes)]
-    return min(worth) <= value <= max(worth)
-
-
-def _worth(legs: Sequence[Held], price: float) -> float:
-    """At expiry with the underlying at *price*, currency."""
-    total = 0.0
-    for leg in legs:
-        inside = price
-        if leg.strike is not None:
-            inside = max(price - leg.strike if leg.is_call else leg.strike - price, 0.0)
-        total += leg.quantity * leg.multiplier * inside
-    return total
 
 
 def _tick(legs: Sequence[Held], marked: Snapshot | None, price: float) -> Tick:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tomic.models.journal import *  # noqa: F403
     from tomic.models.market import *  # noqa: F403
     from tomic.models.review import *  # noqa: F403
+    from tomic.models.ticket import *  # noqa: F403
     from tomic.models.trade import *  # noqa: F403
 
 # Built on first use: a chain needs none of those of trades and books.
@@ -21,6 +22,7 @@ _NAMES = {
     "TradingSession Underlying VolSnapshot major_currency normalize_symbol "
     "normalize_symbols settles_in_cash several split_symbol",
     "review": "Alert BookReview FitChange StressGrid Structure",
+    "ticket": "Ticket TicketLeg",
     "trade": "Alternative CurvePoint Grade Leg ManagedOutcome NearestMiss PriceSource Proposal "
     "Refusal RuleCount ScanResult ScanScope Scenario ScorePart Side SymbolOutcome TradeEvent "
     "TradeReview TradeSize ViewFigures",

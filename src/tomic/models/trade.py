@@ -216,6 +216,8 @@ class Proposal(UnboundedModel):
     currency: str = "USD"
     multiplier: int = 100
     """Shares per contract."""
+    trading_class: str = ""
+    """Of its options; empty in proposals of earlier versions."""
     spot: float
     spot_source: SpotSource
     data_type: DataType

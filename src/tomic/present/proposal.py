@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
+from tomic.models.exits import ExitRules
 from tomic.models.trade import (
     CurvePoint,
     Leg,
@@ -18,9 +19,11 @@ from tomic.models.trade import (
     TradeReview,
     TradeSize,
 )
+from tomic.present import ticket
 from tomic.present.forms import NOT_ADVICE
 from tomic.present.text import PlainTable, amount, money, number, per_cent
 from tomic.quant import realized
+from tomic.strategies import tickets
 from tomic.strategies.ticks import tick_of
 
 NO_EDGE = "managing it cuts the tail and costs its exits: it is no edge"
@@ -73,11 +76,15 @@ def source_text(source: str) -> str:
 # -- the whole -----------------------------------------------------------------------------
 
 
-def proposal_text(proposal: Proposal, *, width: int | None = None) -> str:
+def proposal_text(
+    proposal: Proposal, *, width: int | None = None, rules: ExitRules | None = None
+) -> str:
     """
     Everything about one proposal, down to the order as one would type it in TWS.
 
-    Figures and notes are folded at *width*; None folds nothing.
+    Args:
+        width: Where figures and notes are folded; None folds nothing.
+        rules: Whose profit target closes it, in an order of its own; None leaves that out.
     """
     sections = [
         f"{proposal.id or 'proposal'} · {proposal.symbol} {proposal.strategy.replace('_', ' ')} · "
@@ -90,7 +97,7 @@ def proposal_text(proposal: Proposal, *, width: int | None = None) -> str:
         score_text(proposal),
         payoff_text(proposal),
         similar_text(proposal),
-        order_text(proposal),
+        order_text(proposal, rules),
         *(_folded(f"note: {note}", width, indent=6) for note in proposal.notes),
     ]
     return "\n\n".join(filter(None, sections)) + f"\n\n{NOT_ADVICE}\n"
@@ -378,57 +385,19 @@ def similar_text(proposal: Proposal) -> str:
 # -- the order -----------------------------------------------------------------------------
 
 
-def order_text(proposal: Proposal) -> str:
-    """The order as one would type it in TWS, under what it is."""
-    return "\n".join(
-        [
-            "to type in TWS (Strategy Builder), ratio as listed:",
-            *(f"  {line}" for line in order_lines(proposal)),
-        ]
-    )
+def order_text(proposal: Proposal, rules: ExitRules | None = None) -> str:
+    """The order as one would type it in TWS and elsewhere, and the one that closes it."""
+    return ticket.ticket_text(tickets.of_proposal(proposal, rules)).rstrip("\n")
 
 
 def order_lines(proposal: Proposal) -> tuple[str, ...]:
     """The order, a line per leg with its contract id, and its limit on the tick."""
-    return (*(_order_leg(leg, proposal.symbol) for leg in proposal.legs), _limit(proposal))
-
-
-def _order_leg(leg: Leg, symbol: str) -> str:
-    side = "BUY " if leg.quantity > 0 else "SELL"
-    what = "shares"
-    if leg.expiry is not None:
-        right = "CALL" if leg.right == "C" else "PUT"
-        what = f"{leg.expiry:%d %b %Y} {leg.strike:g} {right}"
-    contract = f"  (contract id {leg.con_id})" if leg.con_id else ""
-    return f"{side} {abs(leg.quantity)}  {symbol} {what}{contract}"
+    return ticket.order_lines(tickets.of_proposal(proposal))
 
 
 def limit_per_share(proposal: Proposal) -> float:
     """The limit at mid as one types it: on the tick, per share, negative for a debit."""
     return tick_of(proposal.legs).nearest(proposal.credit_mid / proposal.multiplier)
-
-
-def _limit(proposal: Proposal) -> str:
-    tick = tick_of(proposal.legs)
-    mid = proposal.credit_mid / proposal.multiplier
-    natural = proposal.credit_natural / proposal.multiplier
-    return (
-        f"limit {_side(tick.nearest(mid))} per share (mid {abs(mid):.4g} on a tick of "
-        f"{tick.size:.2f}, {tick.because}); at natural {_side(natural)}{_with_shares(proposal)}"
-    )
-
-
-def _with_shares(proposal: Proposal) -> str:
-    """The limit, in pennies, where the shares are bought in the same order: a covered call's."""
-    shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
-    if not shares:
-        return ""
-    whole = proposal.credit_mid / proposal.multiplier - proposal.spot * shares / proposal.multiplier
-    return f"; with the shares in one order {_side(round(whole, 2))}"
-
-
-def _side(credit: float) -> str:
-    return f"{abs(credit):.2f} {'credit' if credit >= 0 else 'debit'}"
 
 
 # -- judged again --------------------------------------------------------------------------

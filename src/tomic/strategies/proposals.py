@@ -121,6 +121,7 @@ def _situation(hit: Hit) -> dict[str, Any]:
         "as_of": chain.as_of,
         "currency": chain.underlying.currency,
         "multiplier": chain.multiplier,
+        "trading_class": chain.trading_class,
         "spot": board.spot,
         "spot_source": chain.spot.source,
         "data_type": chain.data_type,
