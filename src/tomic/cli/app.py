@@ -26,6 +26,7 @@ _COMMANDS = {
     "show": "scan",
     "why-not": "scan",
     "portfolio": "portfolio",
+    "manage": "manage",
     "prices": "volatility",
     "vol": "volatility",
     "explain": "volatility",
@@ -44,7 +45,9 @@ _GROUPS = {
     "strategies": ("scan", "strategies_app"),
 }
 """Groups of commands: module and name in it."""
-_ASKING = frozenset({"chain", "scan", "portfolio", "prices", "vol", "doctor", "record", "run"})
+_ASKING = frozenset(
+    {"chain", "scan", "portfolio", "manage", "prices", "vol", "doctor", "record", "run"}
+)
 """Commands that spend their first moments on imports and then on a gateway."""
 _WITHOUT_WORDS = frozenset({"-q", "--quiet", "--help", "--json", "json", "ndjson"})
 

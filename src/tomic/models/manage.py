@@ -152,6 +152,7 @@ class Advice(Model):
     currency: str = ""
     as_of: AwareDatetime
     data_type: DataType | None = None
+    trading_class: str = ""
     spot: float | None = None
     held: tuple[str, ...] = ()
     pnl: float | None = None

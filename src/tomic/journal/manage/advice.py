@@ -23,6 +23,9 @@ _CLOSE_OR_ROLL = frozenset(
 )  # fmt: skip
 _DEFEND = _CLOSE_OR_ROLL | {MoveKind.TESTED_AWAY}
 
+_CENT = 0.01
+"""Differences of less are none."""
+
 ANSWERS: Mapping[str, frozenset[MoveKind]] = {
     "stop": _CLOSE,
     "profit_target": _CLOSE,
@@ -76,7 +79,7 @@ def ranked(moves: Sequence[Move], signals: Sequence[ExitSignal]) -> tuple[Move, 
 
 def is_tie(move: Move) -> bool:
     """Whether its expected value lies within the error of that of holding."""
-    return abs(move.ev_change) <= move.ev_error
+    return abs(move.ev_change) <= max(move.ev_error, _CENT)
 
 
 def _holding_first(by_score: Sequence[Move], hold: Move) -> list[Move]:

@@ -290,7 +290,12 @@ def _advice(
     if isinstance(market, TomicError):
         return blank.model_copy(update={"problem": str(market)})
     board = market.quoted.board
-    known = {"data_type": board.chain.data_type, "spot": board.spot}
+    known = {
+        "data_type": board.chain.data_type,
+        "trading_class": board.chain.trading_class,
+        "spot": board.spot,
+        "currency": held.currency or board.chain.underlying.currency,
+    }
     gone = positions.expired(held, board.today)
     if gone:
         names = ", ".join(leg.name for leg in gone)
