@@ -61,20 +61,18 @@ def marks(board: Board, contracts: Sequence[Contract]) -> tuple[LegMark, ...]:
 
 def rows_of(board: Board, contracts: Sequence[Contract]) -> dict[ContractKey, int]:
     """Row of the chain of each option among *contracts* that is in it."""
-    chain = board.chain
     rows = {}
     for contract in contracts:
-        if contract.expiry is None or contract.strike is None:
+        if contract.expiry is None or contract.strike is None or contract.right is None:
             continue
-        if contract.multiplier != chain.multiplier:
+        if contract.multiplier != board.chain.multiplier:
             continue
-        matching = (
-            (chain["expiry"] == np.datetime64(chain.named(contract.expiry) or "NaT", "D"))
-            & (np.abs(chain["strike"] - contract.strike) < 1e-6)
-            & (chain["right"] == contract.right)
-        )
-        if matching.any():
-            rows[contract.key] = int(np.flatnonzero(matching)[0])
+        key = (contract.expiry, contract.strike, contract.right)
+        row = board.row_of.get(key)
+        if row is None and (named := board.chain.named(contract.expiry)) is not None:
+            row = board.row_of.get((named, contract.strike, contract.right))
+        if row is not None:
+            rows[contract.key] = row
     return rows
 
 
@@ -170,7 +168,9 @@ def delay(snap: Snapshot) -> str:
 
 def _as_listed(board: Board, leg: Held) -> Held:
     """The leg under the expiry by which the chain lists it."""
-    named = board.chain.named(leg.expiry) if leg.expiry is not None else None
+    if leg.expiry is None or leg.expiry in board.outlooks:
+        return leg
+    named = board.chain.named(leg.expiry)
     return leg if named is None else leg.model_copy(update={"expiry": named})
 
 

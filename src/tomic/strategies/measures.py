@@ -341,8 +341,12 @@ def tail_loss(batch: Batch, board: Board, credit: FloatArray, below: FloatArray)
 def tail_of(law: Density, form: Segments) -> FloatArray:
     """`tail_loss` of any P&L under any density; (n,), >= 0."""
     below = probability.shortfall(law, form)
-    often = probability.cvar(law, form, 1.0 - TAIL)
-    return np.where(below.probability > TAIL, often, below.mean / TAIL)
+    result: FloatArray = below.mean / TAIL
+    often = below.probability > TAIL
+    if often.any():
+        part = Segments(form.node[often], form.value[often], form.slope[often])
+        result[often] = probability.cvar(law, part, 1.0 - TAIL)
+    return result
 
 
 def tail_loss_bounds(measures: Measures) -> tuple[FloatArray, FloatArray]:

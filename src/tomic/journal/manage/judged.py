@@ -117,6 +117,10 @@ class _Order(NamedTuple):
     commission: float
     paid: float
     """For what changes hands without an order."""
+    legs: tuple[Leg, ...]
+    tick: Tick | None
+    limit: float
+    """At mid on its tick, per share of one structure."""
 
     @property
     def net(self) -> float:
@@ -134,7 +138,11 @@ def _order(at: Place, draft: Draft) -> _Order:
     if not math.isfinite(at_mid):
         raise Unquoted("no price of an option that it trades")
     commission = costs.commission_of(board.chain.underlying.currency) * float(contracts.sum())
-    return _Order(rows, quantity, at_mid, half, costs.slippage * half, commission, draft.paid)
+    legs = _legs(board, draft.trade)
+    tick = _tick(draft, legs)
+    limit = 0.0 if tick is None else tick.nearest(at_mid / _size(at, draft))
+    spread = costs.slippage * half
+    return _Order(rows, quantity, at_mid, half, spread, commission, draft.paid, legs, tick, limit)
 
 
 class _After(NamedTuple):
@@ -270,36 +278,34 @@ def judge(
     refused: list[MoveRefusal] = []
     for draft in drafts:
         try:
-            one = _one(at, draft)
+            order = _order(at, draft)
+            if (reason := _too_expensive(at, draft, order)) is not None:
+                refused.append(MoveRefusal(kind=draft.kind, reason=reason))
+                continue
+            judged.append(_one(at, draft, order))
         except Unquoted as exc:
             if draft.kind is MoveKind.HOLD:
                 raise
             refused.append(MoveRefusal(kind=draft.kind, reason=f"{draft.text}: {exc}"))
-            continue
-        if (reason := _too_expensive(at, one)) is not None:
-            refused.append(MoveRefusal(kind=draft.kind, reason=reason))
-        else:
-            judged.append(one)
     hold = next(one for one in judged if one.draft.kind is MoveKind.HOLD)
     fits = _fits(at, judged, hold, book)
     moves = [_described(at, one, hold, fit, excess) for one, fit in zip(judged, fits, strict=True)]
     return (_with_targets(at, judged, moves) if targets else moves), refused
 
 
-def _one(at: Place, draft: Draft) -> _Judged:
-    order = _order(at, draft)
+def _one(at: Place, draft: Draft, order: _Order) -> _Judged:
     legs = positions.after(at.held.legs, (*draft.given, *draft.trade))
     return _Judged(draft, legs, order, _after(at, legs, order.net))
 
 
-def _too_expensive(at: Place, one: _Judged) -> str | None:
+def _too_expensive(at: Place, draft: Draft, order: _Order) -> str | None:
     """Why a roll is refused that pays nothing."""
-    if not one.draft.kind.is_roll or not at.board.settings.manage.only_credit:
+    if not draft.kind.is_roll or not at.board.settings.manage.only_credit:
         return None
-    limit = _limit(at, one)[1]
-    if limit > 0.0:
+    if order.limit > 0.0:
         return None
-    return f"{one.draft.text}: only for {'a debit of ' if limit else ''}{-limit + 0.0:.2f}"
+    debit = f"a debit of {-order.limit:.2f}" if order.limit else "nothing"
+    return f"{draft.text}: only for {debit}"
 
 
 def _legs(board: Board, legs: Sequence[Held]) -> tuple[Leg, ...]:
@@ -318,16 +324,11 @@ def _structures(draft: Draft) -> int:
     return campaign.count_structures(draft.trade)
 
 
-def _limit(at: Place, one: _Judged) -> tuple[Tick | None, float]:
-    """The step of the order, and its limit at mid per share of one structure."""
-    if not one.draft.trade:
-        return None, 0.0
-    each = one.order.at_mid / _size(at, one.draft)
-    if _shares(one.draft.trade):
-        tick = Tick(PENNY, "of shares")
-    else:
-        tick = tick_of(_legs(at.board, one.draft.trade))
-    return tick, tick.nearest(each)
+def _tick(draft: Draft, legs: Sequence[Leg]) -> Tick | None:
+    """The step of the order."""
+    if not legs:
+        return None
+    return Tick(PENNY, "of shares") if _shares(draft.trade) else tick_of(legs)
 
 
 def _size(at: Place, draft: Draft) -> float:
@@ -340,7 +341,6 @@ def _size(at: Place, draft: Draft) -> float:
 def _described(at: Place, one: _Judged, hold: _Judged, fit: float, excess: float | None) -> Move:
     draft, order, after = one.draft, one.order, one.after
     board, outline = at.board, after.outline
-    tick, limit = _limit(at, one)
     size = _size(at, draft)
     change = after.ev - hold.after.ev
     figures = scoring.ScoreFigures(
@@ -354,12 +354,12 @@ def _described(at: Place, one: _Judged, hold: _Judged, fit: float, excess: float
     return Move(
         kind=draft.kind,
         text=draft.text,
-        trades=_legs(board, draft.trade),
+        trades=order.legs,
         structures=_structures(draft),
         mid=order.at_mid / size + 0.0,
         natural=(order.at_mid - order.half_spreads) / size + 0.0,
-        limit=limit,
-        tick=None if tick is None else tick.size,
+        limit=order.limit,
+        tick=None if order.tick is None else order.tick.size,
         spread_cost=order.spread_cost,
         commission=order.commission,
         locked_in=_locked_in(at, one),
