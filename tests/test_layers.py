@@ -54,6 +54,7 @@ PEERS = {
     ("dates", "models"),
     ("evidence", "chain"),
     ("evidence", "strategies"),  # the scan's own gates, rules, score and walk
+    ("journal", "selection"),  # which expiry to roll to
     ("journal", "strategies"),  # marks and what to expect of the legs of an entry
     ("portfolio", "legs"),
     ("portfolio", "strategies"),  # how a trade fits the book

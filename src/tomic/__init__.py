@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tomic.workflows.chain.fetch import ChainOutcome as ChainOutcome
     from tomic.workflows.doctor.ladder import Check as Check
     from tomic.workflows.journal.entries import Journal as Journal
+    from tomic.workflows.journal.manage import ManageRun as ManageRun
     from tomic.workflows.portfolio.review import PortfolioReview as PortfolioReview
     from tomic.workflows.volatility.history import HistoryRun as HistoryRun
     from tomic.workflows.volatility.measure import VolReport as VolReport
@@ -60,6 +61,7 @@ _NAMES = {
     "workflows.chain.fetch": "ChainOutcome",
     "workflows.doctor.ladder": "Check",
     "workflows.journal.entries": "Journal",
+    "workflows.journal.manage": "ManageRun",
     "workflows.portfolio.review": "PortfolioReview",
     "workflows.volatility.history": "HistoryRun",
     "workflows.volatility.measure": "VolReport",

@@ -23,7 +23,7 @@ from tomic.workflows import backtest as backtesting, recording, scan
 from tomic.workflows.chain.fetch import ChainOutcome, fetch, fetch_all, with_rules
 from tomic.workflows.chain.setup import Chooser
 from tomic.workflows.doctor import ladder
-from tomic.workflows.journal import entries
+from tomic.workflows.journal import entries, manage as managing
 from tomic.workflows.portfolio import review
 from tomic.workflows.progress import Watcher, ignore
 from tomic.workflows.resources import Origin, Resources, SharedResources
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tomic.strategies.scoring import FitModel
     from tomic.workflows.doctor.ladder import Check
     from tomic.workflows.journal.entries import Journal
+    from tomic.workflows.journal.manage import ManageRun
     from tomic.workflows.portfolio.review import PortfolioReview
     from tomic.workflows.volatility.history import HistoryRun
     from tomic.workflows.volatility.measure import VolReport
@@ -503,6 +504,29 @@ class Desk:
             # Too few options to stand for the chain of the day, so nothing of it is kept.
             chain, _ = await fetch(self._resources, symbol, settings, deadline, choose, keep=False)
         return chain
+
+    async def manage(
+        self, which: str = "", *, offline: bool = False, keep: bool = True
+    ) -> ManageRun:
+        """
+        What to do with open positions: every alternative with its figures, the best first.
+
+        Entries of the journal, and structures of the last saved portfolio that no entry has.
+
+        Args:
+            which: The number of an entry, the name of a structure, a symbol, or "" for all.
+            offline: Ask nobody: alternatives among the strikes of the last stored chain.
+            keep: Keep what is shown, for what it would have brought.
+
+        Raises:
+            UsageError: Nothing that is open is called so.
+            SessionError: The gateway cannot be reached at all.
+        """
+        journal = await self.journal(offline=offline)
+        resources = self._resources
+        with resources.sharing_deadline(self.settings.chain.deadline_s):
+            manager = await managing.manager(resources, journal, offline=offline)
+            return await managing.manage(manager, which, keep=keep)
 
     # -- portfolio -------------------------------------------------------------------------
 

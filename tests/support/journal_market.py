@@ -43,6 +43,7 @@ class Quotes:
     at: dt.datetime = OPENED
     spread: float = 0.10
     stock_type: str = ""
+    sec_type: str = "STK"
     expiries: tuple[dt.date, ...] = (EXPIRY, LATER)
     source: QuoteSource = QuoteSource.LIVE
     data_type: DataType = DataType.LIVE
@@ -59,7 +60,11 @@ class Quotes:
         if symbol in self.refusals:
             raise self.refusals[symbol]
         underlying = Underlying(
-            symbol=symbol, con_id=1, sessions=(OPEN_HOURS,), stock_type=self.stock_type
+            symbol=symbol,
+            con_id=1,
+            sec_type="IND" if self.sec_type == "IND" else "STK",
+            sessions=(OPEN_HOURS,),
+            stock_type=self.stock_type,
         )
         strikes = tuple(float(strike) for strike in range(500, 690, 5))
         params = OptionParams(

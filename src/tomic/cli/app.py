@@ -27,6 +27,7 @@ _COMMANDS = {
     "why-not": "scan",
     "backtest": "backtest",
     "portfolio": "portfolio",
+    "manage": "manage",
     "prices": "volatility",
     "vol": "volatility",
     "explain": "volatility",
@@ -46,7 +47,9 @@ _GROUPS = {
     "notify": ("notify", "app"),
 }
 """Groups of commands: module and name in it."""
-_ASKING = frozenset({"chain", "scan", "portfolio", "prices", "vol", "doctor", "record", "run"})
+_ASKING = frozenset(
+    {"chain", "scan", "portfolio", "manage", "prices", "vol", "doctor", "record", "run"}
+)
 """Commands that spend their first moments on imports and then on a gateway."""
 _WITHOUT_WORDS = frozenset({"-q", "--quiet", "--help", "--json", "json", "ndjson"})
 

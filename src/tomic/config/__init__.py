@@ -4,6 +4,7 @@ from tomic.config.book import (
     AlertsSettings,
     ExitSettings,
     JournalSettings,
+    ManageSettings,
     PortfolioSettings,
     StressSettings,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "JournalSettings",
     "LimitsSettings",
     "LogSettings",
+    "ManageSettings",
     "MarginSettings",
     "MarketSettings",
     "PortfolioSettings",

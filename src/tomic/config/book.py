@@ -196,6 +196,35 @@ def _with_own_exits(value: Any) -> Any:
     return joined
 
 
+class ManageSettings(Section):
+    """What `tomic manage` may propose for what is held."""
+
+    only_credit: bool = True
+    """Refuse a roll that costs a debit at mid."""
+    min_dte: Days = 25
+    """Fewest days to the expiry that is rolled to."""
+    max_dte: Days = 60
+    """Most days to it."""
+    expiries: int = Field(default=2, ge=1, le=10)
+    """How many expiries of that window are tried, monthly ones first, the nearest to its middle."""
+    delta: Fraction = 0.30
+    """Delta, either sign, from which a short option counts as tested, and to which it is rolled."""
+    max_delta: Fraction = 0.55
+    """Most delta, either sign, of an option that a roll sells."""
+    max_rolls: int = Field(default=3, ge=0, le=100)
+    """Rolls that a campaign may have; 0 never rolls."""
+    past_earnings: bool = False
+    """Whether a roll may reach beyond the next known earnings."""
+    part: float = Field(default=0.5, gt=0.0, lt=1.0)
+    """Share of the contracts that is closed where a part is taken off."""
+
+    @model_validator(mode="after")
+    def _days_ascend(self) -> Self:
+        if self.min_dte > self.max_dte:
+            raise ValueError(f"min_dte <= max_dte must hold, got {self.min_dte}, {self.max_dte}")
+        return self
+
+
 class JournalSettings(Section):
     """Defaults of the journal."""
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tomic.config.backtest import BacktestSettings
-from tomic.config.book import JournalSettings, PortfolioSettings
+from tomic.config.book import JournalSettings, ManageSettings, PortfolioSettings
 from tomic.config.market import ChainSettings, MarketSettings, WebSettings
 from tomic.config.notify import NotifySettings
 from tomic.config.scan import (
@@ -252,6 +252,7 @@ class Settings(BaseSettings):
     """Changes to a strategy, by field name: `tomic strategies show NAME` lists the fields."""
     portfolio: PortfolioSettings = PortfolioSettings()
     journal: JournalSettings = JournalSettings()
+    manage: ManageSettings = ManageSettings()
     backtest: BacktestSettings = BacktestSettings()
     flex: FlexSettings = FlexSettings()
     notify: NotifySettings = NotifySettings()

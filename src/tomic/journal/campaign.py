@@ -20,7 +20,7 @@ from tomic.models import journal as nouns
 _EITHER = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}", re.ASCII)
 """A comma before three digits: of thousands in one language, of decimals in another."""
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3}(?:,\d{3})+(?:\.\d*)?|,\d{3}\.\d*)", re.ASCII)
-_DUST = 1e-9
+DUST = 1e-9
 """Contracts below which a position counts as flat."""
 
 ENDS = frozenset({nouns.Action.CLOSE, nouns.Action.EXPIRE, nouns.Action.ASSIGN})
@@ -119,7 +119,7 @@ def _sum(trades: Iterable[nouns.Trade]) -> tuple[nouns.Held, ...]:
             else:
                 before = alike[place]
                 alike[place] = _leg(before, fill, before.quantity + fill.quantity)
-    return tuple(leg for alike in total.values() for leg in alike if abs(leg.quantity) > _DUST)
+    return tuple(leg for alike in total.values() for leg in alike if abs(leg.quantity) > DUST)
 
 
 def _leg(first: nouns.Contract, other: nouns.Contract, quantity: float) -> nouns.Held:
@@ -389,7 +389,7 @@ def _check_lessens(entry: nouns.JournalEntry, trade: nouns.Trade) -> None:
         if fill.is_stock and trade.action is nouns.Action.ASSIGN:
             continue
         quantity = held_of(legs, fill)
-        if quantity * fill.quantity >= 0.0 or abs(fill.quantity) > abs(quantity) + _DUST:
+        if quantity * fill.quantity >= 0.0 or abs(fill.quantity) > abs(quantity) + DUST:
             raise UsageError(
                 f"{fill.quantity:+g} {fill.name} cannot close {quantity:+g} that is held; "
                 "tomic journal roll opens legs"
@@ -551,4 +551,4 @@ def _sides(legs: Sequence[nouns.Held | nouns.Fill]) -> set[int]:
     if len(days) > 1:
         # What a calendar keeps: positive when the later expiry is held long.
         values.append(sum(leg.quantity for leg in legs if leg.expiry == days[-1]))
-    return {int(math.copysign(1.0, value)) for value in values if abs(value) > _DUST}
+    return {int(math.copysign(1.0, value)) for value in values if abs(value) > DUST}

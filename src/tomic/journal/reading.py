@@ -11,7 +11,7 @@ import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from tomic.quant import later_expiries, margin, payoff, probability
 from tomic.quant.payoff import Segments
 from tomic.strategies.measures import margin_rules, printed
 from tomic.strategies.pricing.board import Board
+from tomic.strategies.pricing.outlooks import Outlook
 
 MODEL = "model"
 """Source of marks that are not quotes: parity with the other right, the smile, the last close."""
@@ -50,7 +51,7 @@ class Expectation:
 
 def marks(board: Board, contracts: Sequence[Contract]) -> tuple[LegMark, ...]:
     """The mark of each option among *contracts*; those missing from the chain have no price."""
-    rows = _rows(board, contracts)
+    rows = rows_of(board, contracts)
     return tuple(
         _mark(board, contract, rows.get(contract.key))
         for contract in contracts
@@ -58,21 +59,20 @@ def marks(board: Board, contracts: Sequence[Contract]) -> tuple[LegMark, ...]:
     )
 
 
-def _rows(board: Board, contracts: Sequence[Contract]) -> dict[ContractKey, int]:
-    chain = board.chain
+def rows_of(board: Board, contracts: Sequence[Contract]) -> dict[ContractKey, int]:
+    """Row of the chain of each option among *contracts* that is in it."""
     rows = {}
     for contract in contracts:
-        if contract.expiry is None or contract.strike is None:
+        if contract.expiry is None or contract.strike is None or contract.right is None:
             continue
-        if contract.multiplier != chain.multiplier:
+        if contract.multiplier != board.chain.multiplier:
             continue
-        matching = (
-            (chain["expiry"] == np.datetime64(chain.named(contract.expiry) or "NaT", "D"))
-            & (np.abs(chain["strike"] - contract.strike) < 1e-6)
-            & (chain["right"] == contract.right)
-        )
-        if matching.any():
-            rows[contract.key] = int(np.flatnonzero(matching)[0])
+        key = (contract.expiry, contract.strike, contract.right)
+        row = board.row_of.get(key)
+        if row is None and (named := board.chain.named(contract.expiry)) is not None:
+            row = board.row_of.get((named, contract.strike, contract.right))
+        if row is not None:
+            rows[contract.key] = row
     return rows
 
 
@@ -168,8 +168,66 @@ def delay(snap: Snapshot) -> str:
 
 def _as_listed(board: Board, leg: Held) -> Held:
     """The leg under the expiry by which the chain lists it."""
-    named = board.chain.named(leg.expiry) if leg.expiry is not None else None
+    if leg.expiry is None or leg.expiry in board.outlooks:
+        return leg
+    named = board.chain.named(leg.expiry)
     return leg if named is None else leg.model_copy(update={"expiry": named})
+
+
+class Outline(NamedTuple):
+    """P&L of what is held, at its first expiry and in today's money."""
+
+    form: Segments
+    first: Outlook
+    """Of that expiry."""
+    options: tuple[Held, ...]
+    """Under the expiries by which the chain lists them."""
+    rows: tuple[int, ...]
+    """Rows of the chain, of each of *options*."""
+    shares: float
+    """Per share of a contract's multiplier."""
+    is_single: bool
+    """Whether its options share one expiry."""
+
+    def profile(self, credit: float, spot: float, multiplier: int) -> payoff.PayoffProfile:
+        """Extremes and breakevens as a broker prints them, not discounted."""
+        held = np.array([self.shares * multiplier])
+        return payoff.profile(printed(self.form, np.array([credit]), held, self.first, spot))
+
+
+def outline(
+    board: Board, legs: Sequence[Held], credit: float, *, horizon: dt.date | None = None
+) -> Outline | None:
+    """
+    P&L of *legs* at their first expiry, from having received *credit* in currency for the options.
+
+    Shares count as bought at the spot of now.
+
+    Args:
+        horizon: Expiry to look at where there are only shares.
+
+    Returns:
+        None where an expiry has no density, or an option is not in the chain.
+    """
+    options = [_as_listed(board, leg) for leg in legs if not leg.is_stock]
+    days = sorted({leg.expiry for leg in options if leg.expiry is not None})
+    days = days or ([horizon] if horizon is not None else [])
+    if not days or any(day not in board.outlooks for day in days):
+        return None
+    rows = rows_of(board, options)
+    if len(rows) < len(options):
+        return None
+    # Shares held per share of a contract's multiplier.
+    shares = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
+    shares /= board.chain.multiplier
+    return Outline(
+        form=_shape(board, options, days, shares, credit),
+        first=board.outlooks[days[0]],
+        options=tuple(options),
+        rows=tuple(rows[leg.key] for leg in options),
+        shares=shares,
+        is_single=len(days) == 1,
+    )
 
 
 def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | None:
@@ -179,26 +237,17 @@ def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | N
     To judge holding from here on, *credit* is what taking the position again would bring now.
     None where an expiry has no density, or a leg no price.
     """
-    options = [_as_listed(board, leg) for leg in legs if not leg.is_stock]
-    days = sorted({leg.expiry for leg in options if leg.expiry is not None})
-    if not days or any(day not in board.outlooks for day in days):
+    held = outline(board, legs, credit)
+    if held is None:
         return None
-    rows = _rows(board, options)
-    if len(rows) < len(options):
-        return None
-    # Shares held per share of a contract's multiplier.
-    shares = sum(leg.quantity * leg.multiplier for leg in legs if leg.is_stock)
-    shares /= board.chain.multiplier
-    form = _shape(board, options, days, shares, credit)
-    first = board.outlooks[days[0]]
-    held = np.array([shares * board.chain.multiplier])
-    outline = payoff.profile(printed(form, np.array([credit]), held, first, board.spot))
+    profile = held.profile(credit, board.spot, board.chain.multiplier)
+    law = held.first.ranked
     expectation = Expectation(
-        pos=float(probability.pos(first.ranked, form)),
-        ev=float(probability.ev(first.ranked, form)),
-        max_profit=float(outline.max_profit[0]),
-        max_loss=float(outline.max_loss[0]),
-        margin=_margin(board, options, rows, shares, credit),
+        pos=float(probability.pos(law, held.form)),
+        ev=float(probability.ev(law, held.form)),
+        max_profit=float(profile.max_profit[0]),
+        max_loss=float(profile.max_loss[0]),
+        margin=finite(float(requirement(board, held, credit).net)),
     )
     return expectation if math.isfinite(expectation.ev) else None
 
@@ -221,41 +270,31 @@ def _shape(
     }
     if len(days) == 1:
         return payoff.segments(*legs, **terms)
-    american = board.chain.is_american
-    later = [
-        later_expiries.from_smiles(
-            first.smile, board.outlooks[day].smile, american=american, market=first.market
-        )
-        for day in days[1:]
-    ]
+    later = [board.later(days[0], day) for day in days[1:]]
     slot = np.array([days.index(leg.expiry) if leg.expiry else 0 for leg in options])
     grid = later_expiries.grid(first.market)
     return later_expiries.segments(*legs, slot, later, grid=grid, **terms)
 
 
-def _margin(
-    board: Board,
-    options: Sequence[Held],
-    rows: Mapping[ContractKey, int],
-    shares: float,
-    credit: float,
-) -> float | None:
-    settings = board.settings
-    row = [rows[leg.key] for leg in options]
-    requirement = margin.requirement(
-        [leg.strike for leg in options if leg.strike is not None],
-        [leg.is_call for leg in options],
-        [leg.quantity for leg in options],
-        board.price[row],
+def requirement(board: Board, held: Outline, credit: float) -> margin.Margin:
+    """Margin of what is held, from *credit* received for its options; currency."""
+    settings, row = board.settings, list(held.rows)
+    # Shares alone have no leg, and the rules want one: none of a contract at the money.
+    legs = [(leg.strike, leg.is_call, leg.quantity) for leg in held.options if leg.strike]
+    strike, is_call, quantity = zip(*(legs or [(board.spot, True, 0.0)]), strict=True)
+    return margin.requirement(
+        strike,
+        is_call,
+        quantity,
+        board.price[row] if row else [0.0],
         spot=board.spot,
-        tau=board.chain["tau"][row],
-        stock=shares,
+        tau=board.chain["tau"][row] if row else [0.0],
+        stock=held.shares,
         multiplier=float(board.chain.multiplier),
         broad_index=board.chain.symbol in settings.margin.broad_indices,
         credit=credit,
         rules=margin_rules(settings, cash=settings.account.margin == "cash"),
     )
-    return finite(float(requirement.net))
 
 
 def value_now(legs: Iterable[Held | Fill], snap: Snapshot) -> float | None:

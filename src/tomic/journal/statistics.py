@@ -7,14 +7,14 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import FloatArray, IntArray
 from tomic.journal import campaign
-from tomic.models import Proposal, journal as nouns
+from tomic.models import Leg, journal as nouns
 from tomic.models.documents import finite
 
 CENTS = 2
@@ -721,8 +721,48 @@ def _mean(values: Sequence[float]) -> float | None:
 # -- saved proposals ---------------------------------------------------------------------------
 
 
+class Settleable(Protocol):
+    """Legs that are held to their first expiry: a saved proposal, or an alternative of one."""
+
+    @property
+    def legs(self) -> tuple[Leg, ...]:
+        """Options and shares."""
+
+    @property
+    def expiry(self) -> dt.date | None:
+        """The first one."""
+
+    @property
+    def net_credit(self) -> float:
+        """Received in all, the shares counted at *spot*; currency."""
+
+    @property
+    def multiplier(self) -> int:
+        """Shares per contract."""
+
+    @property
+    def spot(self) -> float:
+        """At the beginning, as the next four."""
+
+    @property
+    def forward(self) -> float:
+        """To the first expiry."""
+
+    @property
+    def tau(self) -> float:
+        """Years."""
+
+    @property
+    def rate(self) -> float:
+        """Fraction per year."""
+
+    @property
+    def market_volatility(self) -> float:
+        """Of legs without one of their own."""
+
+
 def settle_proposal(
-    proposal: Proposal, spot: float, *, vol_ratio: float = 1.0, is_american: bool = True
+    proposal: Settleable, spot: float, *, vol_ratio: float = 1.0, is_american: bool = True
 ) -> dict[str, Any]:
     """
     Result of a saved proposal at its first expiry: filled as it was scored, and held until then.
@@ -746,7 +786,7 @@ def settle_proposal(
     div_yield = proposal.rate - carry
     later, slots = [], []
     for leg in options:
-        days = (leg.expiry - proposal.expiry).days if leg.expiry else 0
+        days = (leg.expiry - proposal.expiry).days if leg.expiry and proposal.expiry else 0
         if days > 0:
             # An expiry of its own for each: legs have volatilities of their own.
             sigma = (leg.iv or proposal.market_volatility) * vol_ratio

@@ -6,6 +6,7 @@ from tomic import _lazy
 
 if TYPE_CHECKING:
     # The table below says which of them are offered.
+    from tomic.store.advice import *  # noqa: F403
     from tomic.store.calendar import *  # noqa: F403
     from tomic.store.contracts import *  # noqa: F403
     from tomic.store.database import *  # noqa: F403
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tomic.store.upkeep import *  # noqa: F403
 
 _NAMES = {
+    "advice": "NewAdvice StoredAdvice",
     "calendar": "Dividend Earnings",
     "contracts": "StoredContract",
     "database": "Database",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomic.store import importing, upkeep
+from tomic.store.advice import AdviceTables
 from tomic.store.backtests import BacktestTables
 from tomic.store.calendar import CalendarTables
 from tomic.store.chains import ChainTables
@@ -43,6 +44,7 @@ class Database(StoreFile):
         super().__init__(
             path, busy_timeout_s=busy_timeout_s, operation_timeout_s=operation_timeout_s
         )
+        self.advice = AdviceTables(self)
         self.backtests = BacktestTables(self)
         self.calendar = CalendarTables(self)
         self.chains = ChainTables(self)

@@ -497,6 +497,18 @@ _RECORD: tuple[Step, ...] = (
     "CREATE INDEX backtests_by_variant ON backtests (variant)",
 )
 
+_ADVICE: tuple[Step, ...] = (
+    """
+    CREATE TABLE advice (
+        id INTEGER PRIMARY KEY, day TEXT NOT NULL, as_of TEXT NOT NULL, position TEXT NOT NULL,
+        entry_id INTEGER, symbol TEXT NOT NULL, expiry TEXT NOT NULL, document TEXT NOT NULL,
+        outcome TEXT, settled_at TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX advice_by_expiry ON advice (expiry) WHERE outcome IS NULL",
+    "CREATE INDEX advice_by_position ON advice (position, as_of)",
+)
+
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CONTRACTS,
     _HISTORY,
@@ -509,6 +521,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _BOOKINGS,
     _NOTICES,
     _RECORD,
+    _ADVICE,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 

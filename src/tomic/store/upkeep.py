@@ -31,6 +31,7 @@ _DOCUMENTS = (
     ("backtests", "document"),
     ("scans", "document"),
     ("proposals", "document"),
+    ("advice", "document"),
     ("entries", "document"),
     ("entries", "summary"),
     ("journal_history", "changed"),

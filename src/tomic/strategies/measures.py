@@ -12,6 +12,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
 from tomic.config.scan import CostsSettings
 from tomic.quant import later_expiries, margin, payoff, probability
+from tomic.quant.density import Density
 from tomic.quant.payoff import Segments
 from tomic.strategies.candidates import Candidates, Expiries
 from tomic.strategies.catalogue.leg_rules import Template
@@ -334,6 +335,17 @@ def tail_loss(batch: Batch, board: Board, credit: FloatArray, below: FloatArray)
         first = board.outlooks[batch.expiries[0]]
         form = shape(batch.take(often), board, credit[often])
         result[often] = probability.cvar(first.market, form, 1.0 - TAIL)
+    return result
+
+
+def tail_of(law: Density, form: Segments) -> FloatArray:
+    """`tail_loss` of any P&L under any density; (n,), >= 0."""
+    below = probability.shortfall(law, form)
+    result: FloatArray = below.mean / TAIL
+    often = below.probability > TAIL
+    if often.any():
+        part = Segments(form.node[often], form.value[often], form.slope[often])
+        result[often] = probability.cvar(law, part, 1.0 - TAIL)
     return result
 
 

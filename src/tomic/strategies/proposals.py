@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tomic._typing import FloatArray
+from tomic._typing import FloatArray, IntArray
 from tomic.models import (
     Alternative,
     CurvePoint,
@@ -24,7 +24,7 @@ from tomic.models.documents import finite
 from tomic.quant import payoff, probability, revaluation
 from tomic.quant.payoff import Segments
 from tomic.strategies import events, measures, scoring
-from tomic.strategies.candidates import Candidates, expiry_of
+from tomic.strategies.candidates import Candidates
 from tomic.strategies.measures import Batch, foreign_commission, foreign_margin
 from tomic.strategies.pricing import outlooks
 from tomic.strategies.pricing.board import SOURCES, UNIFORM, Board
@@ -223,75 +223,112 @@ def batch_of(hit: Hit) -> Batch:
 
 def prospect(hit: Hit) -> Prospect:
     """The candidate as a portfolio sees it."""
-    board, chain, rows = hit.board, hit.board.chain, np.array(hit.rows)
-    greeks = _greeks(batch_of(hit), board)
-    outlooks = [board.outlooks[expiry_of(leg, hit.expiries)] for leg in hit.template.legs]
+    quantity = np.array([float(leg.quantity) for leg in hit.template.legs])
+    return prospect_of(
+        hit.board,
+        hit.template.name,
+        hit.rows,
+        quantity,
+        stock=float(hit.template.stock),
+        margin=hit.margin,
+    )
+
+
+def prospect_of(
+    board: Board,
+    strategy: str,
+    rows: Sequence[int],
+    quantity: FloatArray,
+    *,
+    stock: float,
+    margin: float,
+) -> Prospect:
+    """
+    Any options of a board as a portfolio sees them; their expiries have outlooks.
+
+    Args:
+        rows, quantity: (k,) rows of the chain and signed contracts.
+        stock: Signed lots of shares.
+        margin: Currency that the trade takes from excess liquidity.
+    """
+    chain, places = board.chain, np.array(rows, dtype=np.int64)
+    outlooks = [board.outlooks[chain["expiry"][row].item()] for row in rows]
+    first = min(outlooks, key=lambda outlook: outlook.tau)
     # What the Greeks are per unit of; later legs are carried from it to their own forwards.
-    spot = board.outlooks[hit.expiries[0]].forward if board.on_forward else board.spot
+    spot = first.forward if board.on_forward else board.spot
     rate = np.array([outlook.rate for outlook in outlooks])
     tau = np.array([outlook.tau for outlook in outlooks])
     forward = np.array([outlook.forward for outlook in outlooks])
     return Prospect(
         symbol=chain.symbol,
-        strategy=hit.template.name,
+        strategy=strategy,
         spot=spot,
         rate=rate,
         div_yield=rate - np.log(forward / spot) / tau,
-        strike=board.strike[rows],
+        strike=board.strike[places],
         tau=tau,
-        iv=_volatility(hit),
-        is_call=np.array([leg.right == "C" for leg in hit.template.legs]),
-        quantity=np.array([float(leg.quantity) for leg in hit.template.legs]),
-        shares=float(hit.template.stock * chain.multiplier),
+        iv=_volatility(board, places, outlooks),
+        is_call=chain.is_call[places],
+        quantity=quantity,
+        shares=stock * chain.multiplier,
         multiplier=chain.multiplier,
         is_american=chain.is_american,
-        margin=hit.margin,
+        margin=margin,
         currency=chain.underlying.currency,
-        **greeks,
+        **greeks_of(board, places, quantity, stock),
     )
 
 
-def _volatility(hit: Hit) -> FloatArray:
+def _volatility(board: Board, rows: IntArray, outlooks: Sequence[Outlook]) -> FloatArray:
     """Volatility of each leg: as the chain has it, else the smile's."""
-    board, rows = hit.board, np.array(hit.rows)
-    smiles = [board.outlooks[expiry_of(leg, hit.expiries)].smile for leg in hit.template.legs]
-    fitted = [smile.iv(strike) for smile, strike in zip(smiles, board.strike[rows], strict=True)]
+    fitted = [
+        outlook.smile.iv(strike)
+        for outlook, strike in zip(outlooks, board.strike[rows], strict=True)
+    ]
     return np.where(np.isfinite(board.iv[rows]), board.iv[rows], fitted)
 
 
 def _legs(hit: Hit) -> tuple[Leg, ...]:
     board, chain = hit.board, hit.board.chain
     legs = [
-        Leg(
-            name=rule.name,
-            quantity=rule.quantity,
-            right=rule.right,
-            strike=float(board.strike[row]),
-            expiry=chain["expiry"][row].item(),
-            con_id=int(chain["con_id"][row]) or None,
-            price=float(board.price[row]),
-            price_source=SOURCES[int(board.prices.source[row])],
-            bid=finite(chain["bid"][row]),
-            ask=finite(chain["ask"][row]),
-            volume=_whole(chain["volume"][row]),
-            open_interest=_whole(chain["open_interest"][row]),
-            **_model_of(board, row),
-        )
+        leg_of(board, row, rule.quantity, rule.name)
         for row, rule in zip(hit.rows, hit.template.legs, strict=True)
     ]
     if hit.template.stock:
-        shares = hit.template.stock * chain.multiplier
-        legs.append(
-            Leg(
-                name="shares",
-                sec_type="STK",
-                quantity=shares,
-                price=board.spot,
-                price_source=PriceSource.SPOT,
-                delta=1.0,
-            )
-        )
+        legs.append(shares_of(board, hit.template.stock * chain.multiplier))
     return tuple(legs)
+
+
+def leg_of(board: Board, row: int, quantity: int, name: str) -> Leg:
+    """One option of a board as a leg of a trade."""
+    chain = board.chain
+    return Leg(
+        name=name,
+        quantity=quantity,
+        right="C" if chain.is_call[row] else "P",
+        strike=float(board.strike[row]),
+        expiry=chain["expiry"][row].item(),
+        con_id=int(chain["con_id"][row]) or None,
+        price=float(board.price[row]),
+        price_source=SOURCES[int(board.prices.source[row])],
+        bid=finite(chain["bid"][row]),
+        ask=finite(chain["ask"][row]),
+        volume=_whole(chain["volume"][row]),
+        open_interest=_whole(chain["open_interest"][row]),
+        **_model_of(board, row),
+    )
+
+
+def shares_of(board: Board, quantity: int) -> Leg:
+    """Shares of its underlying as a leg of a trade."""
+    return Leg(
+        name="shares",
+        sec_type="STK",
+        quantity=quantity,
+        price=board.spot,
+        price_source=PriceSource.SPOT,
+        delta=1.0,
+    )
 
 
 def _model_of(board: Board, row: int) -> dict[str, Any]:
@@ -304,13 +341,18 @@ def _whole(value: float) -> int | None:
 
 
 def _greeks(batch: Batch, board: Board) -> dict[str, float]:
+    return greeks_of(board, batch.row[0], batch.quantity[0], float(batch.stock[0]))
+
+
+def greeks_of(board: Board, rows: IntArray, quantity: FloatArray, stock: float) -> dict[str, float]:
+    """Greeks of options (k,) and lots of shares; NaN where one is missing."""
     lot = float(board.chain.multiplier)
 
     def net(values: FloatArray) -> float:
-        return lot * float((batch.quantity * batch.legs(values)).sum())
+        return lot * float((quantity * np.where(quantity == 0.0, 0.0, values[rows])).sum())
 
     return {
-        "delta": net(board.delta) + lot * float(batch.stock[0]),
+        "delta": net(board.delta) + lot * stock,
         "gamma": net(board.gamma),
         "vega": net(board.vega),
         "theta": net(board.theta),

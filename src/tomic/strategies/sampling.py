@@ -27,14 +27,20 @@ COARSE_FROM = 8
 
 
 def sample(
-    options: Iterable[Wanted], spot: float, today: dt.date, sigma: float, strikes: int
+    options: Iterable[Wanted],
+    spot: float,
+    today: dt.date,
+    sigma: float,
+    strikes: int,
+    *,
+    whole: float = _WHOLE,
 ) -> tuple[Wanted, ...]:
     """
     A sparse sample of each expiry, in the order of *options*.
 
     Of each expiry *strikes* options in even steps from -2.2 to 1.8 standard deviations, puts below
     the spot and calls above it, the roundest strike within .3 steps, and call and put at the
-    money. An expiry that holds at most 2.5 times its sample is taken whole.
+    money. An expiry that holds at most *whole* times its sample is taken whole.
 
     Args:
         options: Those of the windows that are listed, expiry by expiry.
@@ -47,7 +53,7 @@ def sample(
         listed = list(group)
         deviation = sigma * math.sqrt(max((expiry - today).days, 1) / 365.0)
         few = _of_expiry(listed, spot, deviation, strikes)
-        chosen += listed if len(listed) <= _WHOLE * len(few) else sorted(few)
+        chosen += listed if len(listed) <= whole * len(few) else sorted(few)
     return tuple(chosen)
 
 

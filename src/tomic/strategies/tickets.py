@@ -84,19 +84,40 @@ def of_proposal(proposal: Proposal, rules: ExitRules | None = None, *, quantity:
 
 
 def _leg(leg: Leg, proposal: Proposal) -> TicketLeg:
+    return ticket_leg(
+        leg,
+        symbol=proposal.symbol,
+        trading_class=proposal.trading_class,
+        multiplier=proposal.multiplier,
+        currency=proposal.currency,
+        spot=proposal.spot,
+    )
+
+
+def ticket_leg(
+    leg: Leg,
+    *,
+    symbol: str,
+    trading_class: str,
+    multiplier: int,
+    currency: str,
+    spot: float,
+    units: int = 1,
+) -> TicketLeg:
+    """A leg of a trade as one of a ticket of so many *units*."""
     is_stock = leg.sec_type == "STK"
     return TicketLeg(
-        symbol=proposal.symbol,
+        symbol=symbol,
         sec_type=leg.sec_type,
         right=leg.right,
         expiry=leg.expiry,
         strike=leg.strike,
-        trading_class="" if is_stock else proposal.trading_class,
-        multiplier=1 if is_stock else proposal.multiplier,
-        currency=proposal.currency,
+        trading_class="" if is_stock else trading_class,
+        multiplier=1 if is_stock else multiplier,
+        currency=currency,
         con_id=leg.con_id,
-        quantity=leg.quantity,
-        price=proposal.spot if is_stock else leg.price,
+        quantity=leg.quantity // units,
+        price=spot if is_stock else leg.price,
     )
 
 

@@ -199,6 +199,14 @@ class Board:
         return np.asarray(self.chain["strike"], dtype=np.float64)
 
     @cached_property
+    def row_of(self) -> Mapping[tuple[dt.date, float, str], int]:
+        """Row by expiry, strike and right."""
+        chain = self.chain
+        days = chain["expiry"].astype("datetime64[D]").tolist()
+        keys = zip(days, self.strike.tolist(), chain["right"].tolist(), strict=True)
+        return {key: row for row, key in enumerate(keys)}
+
+    @cached_property
     def tick(self) -> float:
         """The smallest step in which this chain is quoted, currency per share."""
         quoted = np.concatenate((self.chain["bid"], self.chain["ask"]))

@@ -77,6 +77,17 @@ async def check(journal: Journal, ids: Sequence[int] = (), *, keep: bool = True)
     """
     entries = [entry for entry in await load_open(journal, ids) if entry.is_open]
     markets = await _markets(journal, entries)
+    return await judged(journal, entries, markets, keep=keep)
+
+
+async def judged(
+    journal: Journal,
+    entries: Sequence[nouns.JournalEntry],
+    markets: Mapping[str, LegMarket | TomicError],
+    *,
+    keep: bool,
+) -> CheckRun:
+    """As `check`, of open entries on markets that were quoted already, by symbol."""
     now = await _moment(journal, markets)
     around = await _around(journal, {entry.symbol for entry in entries}, _day(now))
     checks = []

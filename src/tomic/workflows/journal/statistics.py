@@ -111,7 +111,7 @@ async def settle(journal: Journal) -> Settled:
     symbols = sorted({proposal.symbol for proposal in awaiting})
     bars = await journal.store.history.many_bars(symbols)
     vols = await journal.store.history.many_iv(symbols, "ib30")
-    replaced = await replaced_at(journal, symbols)
+    replaced = await replaced_since(journal, symbols)
     outcomes: list[tuple[str, dict[str, Any]]] = []
     waiting: set[str] = set()
     for proposal in awaiting:
@@ -125,8 +125,8 @@ async def settle(journal: Journal) -> Settled:
     return Settled(len(outcomes) - voided, voided, tuple(sorted(waiting)))
 
 
-async def replaced_at(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
-    """When bars of a symbol were replaced as a whole, after a split."""
+async def replaced_since(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
+    """By symbol when its bars were replaced as a whole, after a split."""
     tables = journal.store.history
     events = {symbol: await tables.events(symbol) for symbol in symbols}
     return {

@@ -26,7 +26,7 @@ from tomic.models.documents import first_fault, to_text
 from tomic.models.track import FollowedProposal, TrackRecord
 from tomic.store import Bars, FollowedRow, KeptDay, StoredProposal, VolSeries
 from tomic.workflows.journal.entries import Journal
-from tomic.workflows.journal.statistics import SPLIT, replaced_at, settle, vol_ratio
+from tomic.workflows.journal.statistics import SPLIT, replaced_since, settle, vol_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ async def _of_symbol(
     before: Mapping[str, FollowedProposal],
 ) -> list[FollowedProposal]:
     tables = journal.store.history
-    replaced = (await replaced_at(journal, [symbol]))[symbol]
+    replaced = (await replaced_since(journal, [symbol]))[symbol]
     today = (await journal.clock()).astimezone(dates.NEW_YORK).date()
     bars = (await tables.many_bars([symbol])).get(symbol)
     past = _Past(

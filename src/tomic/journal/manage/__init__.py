@@ -1,0 +1,1 @@
+"""What can be done with a position: its alternatives, each with figures, and which is best."""

@@ -1,0 +1,114 @@
+"""What became of alternatives that were shown: each held to its first expiry, beside holding."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from tomic.journal.statistics import CENTS, settle_proposal
+from tomic.models.manage import Advice, Move, MoveKind, MoveRecord
+
+
+def last_day(advice: Advice) -> dt.date | None:
+    """The day by which the outcome of every alternative is known; None where nothing is judged."""
+    days = [move.expiry for move in advice.moves if move.expiry is not None]
+    return max(days, default=advice.as_of.date() if advice.moves else None)
+
+
+def settle(
+    advice: Advice,
+    spots: Mapping[dt.date, float],
+    *,
+    vol_ratio: Callable[[dt.date], float],
+    is_american: bool = True,
+) -> dict[str, Any]:
+    """
+    Results of all alternatives, each traded as it was shown and held to its first expiry.
+
+    Args:
+        spots: Price of the underlying at the first expiry of each.
+        vol_ratio: How its 30-day volatility changed up to a day, for legs that live on.
+
+    Returns:
+        JSON-ready: ``moves``, each with ``kind``, ``rank``, ``expected``, ``result`` of the
+        campaign and its ``change`` beside holding; currency.
+    """
+    results = [
+        _result(move, spots, vol_ratio=vol_ratio, is_american=is_american) for move in advice.moves
+    ]
+    held = next(
+        (r for r, move in zip(results, advice.moves, strict=True) if move.kind is MoveKind.HOLD),
+        math.nan,
+    )
+    return {
+        "moves": [
+            {
+                "kind": move.kind.value,
+                "rank": move.rank,
+                "expected": round(move.ev_change, CENTS),
+                "result": result,
+                "change": round(result - held, CENTS),
+            }
+            for move, result in zip(advice.moves, results, strict=True)
+        ]
+    }
+
+
+def _result(
+    move: Move,
+    spots: Mapping[dt.date, float],
+    *,
+    vol_ratio: Callable[[dt.date], float],
+    is_american: bool,
+) -> float:
+    if move.expiry is None:
+        return round(move.net_credit, CENTS)
+    settled = settle_proposal(
+        move, spots[move.expiry], vol_ratio=vol_ratio(move.expiry), is_american=is_american
+    )
+    return float(settled["result"])
+
+
+class Ended(NamedTuple):
+    """One alternative whose outcome is known."""
+
+    position: str
+    day: dt.date
+    kind: MoveKind
+    rank: int
+    expected: float
+    result: float
+    change: float
+
+
+def compare(ended: Iterable[Ended]) -> list[MoveRecord]:
+    """
+    Means by kind, in the order of `MoveKind`.
+
+    Of a position that was looked at several times a day the first time counts; of several
+    alternatives of one kind the best ranked.
+    """
+    first: dict[tuple[str, dt.date, MoveKind], Ended] = {}
+    for one in ended:
+        key = (one.position, one.day, one.kind)
+        if key not in first or one.rank < first[key].rank:
+            first[key] = one
+    by_kind: dict[MoveKind, list[Ended]] = {}
+    for one in first.values():
+        by_kind.setdefault(one.kind, []).append(one)
+    return [_record(kind, by_kind[kind]) for kind in MoveKind if kind in by_kind]
+
+
+def _record(kind: MoveKind, ended: list[Ended]) -> MoveRecord:
+    count = len(ended)
+    return MoveRecord(
+        kind=kind,
+        n=count,
+        result=math.fsum(one.result for one in ended) / count,
+        change=math.fsum(one.change for one in ended) / count,
+        better=sum(one.change > 0.0 for one in ended) / count,
+        expected=math.fsum(one.expected for one in ended) / count,
+        chosen=sum(one.rank == 1 for one in ended),
+    )

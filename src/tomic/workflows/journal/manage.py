@@ -1,0 +1,637 @@
+"""
+What to do with each position: few quotes, every alternative judged, and what was shown is kept.
+
+Per symbol a sparse sample of the expiries concerned gives smiles; from these the strikes of all
+alternatives of all its positions are known, and only those are asked beside. At a closed market, of
+a recording and without a gateway the chain that is there has to do: an alternative is then one of
+its strikes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from tomic import dates
+from tomic.chain import Chain
+from tomic.config import Settings
+from tomic.errors import DataError, EmptyChain, TomicError, UsageError, ungrouped
+from tomic.journal.manage import advice as ranking, judged, moves, standing as positions, track
+from tomic.journal.manage.standing import Standing
+from tomic.models import ExerciseStyle, OptionParams, OptionQuote, Structure, VolSnapshot
+from tomic.models.documents import first_fault
+from tomic.models.journal import Action, EntryStatus, ExitCheck, Fill, Held, JournalEntry, Trade
+from tomic.models.manage import Advice, Move, MoveKind, MoveRecord, MoveRefusal
+from tomic.portfolio.fit import BookFit
+from tomic.selection import Selection, Wanted, as_listed, days_to_expiry
+from tomic.store import Bars, NewAdvice, StoredAdvice, VolSeries
+from tomic.strategies import sampling
+from tomic.strategies.pricing import board as boards
+from tomic.strategies.pricing.board import Board
+from tomic.workflows.chain import fetch as chains
+from tomic.workflows.chain.portions import Portions
+from tomic.workflows.chain.setup import Chooser
+from tomic.workflows.journal import review, statistics
+from tomic.workflows.journal.entries import Journal, load_all
+from tomic.workflows.journal.market import LegMarket, QuotedVix
+from tomic.workflows.portfolio import files, review as portfolio
+from tomic.workflows.resources import Resources
+from tomic.workflows.volatility.measure import Now, volatility
+
+_FRESH = dt.timedelta(days=4)
+"""Age up to which a saved book says what is held: over a long weekend."""
+AT_ONCE = 8
+"""Symbols worked on at the same time."""
+_REACH_SIGMAS = 3.0
+_USUAL_VOL = 0.25
+"""Where IB gives no volatility of the underlying."""
+_MOST_STRIKES = 24
+"""Strikes of an expiry that are asked for where all have to be chosen beforehand."""
+
+Opener = Callable[[str, Settings, Chooser], Awaitable[Portions]]
+"""Begins a chain that is quoted a portion at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManageRun:
+    """The alternatives of several positions, and the symbols of which none could be judged."""
+
+    advice: tuple[Advice, ...]
+    errors: Mapping[str, TomicError] = field(default_factory=dict)
+    as_of: dt.datetime | None = None
+    options: int = 0
+    """Options that were asked for."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fired(self) -> bool:
+        """Whether an exit rule of any position fired."""
+        return any(one.signals for one in self.advice)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a position could not be judged."""
+        return any(one.problem for one in self.advice)
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """
+    Where positions and quotes come from.
+
+    Args:
+        journal: The entries, and chains whose options are chosen beforehand.
+        opener: Begins chains that are quoted in portions; None where only `journal` asks.
+        book: What is held in all; None where it is not known.
+    """
+
+    journal: Journal
+    opener: Opener | None = None
+    book: BookFit | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """All settings."""
+        return self.journal.settings
+
+
+class _Position(NamedTuple):
+    """One position, and the entry by which its exit rules are judged."""
+
+    held: Standing
+    entry: JournalEntry | None
+
+
+@dataclass(slots=True)
+class _Market:
+    """One symbol, quoted for its positions."""
+
+    quoted: LegMarket
+    found: dict[str, list[moves.Draft | MoveRefusal]]
+    """By position."""
+    horizon: dt.date | None
+    options: int = 0
+
+
+async def manager(resources: Resources, journal: Journal, *, offline: bool = False) -> Manager:
+    """
+    What a desk has for it: the last saved book, and chains in portions where TWS can be asked.
+
+    A book older than four days says nothing of what is held. In a demo it is read where none is
+    saved.
+    """
+    simulated = resources.origin.simulated
+    path = files.snapshot_path(journal.settings, simulated=simulated)
+    book = None if resources.origin.replay is not None else files.last_book(path)
+    now = await journal.clock()
+    if book is not None and abs(now - book.as_of) > _FRESH:
+        book = None
+    if book is None and resources.origin.demo and not offline:
+        book, _ = await portfolio.read_book(
+            await resources.session(), journal.settings, journal.store
+        )
+    claims = await portfolio.journal_claims(journal.store)
+    fit = None
+    if book is not None:
+        fit = await asyncio.to_thread(BookFit, book, journal.settings, claims=claims)
+    asks = not offline and resources.origin.replay is None
+    return Manager(journal, partial(_opened, resources) if asks else None, fit)
+
+
+async def _opened(
+    resources: Resources, symbol: str, settings: Settings, choose: Chooser
+) -> Portions:
+    with resources.sharing_deadline(settings.chain.deadline_s) as deadline:
+        request = await chains.request_for(resources, symbol, settings, deadline, choose)
+        return await Portions.opened(request)
+
+
+# -- positions -----------------------------------------------------------------------------------
+
+
+async def open_positions(manager: Manager, which: str = "") -> list[_Position]:
+    """
+    Open entries of the journal, and structures of the book that no entry has.
+
+    Args:
+        which: The number of an entry, the name of a structure, a symbol, or "" for all.
+
+    Raises:
+        UsageError: Nothing that is open is called so.
+    """
+    entries = [entry for entry in await load_all(manager.journal, "open") if entry.is_open]
+    found = [_Position(positions.of_entry(entry), entry) for entry in entries]
+    found += [
+        _of_book(structure, manager.settings, manager.book.book.today)
+        for structure in (manager.book.review.structures if manager.book else ())
+        if manager.book is not None and structure.source != "journal"
+    ]
+    found = [one for one in found if one.held.legs]
+    if not which:
+        return found
+    wanted = which.strip().upper()
+    bare = wanted.removeprefix("J").removeprefix("-").lstrip("0") or wanted
+    named = [one for one in found if one.held.id.upper() in (wanted, bare)]
+    named = named or [one for one in found if one.held.symbol == wanted]
+    if not named:
+        raise UsageError(
+            f"no open position {which}; tomic journal list shows entries, tomic portfolio the book"
+        )
+    return named
+
+
+def _of_book(structure: Structure, settings: Settings, today: dt.date) -> _Position:
+    rules = settings.journal.exits_for(structure.strategy)
+    held = positions.of_structure(structure, rules)
+    return _Position(held, _as_entry(structure, held, structure.opened or today))
+
+
+def _as_entry(structure: Structure, held: Standing, day: dt.date) -> JournalEntry | None:
+    """The structure as an entry opened at what it cost; None where that is not known."""
+    opened = held.opened or {}
+    if held.received is None or not held.legs:
+        return None
+    fills = tuple(Fill(**leg.model_dump(), price=abs(opened[leg.key])) for leg in held.legs)
+    at = dt.datetime.combine(day, dt.time(12), dates.NEW_YORK)
+    return JournalEntry(
+        symbol=held.symbol,
+        strategy=held.strategy,
+        status=EntryStatus.OPEN,
+        opened_at=at,
+        trades=(Trade(at=at, action=Action.OPEN, fills=fills),),
+        rules=held.rules,
+        currency=held.currency,
+    )
+
+
+# -- the work --------------------------------------------------------------------------------------
+
+
+async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> ManageRun:
+    """
+    The alternatives of every open position, or of those called *which*, best first.
+
+    One symbol that cannot be quoted never stops the others. With *keep* what is shown stays in the
+    store, so that `history` can say later what it would have brought; of a recording nothing is.
+
+    Raises:
+        UsageError: Nothing that is open is called so.
+    """
+    found = await open_positions(manager, which)
+    by_symbol: dict[str, list[_Position]] = {}
+    for one in found:
+        by_symbol.setdefault(one.held.symbol, []).append(one)
+    markets = await _markets(manager, by_symbol)
+    quoted = {
+        symbol: market.quoted if isinstance(market, _Market) else market
+        for symbol, market in markets.items()
+    }
+    entries = [one.entry for one in found if one.entry is not None]
+    checked = await review.judged(manager.journal, entries, quoted, keep=False)
+    checks = iter(checked.checks)
+    by_position = {one.held.id: next(checks) for one in found if one.entry is not None}
+    detailed = len(found) == 1 or bool(which)
+    advice = await asyncio.to_thread(
+        lambda: tuple(
+            _advice(manager, one, markets[one.held.symbol], by_position.get(one.held.id),
+                    checked.as_of, targets=detailed)
+            for one in found
+        )
+    )  # fmt: skip
+    if keep and manager.journal.source != "replay":
+        await _keep(manager, advice)
+    return ManageRun(
+        advice=advice,
+        errors={name: one for name, one in markets.items() if isinstance(one, TomicError)},
+        as_of=checked.as_of,
+        options=sum(one.options for one in markets.values() if isinstance(one, _Market)),
+        notes=_notes(manager),
+    )
+
+
+def _notes(manager: Manager) -> tuple[str, ...]:
+    if manager.book is None:
+        return ("no portfolio known: no buying power, and fit counts 1",)
+    return (f"the book is that of {manager.book.book.as_of:%Y-%m-%d %H:%M} UTC",)
+
+
+def _advice(
+    manager: Manager,
+    one: _Position,
+    market: _Market | TomicError,
+    check: ExitCheck | None,
+    now: dt.datetime,
+    *,
+    targets: bool,
+) -> Advice:
+    held = one.held
+    signals = check.signals if check else ()
+    blank = Advice(
+        id=held.id,
+        entry_id=held.entry_id,
+        symbol=held.symbol,
+        strategy=held.strategy,
+        currency=held.currency,
+        as_of=now,
+        held=tuple(f"{leg.quantity:+g} {leg.name}" for leg in held.legs),
+        pnl=check.pnl if check else None,
+        dte=check.dte if check else None,
+        signals=signals,
+        notes=(*(check.notes if check else ()), *(sig.text for sig in check.unjudged if check))
+        if check
+        else ("its cost is not known: no exit rule was judged",),
+    )
+    if isinstance(market, TomicError):
+        return blank.model_copy(update={"problem": str(market)})
+    board = market.quoted.board
+    known = {
+        "data_type": board.chain.data_type,
+        "trading_class": board.chain.trading_class,
+        "spot": board.spot,
+        "currency": held.currency or board.chain.underlying.currency,
+    }
+    gone = positions.expired(held, board.today)
+    if gone:
+        names = ", ".join(leg.name for leg in gone)
+        problem = f"{names} has expired: tomic journal close {held.id} --expired records it"
+        return blank.model_copy(update={**known, "problem": problem})
+    found = market.found[held.id]
+    drafts = [draft for draft in found if isinstance(draft, moves.Draft)]
+    refused = [refusal for refusal in found if isinstance(refusal, MoveRefusal)]
+    try:
+        at = judged.place(held, board, market.horizon)
+        shown, more = judged.judge(
+            at, drafts, book=manager.book, excess=_excess(manager, held), targets=targets
+        )
+    except judged.Unquoted as exc:
+        return blank.model_copy(update={**known, "problem": str(exc)})
+    return blank.model_copy(
+        update={
+            **known,
+            "moves": ranking.ranked(shown, signals),
+            "refused": tuple(dict.fromkeys((*refused, *more))),
+            "pnl": blank.pnl if blank.pnl is not None else _pnl(held, at),
+        }
+    )
+
+
+def _pnl(held: Standing, at: judged.Place) -> float | None:
+    return None if held.received is None else at.pnl
+
+
+def _excess(manager: Manager, held: Standing) -> float | None:
+    """Excess liquidity of all accounts, in the currency of the position."""
+    if manager.book is None:
+        return None
+    book = manager.book.book
+    total = 0.0
+    for account in book.accounts:
+        rate = book.rate_of(account.currency)
+        if account.excess_liquidity is None or rate is None:
+            return None
+        total += account.excess_liquidity * rate
+    own = book.rate_of(held.currency or book.currency)
+    return total / own if own and book.accounts else None
+
+
+# -- quotes ----------------------------------------------------------------------------------------
+
+
+async def _markets(
+    manager: Manager, by_symbol: Mapping[str, Sequence[_Position]]
+) -> dict[str, _Market | TomicError]:
+    """Quote every symbol for its positions, a few at once."""
+    markets: dict[str, _Market | TomicError] = {}
+    gate, vix = asyncio.Semaphore(AT_ONCE), QuotedVix.of(manager.journal)
+
+    async def one(symbol: str, held: Sequence[Standing]) -> None:
+        async with gate:
+            try:
+                markets[symbol] = await _market(manager, symbol, held, vix)
+            except TomicError as exc:
+                markets[symbol] = exc
+
+    with ungrouped():
+        async with asyncio.TaskGroup() as group:
+            for symbol, members in by_symbol.items():
+                held = [member.held for member in members]
+                group.create_task(one(symbol, held), name=f"tomic manage {symbol}")
+    return markets
+
+
+async def _market(
+    manager: Manager, symbol: str, held: Sequence[Standing], vix: QuotedVix
+) -> _Market:
+    journal, settings = manager.journal, manager.settings
+    classes = {leg.trading_class for one in held for leg in one.options if leg.trading_class}
+    if len(classes) == 1:
+        own = settings.chain.model_copy(update={"trading_class": classes.pop()})
+        settings = settings.model_copy(update={"chain": own})
+    if journal.fetch is None:
+        chain = await journal.store.chains.load(symbol)
+        if chain is None:
+            raise DataError(f"{symbol}: no chain is stored; leave out --offline")
+        return await _of_chain(manager, settings, chain, held, vix)
+    if manager.opener is not None:
+        portions = await manager.opener(symbol, settings, _choose_for(held, settings))
+        if portions.setup.is_open:
+            return await _in_portions(manager, settings, portions, held, vix)
+    choose = _choose_for(held, settings, most=_MOST_STRIKES)
+    chain = await journal.fetch(symbol, settings, choose)
+    return await _of_chain(manager, settings, chain, held, vix)
+
+
+async def _of_chain(
+    manager: Manager, settings: Settings, chain: Chain, held: Sequence[Standing], vix: QuotedVix
+) -> _Market:
+    """A chain as it is: alternatives among its own strikes."""
+    vol = await _volatility(manager, settings, chain, vix)
+    board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
+    strikes = {
+        (day, right): board.strike[rows].tolist()
+        for day in chain.expiries
+        for right in "CP"
+        if (rows := board.side(day, right)).size
+    }
+    return await asyncio.to_thread(_drawn, board, vol, strikes, held, options=len(chain))
+
+
+async def _in_portions(
+    manager: Manager,
+    settings: Settings,
+    portions: Portions,
+    held: Sequence[Standing],
+    vix: QuotedVix,
+) -> _Market:
+    """A sample for the smiles, then what the alternatives trade."""
+    quotes: dict[Wanted, OptionQuote] = {}
+    sample = _sample(portions, settings, held)
+    quotes |= await portions.quote(sample)
+    chain = await asyncio.to_thread(portions.chain, list(quotes.values()))
+    vol = await _volatility(manager, settings, chain, vix)
+    board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
+    strikes: dict[tuple[dt.date, str], list[float]] = {}
+    for option in sorted(portions.options):
+        strikes.setdefault((option.expiry, option.right), []).append(option.strike)
+    market = await asyncio.to_thread(_drawn, board, vol, strikes, held, options=len(quotes))
+    missing = sorted(set().union(*map(moves.needed, market.found.values())) - set(quotes))
+    if missing:
+        quotes |= await portions.quote(missing)
+        rows = [quotes[option] for option in sorted(quotes)]
+        chain = await asyncio.to_thread(portions.chain, rows)
+        board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
+        market.quoted, market.options = LegMarket(board, vol), len(quotes)
+    return market
+
+
+def _drawn(
+    board: Board,
+    vol: VolSnapshot,
+    strikes: moves.Strikes,
+    held: Sequence[Standing],
+    *,
+    options: int,
+) -> _Market:
+    ground = moves.Ground(board, strikes, board.settings.manage)
+    found = {one.id: moves.drafts(one, ground) for one in held if not _is_gone(one, board)}
+    horizon = next(iter(ground.targets or ground.expiries), None)
+    return _Market(LegMarket(board, vol), found, horizon, options)
+
+
+def _is_gone(held: Standing, board: Board) -> bool:
+    return bool(positions.expired(held, board.today))
+
+
+async def _volatility(
+    manager: Manager, settings: Settings, chain: Chain, vix: QuotedVix
+) -> VolSnapshot:
+    ticks = {} if manager.journal.fetch is None else await vix.ticks()
+    now = Now(chain.as_of, ticks=ticks, chains={chain.symbol: chain})
+    (report,) = await volatility(
+        manager.journal.store, [chain.symbol], settings, now=now, keep=False
+    )
+    return report.snapshot
+
+
+def _sample(portions: Portions, settings: Settings, held: Sequence[Standing]) -> list[Wanted]:
+    """What gives every expiry a smile, and what is held."""
+    setup = portions.setup
+    sigma = setup.ticks.implied_volatility or _USUAL_VOL
+    few = sampling.sample(
+        portions.options, setup.spot.price, setup.today, sigma, settings.scan.sample, whole=1.0
+    )
+    options = {leg for one in held for leg in _wanted(setup.params, one.options)}
+    return sorted({*few, *options})
+
+
+def _wanted(params: OptionParams, legs: Iterable[Held]) -> list[Wanted]:
+    """Options that are held, under the expiry by which they are listed."""
+    found = []
+    for leg in legs:
+        day = as_listed(params, leg.expiry) if leg.expiry is not None else None
+        if day is not None and leg.strike is not None:
+            found.append(Wanted(day, leg.strike, "C" if leg.is_call else "P"))
+    return found
+
+
+def _choose_for(held: Sequence[Standing], settings: Settings, most: int | None = None) -> Chooser:
+    """Pick the strikes of all expiries that alternatives may use, about *most* of each."""
+
+    def choose(params: OptionParams, spot: float, today: dt.date, sigma: float | None) -> Selection:
+        own = [one for position in held for one in _wanted(params, position.options)]
+        days = _expiries(params, held, own, settings, today)
+        if not days:
+            raise EmptyChain(f"{params.trading_class} lists no expiry that a position could use")
+        strikes = {}
+        for day in days:
+            left = max(days_to_expiry(params, day, today), 1)
+            half = _REACH_SIGMAS * spot * (sigma or _USUAL_VOL) * (left / 365.0) ** 0.5
+            near = [level for level in params.strikes if abs(level - spot) <= half]
+            step = 1 if most is None else max(1, -(-len(near) // most))
+            at_money = sorted(params.strikes, key=lambda level: abs(level - spot))[:2]
+            held_there = {one.strike for one in own}
+            strikes[day] = tuple(sorted({*near[::step], *at_money, *held_there}))
+        return Selection(
+            params.trading_class, params.multiplier, params.exchange, strikes, ("C", "P")
+        )
+
+    return choose
+
+
+def _expiries(
+    params: OptionParams,
+    held: Sequence[Standing],
+    own: Sequence[Wanted],
+    settings: Settings,
+    today: dt.date,
+) -> list[dt.date]:
+    """Those held, those rolled to, and those between the two of a calendar."""
+    rules = settings.manage
+    coming = sorted(day for day in params.expiries if days_to_expiry(params, day, today) > 0)
+    days = {one.expiry for one in own if days_to_expiry(params, one.expiry, today) >= 0}
+    days |= set(moves.targets(coming, today, rules, params.trading_class))
+    for position in held:
+        listed = sorted({one.expiry for one in _wanted(params, position.options)})
+        if len(listed) > 1:
+            day = moves.between(coming, listed[0], listed[-1])
+            days |= {day} if day else set()
+        elif listed and all(leg.quantity > 0.0 for leg in position.options):
+            days |= set(moves.before(coming, listed[0], today, rules))
+    return sorted(days)
+
+
+# -- what was shown, and what became of it ---------------------------------------------------------
+
+
+async def _keep(manager: Manager, advice: Sequence[Advice]) -> None:
+    shown = [
+        NewAdvice(one.id, one.entry_id, one.symbol, last, one.as_of, one.model_dump(mode="json"))
+        for one in advice
+        if (last := track.last_day(one)) is not None
+    ]
+    if shown:
+        day = dates.local_date(shown[0].as_of, str(dates.NEW_YORK))
+        await manager.journal.store.advice.save(shown, day=day)
+
+
+@dataclass(frozen=True, slots=True)
+class ManageHistory:
+    """How alternatives that were shown ended."""
+
+    records: tuple[MoveRecord, ...]
+    settled: int
+    waiting: int
+    """Shown, and not all known yet."""
+    unpriced: tuple[str, ...] = ()
+    """Symbols whose price at an expiry is not stored."""
+
+
+async def history(journal: Journal, *, symbol: str | None = None) -> ManageHistory:
+    """What holding, closing and rolling would have brought, of all that was shown."""
+    unpriced = await settle(journal)
+    known = await journal.store.advice.all(symbol=symbol, settled=True)
+    waiting = await journal.store.advice.all(symbol=symbol, settled=False)
+    ended = [one for stored in known for one in _ended(stored)]
+    return ManageHistory(tuple(track.compare(ended)), len(known), len(waiting), unpriced)
+
+
+def _ended(stored: StoredAdvice) -> list[track.Ended]:
+    day = dates.local_date(stored.as_of, str(dates.NEW_YORK))
+    return [
+        track.Ended(
+            stored.position,
+            day,
+            MoveKind(one["kind"]),
+            int(one["rank"]),
+            float(one["expected"]),
+            float(one["result"]),
+            float(one["change"]),
+        )
+        for one in (stored.outcome or {}).get("moves", ())
+    ]
+
+
+async def settle(journal: Journal) -> tuple[str, ...]:
+    """Work out what alternatives came to that have all expired; symbols without a price."""
+    now = await journal.clock()
+    today = now.astimezone(dates.NEW_YORK).date()
+    awaiting = await journal.store.advice.awaiting(today - dt.timedelta(days=1))
+    if not awaiting:
+        return ()
+    symbols = sorted({one.symbol for one in awaiting})
+    bars = await journal.store.history.many_bars(symbols)
+    vols = await journal.store.history.many_iv(symbols, "ib30")
+    replaced = await statistics.replaced_since(journal, symbols)
+    outcomes: list[tuple[int, dict[str, Any]]] = []
+    unpriced: set[str] = set()
+    for stored in awaiting:
+        symbol = stored.symbol
+        split = any(at > stored.as_of for at in replaced[symbol])
+        outcome = (
+            {"void": "prices were replaced since (a split)"}
+            if split
+            else _outcome(journal, stored, bars.get(symbol), vols.get(symbol))
+        )
+        if outcome is None:
+            unpriced.add(symbol)
+        else:
+            outcomes.append((stored.id, outcome))
+    await journal.store.advice.settle(outcomes, at=now)
+    return tuple(sorted(unpriced))
+
+
+def _outcome(
+    journal: Journal, stored: StoredAdvice, bars: Bars | None, series: VolSeries | None
+) -> dict[str, Any] | None:
+    """None while a price is missing."""
+    try:
+        shown = Advice.model_validate(stored.document)
+    except ValidationError as exc:
+        return {"void": f"it cannot be read: {first_fault(exc)}"}
+    spots = _spots(shown.moves, bars)
+    if spots is None:
+        return None
+    style = journal.underlying(stored.symbol).exercise_style
+    return track.settle(
+        shown,
+        spots,
+        vol_ratio=partial(statistics.vol_ratio, series, stored.as_of.date()),
+        is_american=style is not ExerciseStyle.EUROPEAN,
+    )
+
+
+def _spots(shown: Iterable[Move], bars: Bars | None) -> dict[dt.date, float] | None:
+    """Closes at the expiries of all alternatives; None while one is not stored."""
+    spots = {}
+    for day in {move.expiry for move in shown if move.expiry is not None}:
+        spot = statistics.close_on(bars, day)
+        if spot is None:
+            return None
+        spots[day] = spot
+    return spots
