@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from tomic import outside
 from tomic.errors import BadFile
 
 MOST = 64_000_000
@@ -49,12 +50,14 @@ def read_text(path: Path, most: int = MOST) -> str:
     """
     The whole text of a file in UTF-8, without a byte-order mark; line ends become ``\\n``.
 
+    Control codes become blanks: what a terminal would do is no business of a file of figures.
+
     Raises:
         BadFile, OSError: As `read_bytes`.
         UnicodeDecodeError: It is no text.
     """
     text = read_bytes(path, most).decode("utf-8-sig")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return outside.lines(text)
 
 
 def unzipped(path: Path, packed: bytes, most: int) -> bytes:
@@ -79,13 +82,14 @@ def unzipped(path: Path, packed: bytes, most: int) -> bytes:
 
 def parse_json(text: str | bytes) -> Any:
     """
-    The document in *text*.
+    The document in *text*, without control codes in its texts.
 
     Raises:
         ValueError: It is no JSON, or nested so deep that nothing can be meant by it.
     """
     try:
-        return json.loads(text)
+        document = json.loads(text)
+        return outside.document(document) if outside.may_escape(text) else document
     except RecursionError as exc:
         raise ValueError("nested too deep") from exc
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never, Self, get_args, get_ori
 
 import typer
 
-from tomic import config as configuration, desk as desks, models
+from tomic import config as configuration, desk as desks, models, outside
 from tomic.cli.options import CommonOptions, GatewayOptions, Invocation
 from tomic.errors import ConfigError, TomicError, UsageError
 from tomic.masking import named_here
@@ -230,7 +230,7 @@ class ProgressLine:
             from rich import console, progress
 
             self._bar = progress.Progress(
-                progress.TextColumn("{task.description}"),
+                progress.TextColumn("{task.description}", markup=False),
                 progress.BarColumn(bar_width=30),
                 progress.MofNCompleteColumn(),
                 progress.TimeElapsedColumn(),
@@ -451,7 +451,7 @@ class _Masking(logging.Formatter):
     """Shortens the account numbers in what is logged, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return named_here.text(super().format(record))
+        return named_here.text(outside.lines(super().format(record)))
 
 
 class _LogFile(logging.FileHandler):

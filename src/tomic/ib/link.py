@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import ib_async
 from ib_async.decoder import Decoder
 
+from tomic import outside
 from tomic.errors import (
     ClientIdInUse,
     GatewayUnreachable,
@@ -127,6 +128,9 @@ class StrictDecoder(Decoder):
         handler = self._read.get(kind)
         if handler is None and kind in self.handlers:
             return
+        whole = "".join(fields)
+        if not whole.isprintable() or len(whole) > outside.LONGEST:
+            fields = [outside.line(field) for field in fields]
         try:
             if handler is None:
                 raise ValueError("a kind of message that is not known here")
@@ -176,7 +180,7 @@ class _Quietly(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log it among our own details."""
-        text = record.getMessage()
+        text = outside.line(record.getMessage())
         if text.startswith(_ACCOUNTS_CAME):
             # It is logged before it is decoded, and nobody knows yet what to mask in it.
             named_here.learn(text.split(",")[2:])
