@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tomic.disk import write_text
+from tomic.disk import open_to_others, write_text
 from tomic.errors import BadFile
 
 WRITER = """
@@ -71,3 +71,25 @@ def test_killed_writer_leaves_a_whole_file(tmp_path):
     lines = path.read_text().splitlines()
     assert len(lines) == 20_000
     assert len(set(lines)) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_what_tells_of_an_account_is_its_owners_alone(tmp_path):
+    """New folders and files of that kind are private; what was there keeps its mode."""
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+
+    public = write_text(tmp_path / "exports" / "chain.csv", "x")
+    private = write_text(tmp_path / "data" / "books" / "book.json", "{}", private=True)
+    beside = write_text(shared / "book.json", "{}", private=True)
+
+    def mode(path):
+        return path.stat().st_mode & 0o777
+
+    assert (mode(private), mode(private.parent), mode(private.parent.parent)) == (
+        0o600, 0o700, 0o700,
+    )  # fmt: skip
+    assert (mode(beside), mode(shared)) == (0o600, 0o755)
+    assert [*map(open_to_others, (public, private, tmp_path / "none"))] == [True, False, False]
+    private.chmod(0o640)
+    assert mode(write_text(private, "{1}", private=True)) == 0o640

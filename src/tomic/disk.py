@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -16,6 +17,8 @@ from tomic.errors import BadFile
 MOST = 64_000_000
 """Bytes of a file of figures; a chain of every option of an index has a hundredth of that."""
 _PIECE = 1 << 20
+_OWN_FILE, _OWN_FOLDER = 0o600, 0o700
+"""Modes of what tells of an account."""
 _WAIT_S = 30.0
 """For whoever writes into a pipe."""
 
@@ -82,36 +85,44 @@ def unzipped(path: Path, packed: bytes, most: int) -> bytes:
 
 def parse_json(text: str | bytes) -> Any:
     """
-    The document in *text*, without control codes in its texts.
+    The document in *text*.
 
     Raises:
         ValueError: It is no JSON, or nested so deep that nothing can be meant by it.
     """
     try:
-        document = json.loads(text)
-        return outside.document(document) if outside.may_escape(text) else document
+        return json.loads(text)
     except RecursionError as exc:
         raise ValueError("nested too deep") from exc
 
 
-def write_text(path: Path, text: str) -> Path:
+def parse_foreign_json(text: str) -> Any:
+    """As `parse_json`, of a file that somebody else may have made: no control code comes in."""
+    document = parse_json(text)
+    return outside.document(document) if outside.may_escape(text) else document
+
+
+def write_text(path: Path, text: str, *, private: bool = False) -> Path:
     """
     Write *text* as UTF-8; see `write_bytes`.
 
     Raises:
         BadFile: The folder or file cannot be written.
     """
-    return write_bytes(path, text.encode("utf-8"))
+    return write_bytes(path, text.encode("utf-8"), private=private)
 
 
-def write_bytes(path: Path, data: bytes) -> Path:
+def write_bytes(path: Path, data: bytes, *, private: bool = False) -> Path:
     """
     Write *data* under a temporary name in the same folder, then rename it to *path*.
 
     Folders are made. An interrupt at any point leaves the old file, or none, and no temporary
     one; a killed process can leave a temporary one behind, whose name starts with a dot. A link
     stays one: the file that it leads to is written. A device or pipe is written into, not
-    replaced.
+    replaced. Whoever could read the file before still can.
+
+    Args:
+        private: Let a file and folders that are new be read by their owner alone.
 
     Raises:
         BadFile: The folder or file cannot be written.
@@ -120,25 +131,67 @@ def write_bytes(path: Path, data: bytes) -> Path:
         if path.exists() and not path.is_file() and not path.is_dir():
             _pour(path, data)
         else:
-            _replace(path.resolve() if path.is_symlink() else path, data)
+            _replace(path.resolve() if path.is_symlink() else path, data, private)
     except (OSError, RuntimeError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
         raise BadFile(f"{path} cannot be written: {reason}; choose another folder") from exc
     return path
 
 
-def _replace(target: Path, data: bytes) -> None:
+def _replace(target: Path, data: bytes, private: bool) -> None:
     # A long name leaves no room for one that is longer still.
     temporary = target.with_name(f".{target.name[:40]}.{os.urandom(4).hex()}.tmp")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent, private=private)
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=private_opener if private else None) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if target.is_file():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def private_opener(path: str, flags: int) -> int:
+    """An opener for `open`: what it makes can be read and written by its owner alone."""
+    return os.open(path, flags, _OWN_FILE)
+
+
+def make_private(path: Path) -> None:
+    """
+    Make an empty file that only its owner can read; one that is there stays as it is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWN_FILE))
+
+
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """
+    Make *folder* and those above it that are missing; *private* ones are their owner's alone.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if private:
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode=_OWN_FOLDER, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def open_to_others(path: Path) -> bool:
+    """Whether others of this computer may read *path*, as far as its mode tells."""
+    if os.name == "nt":
+        return False
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
 
 
 def _pour(device: Path, data: bytes) -> None:

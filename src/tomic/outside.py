@@ -17,7 +17,6 @@ _DIRECTIONS = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 _CONTROLS = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_DIRECTIONS}\ud800-\udfff]+")
 """Everything of that kind but tabs and line feeds."""
 _ESCAPED = re.compile(r"\\u(?:00[01789]|061|20[0-6]|d[89a-f])", re.IGNORECASE)
-_ESCAPED_BYTES = re.compile(_ESCAPED.pattern.encode(), re.IGNORECASE)
 _FORMULA = re.compile(r"[\t\r]|\s*(?:[=@]|[+-](?=.*[=@|!(]))", re.DOTALL)
 """
 How a cell begins that a spreadsheet would run. A sign before a number is none, and our own legs
@@ -42,9 +41,9 @@ def lines(text: str) -> str:
     return _CONTROLS.sub(" ", text)
 
 
-def may_escape(text: str | bytes) -> bool:
+def may_escape(text: str) -> bool:
     """Whether the JSON in *text* can have control codes in its strings, written as escapes."""
-    return (_ESCAPED_BYTES if isinstance(text, bytes) else _ESCAPED).search(text) is not None
+    return _ESCAPED.search(text) is not None
 
 
 def document(value: Any) -> Any:

@@ -787,7 +787,7 @@ async def export(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        path = files.write_text(out, text)
+        path = files.write_text(out, text, private=True)
         typer.echo(f"{path}: {dt.datetime.now():%Y-%m-%d %H:%M}", err=True)
 
 

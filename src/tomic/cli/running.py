@@ -21,6 +21,7 @@ import typer
 
 from tomic import config as configuration, desk as desks, models, outside
 from tomic.cli.options import CommonOptions, GatewayOptions, Invocation
+from tomic.disk import make_folder, make_private
 from tomic.errors import ConfigError, TomicError, UsageError
 from tomic.masking import named_here
 from tomic.workflows.progress import Event, Watcher, ignore
@@ -430,7 +431,8 @@ def log_files(settings: configuration.LogSettings) -> list[logging.Handler]:
     if settings.file is None:
         return []
     try:
-        settings.file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.file.parent, private=True)
+        make_private(settings.file)
         return [_LogFile(settings.file)]
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc

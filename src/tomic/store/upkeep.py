@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from tomic import disk
 from tomic.errors import StoreError
 from tomic.models.documents import first_fault
 from tomic.store import journal, schema
@@ -144,10 +146,13 @@ def _back_up(db: sqlite3.Connection, target: Path) -> int:
             _check_replaceable(db, target)
         with _writing(target):
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                disk.make_folder(target.parent, private=True)
+                disk.make_private(part)
                 _copy(db, part)
                 digest, size = _digest(part), part.stat().st_size
                 _free(target)
+                if target.exists():
+                    part.chmod(stat.S_IMODE(target.stat().st_mode))
                 part.replace(target)
             finally:
                 for suffix in ("", *_BESIDE):

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tomic import flex, outside
-from tomic.disk import parse_json
+from tomic.disk import parse_foreign_json
 from tomic.errors import BadFile, ConfigError, FlexError, StoreError, TomicError
 from tomic.ib import account
 from tomic.journal import broker, campaign, legacy
@@ -55,7 +55,7 @@ async def import_file(journal: Journal, path: Path) -> ImportedJournal:
     if text.lstrip()[:1] not in ("{", "["):
         return await import_text(journal, str(path), text)
     try:
-        document = parse_json(text)
+        document = parse_foreign_json(text)
     except ValueError as exc:
         raise BadFile(f"{path}: {exc}; it can be {KINDS}") from exc
     if legacy.is_legacy(document):
