@@ -283,6 +283,11 @@ def _tables(db: sqlite3.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
+def _triggers(db: sqlite3.Connection) -> list[str]:
+    rows = db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+    return [name for (name,) in rows]
+
+
 def _counts(db: sqlite3.Connection) -> dict[str, int]:
     return {
         name: int(db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0])
@@ -311,6 +316,10 @@ def problems(db: sqlite3.Connection) -> Iterator[str]:
         return
     missing = schema.tables_of(schema.LATEST) - set(_tables(db))
     yield from (f"table {name} is missing" for name in sorted(missing))
+    yield from (
+        f"trigger {name} is missing, which keeps the journal from being changed unseen"
+        for name in sorted(schema.triggers_of(schema.LATEST) - set(_triggers(db)))
+    )
     for table, rowid, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"{table} row {rowid}: what it refers to in {parent} is missing"
     for table, column in _DOCUMENTS:
@@ -346,3 +355,29 @@ def _journal_problems(db: sqlite3.Connection) -> Iterator[str]:
     )
     for entry_id, revision, count in rows:
         yield f"journal entry {entry_id}: revision {revision}, but {count} changes in its history"
+    yield from _contradictions(db)
+
+
+def _contradictions(db: sqlite3.Connection) -> Iterator[str]:
+    """Entries that are not what their history makes of them."""
+    changes: dict[int, list[journal.Change]] = {}
+    rows = db.execute(
+        "SELECT entry_id, revision, at, event, note, changed FROM journal_history"
+        " ORDER BY entry_id, revision"
+    )
+    for row in rows:
+        try:
+            changes.setdefault(row[0], []).append(journal.change_of(*row))
+        except StoreError as exc:
+            yield str(exc)
+    names = ", ".join(journal.SEARCHED)
+    for entry_id, revision, summary, document, *cells in db.execute(
+        f"SELECT id, revision, summary, document, {names} FROM entries"
+    ):
+        try:
+            stored = journal.entry(entry_id, revision, summary, document)
+        except StoreError:
+            continue  # Named already, as a document that is no JSON.
+        columns = dict(zip(journal.SEARCHED, cells, strict=True))
+        if odd := journal.contradiction(changes.get(entry_id, []), stored, columns):
+            yield f"journal entry {entry_id}: its history says otherwise ({odd})"
