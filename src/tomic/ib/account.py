@@ -575,11 +575,18 @@ async def what_if(
     Nothing is traded: the order carries IB's what-if flag, with which TWS computes the margin and
     drops the order. The margins of its legs one by one would add up to more than the trade needs.
 
+    Its transmit flag stays set. Of an order without it TWS sends no open order, which is what the
+    margins come in; and should the what-if flag ever be missed, an order that is held in TWS, with
+    a button to send it, is no better than one refused.
+
     Raises:
         UsageError: No legs, a leg without contract id, or quantities that are not whole.
         GatewayRefused: The gateway refuses the order, as TWS does in read-only mode.
         RequestTimeout: No margins came.
         SessionLost: The connection went away.
+
+    Source: TWS API, "Checking margin changes"; rust-ibapi, docs/wire-facts/orders.md, "transmit
+    absent means held" (paper gateway, server 220).
     """
     contract, action, count = combination(legs)
     order = ib_async.Order(
@@ -587,8 +594,6 @@ async def what_if(
     )
 
     def send(client: ib_async.Client, req_id: int) -> None:
-        if not order.whatIf:
-            raise AssertionError("an order without its what-if flag must never leave")
         client.placeOrder(req_id, contract, order)
 
     text = describe(legs)
