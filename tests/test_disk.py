@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tomic.disk import open_to_others, write_text
+from tomic.disk import network_drive, open_to_others, write_text
 from tomic.errors import BadFile
 
 WRITER = """
@@ -93,3 +94,29 @@ def test_what_tells_of_an_account_is_its_owners_alone(tmp_path):
     assert [*map(open_to_others, (public, private, tmp_path / "none"))] == [True, False, False]
     private.chmod(0o640)
     assert mode(write_text(private, "{1}", private=True)) == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths of POSIX")
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/me/data/x.db", ""),
+        ("/mnt/nas/data/x.db", "cifs"),
+        ("/mnt/nas box/x.db", "nfs4"),
+        ("/mnt/nas/local/x.db", ""),
+        ("/mnt/nasty/x.db", ""),
+        ("/cloud/x.db", "fuse.sshfs"),
+        ("//server/share/x.db", "a share"),
+    ],
+)
+def test_a_network_drive_is_known_by_its_mount(tmp_path, path, kind):
+    """The innermost mount counts, and a share that is named needs none."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/sda1 / ext4 rw 0 0\n//nas/a /mnt/nas cifs rw 0 0\n"
+        "nas:/b /mnt/nas\\040box nfs4 rw 0 0\n/dev/sdb1 /mnt/nas/local xfs rw 0 0\n"
+        "me@host:/ /cloud fuse.sshfs rw 0 0\nodd\n"
+    )
+
+    assert network_drive(Path(path), mounts) == kind
+    assert network_drive(Path(path), tmp_path / "none") in ("", "a share")

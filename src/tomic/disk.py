@@ -19,6 +19,12 @@ MOST = 64_000_000
 _PIECE = 1 << 20
 _OWN_FILE, _OWN_FOLDER = 0o600, 0o700
 """Modes of what tells of an account."""
+_MOUNTS = Path("/proc/self/mounts")
+_OVER_A_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "9p", "glusterfs", "lustre", "davfs",
+     "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gvfsd-fuse", "fuse.glusterfs"}
+)  # fmt: skip
+"""File systems whose locks depend on another computer."""
 _WAIT_S = 30.0
 """For whoever writes into a pipe."""
 
@@ -200,3 +206,26 @@ def _pour(device: Path, data: bytes) -> None:
     with os.fdopen(number, "wb") as stream:
         os.set_blocking(stream.fileno(), True)
         stream.write(data)
+
+
+def network_drive(path: Path, mounts: Path = _MOUNTS) -> str:
+    """
+    The kind of network drive that *path* lies on, such as ``nfs4``; empty where it is on none.
+
+    Told where the system lists its mounts, and of a Windows path that names a computer.
+    """
+    whole = str(path.absolute())
+    if whole.startswith(("\\\\", "//")):
+        return "a share"
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for _, where, name, *_ in (line.split() for line in lines if line.count(" ") >= 2):
+        folder = where.replace("\\040", " ").rstrip("/")
+        inside = whole == folder or whole.startswith(f"{folder}/")
+        # Of two on one folder the later one hides the other.
+        if inside and len(folder) >= len(best):
+            best, kind = folder, name
+    return kind if kind in _OVER_A_NETWORK else ""

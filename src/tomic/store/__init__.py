@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tomic.store.history import *  # noqa: F403
     from tomic.store.importing import *  # noqa: F403
     from tomic.store.journal import *  # noqa: F403
+    from tomic.store.restoring import *  # noqa: F403
     from tomic.store.scans import *  # noqa: F403
     from tomic.store.upkeep import *  # noqa: F403
 
@@ -22,6 +23,7 @@ _NAMES = {
     "history": "Bars Coverage IvKind VolSeries",
     "importing": "Imported",
     "journal": "Booking Change Decision Execution UnreadRow replay",
+    "restoring": "Restored",
     "scans": "NewProposal StoredProposal StoredScan",
     "upkeep": "SeriesInfo StoreInfo",
 }

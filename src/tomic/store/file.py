@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import re
@@ -20,6 +21,8 @@ import aiosqlite
 from tomic import disk
 from tomic.errors import StoreBusy, StoreError, UsageError
 from tomic.store import schema
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
@@ -302,6 +305,13 @@ class StoreFile:
         if create:
             _make_private(self.path)
         target = ":memory:" if self._is_stand_in else self.path
+        if not self._is_stand_in and (kind := disk.network_drive(self.path)):
+            _log.warning(
+                "%s lies on a network drive (%s), where locks may not hold and the journal can be "
+                "damaged; set store.path to a folder of this computer",
+                self.path,
+                kind,
+            )
         try:
             connection = await Worker.open(
                 lambda: sqlite3.connect(target, timeout=self.busy_timeout_s, isolation_level=None)

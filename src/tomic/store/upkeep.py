@@ -36,14 +36,14 @@ _DOCUMENTS = (
     ("executions", "document"),
 )
 
-_BESIDE = ("-wal", "-shm", "-journal")
+BESIDE = ("-wal", "-shm", "-journal")
 """Endings of the files that SQLite keeps beside a database, and takes for its own by the name."""
-_BACKUP = "backup"
+BACKUP = "backup"
 """Row of the table runs that only a copy has."""
 _HEADER = 100
 _ROLLBACK_JOURNAL = 1
 """Read version in a SQLite header of a file without a write-ahead log."""
-_IRREPLACEABLE = (
+IRREPLACEABLE = (
     ("journal entries", "SELECT entry_id, revision, at, event, changed FROM journal_history"),
     ("executions", "SELECT exec_id FROM executions"),
     ("proposals", "SELECT id FROM proposals"),
@@ -122,7 +122,7 @@ def _real_target(path: Path, target: Path) -> Path:
         real = target.resolve()
     except (OSError, RuntimeError) as exc:
         raise StoreError(f"{target}: cannot be followed ({exc}); name another file") from exc
-    if real.name.endswith(_BESIDE):
+    if real.name.endswith(BESIDE):
         raise StoreError(
             f"{target}: SQLite keeps files of that name beside a database; name another file"
         )
@@ -150,12 +150,12 @@ def _back_up(db: sqlite3.Connection, target: Path) -> int:
                 disk.make_private(part)
                 _copy(db, part)
                 digest, size = _digest(part), part.stat().st_size
-                _free(target)
+                free(target)
                 if target.exists():
                     part.chmod(stat.S_IMODE(target.stat().st_mode))
                 part.replace(target)
             finally:
-                for suffix in ("", *_BESIDE):
+                for suffix in ("", *BESIDE):
                     Path(f"{part}{suffix}").unlink(missing_ok=True)
             written = _digest(target)
         if written != digest or _found_in(target) != _found_by(db):
@@ -176,7 +176,7 @@ def _copy(db: sqlite3.Connection, part: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
         copy.execute(
             "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, strftime('%Y-%m-%d %H:%M UTC', 'now'))",
-            (_BACKUP, os.getpid(), platform.node()),
+            (BACKUP, os.getpid(), platform.node()),
         )
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
@@ -198,8 +198,8 @@ def _check_replaceable(db: sqlite3.Connection, target: Path) -> None:
     address = f"{target.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=0.0)) as old:
-            marked = (_BACKUP,) in _keys(old, "SELECT name FROM runs")
-            lost = [name for name, keys in _IRREPLACEABLE if _keys(old, keys) - _keys(db, keys)]
+            marked = (BACKUP,) in keys(old, "SELECT name FROM runs")
+            lost = [name for name, query in IRREPLACEABLE if keys(old, query) - keys(db, query)]
     except sqlite3.DatabaseError as exc:
         if exc.sqlite_errorcode & 0xFF in BUSY:
             raise _in_use(target) from exc
@@ -220,7 +220,7 @@ def _in_use(target: Path) -> StoreError:
     return StoreError(f"{target}: another program has it open; close that, or name another file")
 
 
-def _free(target: Path) -> None:
+def free(target: Path) -> None:
     """Leave nothing beside *target* that SQLite would take for a log of the file to come."""
     if target.exists():
         with closing(sqlite3.connect(target, timeout=0.0, isolation_level=None)) as old:
@@ -233,11 +233,11 @@ def _free(target: Path) -> None:
                 if exc.sqlite_errorcode & 0xFF in BUSY:
                     raise _in_use(target) from exc
                 raise
-    for suffix in _BESIDE:
+    for suffix in BESIDE:
         Path(f"{target}{suffix}").unlink(missing_ok=True)
 
 
-def _keys(db: sqlite3.Connection, query: str) -> set[tuple[object, ...]]:
+def keys(db: sqlite3.Connection, query: str) -> set[tuple[object, ...]]:
     (table,) = re.findall(r"FROM (\w+)", query)
     # A backup of an earlier version lacks tables.
     return set(db.execute(query)) if table in _tables(db) else set()
