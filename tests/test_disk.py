@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tomic.disk import write_private, write_text
+from tomic.disk import network_drive, open_to_others, write_text
 from tomic.errors import BadFile
 
 WRITER = """
@@ -35,17 +36,6 @@ def test_writes_folders_and_replaces(tmp_path):
 
     assert path.read_bytes() == "é\r\n".encode()
     assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-def test_a_private_file_is_its_owners_alone(tmp_path):
-    """Nobody else may read it, also where an older file let everybody."""
-    path = write_text(tmp_path / "a.csv", "old")
-    path.chmod(0o644)
-
-    write_private(path, "new")
-
-    assert (path.stat().st_mode & 0o777, path.read_text()) == (0o600, "new")
 
 
 def test_failure_leaves_the_old_file(tmp_path):
@@ -82,3 +72,51 @@ def test_killed_writer_leaves_a_whole_file(tmp_path):
     lines = path.read_text().splitlines()
     assert len(lines) == 20_000
     assert len(set(lines)) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_what_tells_of_an_account_is_its_owners_alone(tmp_path):
+    """New folders and files of that kind are private; what was there keeps its mode."""
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+
+    public = write_text(tmp_path / "exports" / "chain.csv", "x")
+    private = write_text(tmp_path / "data" / "books" / "book.json", "{}", private=True)
+    beside = write_text(shared / "book.json", "{}", private=True)
+
+    def mode(path):
+        return path.stat().st_mode & 0o777
+
+    assert (mode(private), mode(private.parent), mode(private.parent.parent)) == (
+        0o600, 0o700, 0o700,
+    )  # fmt: skip
+    assert (mode(beside), mode(shared)) == (0o600, 0o755)
+    assert [*map(open_to_others, (public, private, tmp_path / "none"))] == [True, False, False]
+    private.chmod(0o640)
+    assert mode(write_text(private, "{1}", private=True)) == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths of POSIX")
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/home/me/data/x.db", ""),
+        ("/mnt/nas/data/x.db", "cifs"),
+        ("/mnt/nas box/x.db", "nfs4"),
+        ("/mnt/nas/local/x.db", ""),
+        ("/mnt/nasty/x.db", ""),
+        ("/cloud/x.db", "fuse.sshfs"),
+        ("//server/share/x.db", "a share"),
+    ],
+)
+def test_a_network_drive_is_known_by_its_mount(tmp_path, path, kind):
+    """The innermost mount counts, and a share that is named needs none."""
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/sda1 / ext4 rw 0 0\n//nas/a /mnt/nas cifs rw 0 0\n"
+        "nas:/b /mnt/nas\\040box nfs4 rw 0 0\n/dev/sdb1 /mnt/nas/local xfs rw 0 0\n"
+        "me@host:/ /cloud fuse.sshfs rw 0 0\nodd\n"
+    )
+
+    assert network_drive(Path(path), mounts) == kind
+    assert network_drive(Path(path), tmp_path / "none") in ("", "a share")

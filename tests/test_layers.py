@@ -17,6 +17,7 @@ FLOORS = {
     "_version": 0,
     "errors": 0,
     "masking": 0,
+    "outside": 0,
     "quant": 1,
     "config": 2,
     "dates": 2,

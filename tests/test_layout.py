@@ -41,6 +41,7 @@ SUBJECTS = {
     "ib/fuzz",
     "layers",
     "layout",
+    "ib/hostile",
     "no_orders",
     "pages",
     "panel/connection",

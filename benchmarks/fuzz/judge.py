@@ -328,6 +328,8 @@ def _targets(commands: Sequence[Command]) -> set[str]:
         typed = " ".join(words[:2])
         if any(not takes and typed.startswith(sign) for sign, takes in _WRITES):
             names |= {Path(word).name for word in words} | {"tomic.toml", "config.toml"}
+        if typed == "store restore":
+            names |= {"volatility.db", "demo.db"}
         for sign, takes in _WRITES:
             for word, value in pairwise(words):
                 if takes and word == sign:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -10,11 +11,20 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from tomic import outside
 from tomic.errors import BadFile
 
 MOST = 64_000_000
 """Bytes of a file of figures; a chain of every option of an index has a hundredth of that."""
 _PIECE = 1 << 20
+_OWN_FILE, _OWN_FOLDER = 0o600, 0o700
+"""Modes of what tells of an account."""
+_MOUNTS = Path("/proc/self/mounts")
+_OVER_A_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "9p", "glusterfs", "lustre", "davfs",
+     "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gvfsd-fuse", "fuse.glusterfs"}
+)  # fmt: skip
+"""File systems whose locks depend on another computer."""
 _WAIT_S = 30.0
 """For whoever writes into a pipe."""
 
@@ -49,12 +59,14 @@ def read_text(path: Path, most: int = MOST) -> str:
     """
     The whole text of a file in UTF-8, without a byte-order mark; line ends become ``\\n``.
 
+    Control codes become blanks: what a terminal would do is no business of a file of figures.
+
     Raises:
         BadFile, OSError: As `read_bytes`.
         UnicodeDecodeError: It is no text.
     """
     text = read_bytes(path, most).decode("utf-8-sig")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return outside.lines(text)
 
 
 def unzipped(path: Path, packed: bytes, most: int) -> bytes:
@@ -90,37 +102,33 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("nested too deep") from exc
 
 
-def write_text(path: Path, text: str) -> Path:
+def parse_foreign_json(text: str) -> Any:
+    """As `parse_json`, of a file that somebody else may have made: no control code comes in."""
+    document = parse_json(text)
+    return outside.document(document) if outside.may_escape(text) else document
+
+
+def write_text(path: Path, text: str, *, private: bool = False) -> Path:
     """
     Write *text* as UTF-8; see `write_bytes`.
 
     Raises:
         BadFile: The folder or file cannot be written.
     """
-    return write_bytes(path, text.encode("utf-8"))
+    return write_bytes(path, text.encode("utf-8"), private=private)
 
 
-def write_private(path: Path, text: str) -> Path:
-    """
-    Write *text* as `write_text` does, into a file that only its owner may read.
-
-    Raises:
-        BadFile: The folder or file cannot be written.
-    """
-    return write_bytes(path, text.encode("utf-8"), mode=0o600)
-
-
-def write_bytes(path: Path, data: bytes, *, mode: int = 0o666) -> Path:
+def write_bytes(path: Path, data: bytes, *, private: bool = False) -> Path:
     """
     Write *data* under a temporary name in the same folder, then rename it to *path*.
 
     Folders are made. An interrupt at any point leaves the old file, or none, and no temporary
     one; a killed process can leave a temporary one behind, whose name starts with a dot. A link
     stays one: the file that it leads to is written. A device or pipe is written into, not
-    replaced.
+    replaced. Whoever could read the file before still can.
 
     Args:
-        mode: Rights of a file, less those that the system takes from every new one.
+        private: Let a file and folders that are new be read by their owner alone.
 
     Raises:
         BadFile: The folder or file cannot be written.
@@ -129,26 +137,67 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o666) -> Path:
         if path.exists() and not path.is_file() and not path.is_dir():
             _pour(path, data)
         else:
-            _replace(path.resolve() if path.is_symlink() else path, data, mode)
+            _replace(path.resolve() if path.is_symlink() else path, data, private)
     except (OSError, RuntimeError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
         raise BadFile(f"{path} cannot be written: {reason}; choose another folder") from exc
     return path
 
 
-def _replace(target: Path, data: bytes, mode: int) -> None:
+def _replace(target: Path, data: bytes, private: bool) -> None:
     # A long name leaves no room for one that is longer still.
     temporary = target.with_name(f".{target.name[:40]}.{os.urandom(4).hex()}.tmp")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent, private=private)
     try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(temporary, flags, mode), "wb") as file:
+        with open(temporary, "xb", opener=private_opener if private else None) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if target.is_file():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def private_opener(path: str, flags: int) -> int:
+    """An opener for `open`: what it makes can be read and written by its owner alone."""
+    return os.open(path, flags, _OWN_FILE)
+
+
+def make_private(path: Path) -> None:
+    """
+    Make an empty file that only its owner can read; one that is there stays as it is.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _OWN_FILE))
+
+
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """
+    Make *folder* and those above it that are missing; *private* ones are their owner's alone.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    if private:
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode=_OWN_FOLDER, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def open_to_others(path: Path) -> bool:
+    """Whether others of this computer may read *path*, as far as its mode tells."""
+    if os.name == "nt":
+        return False
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
 
 
 def _pour(device: Path, data: bytes) -> None:
@@ -157,3 +206,26 @@ def _pour(device: Path, data: bytes) -> None:
     with os.fdopen(number, "wb") as stream:
         os.set_blocking(stream.fileno(), True)
         stream.write(data)
+
+
+def network_drive(path: Path, mounts: Path = _MOUNTS) -> str:
+    """
+    The kind of network drive that *path* lies on, such as ``nfs4``; empty where it is on none.
+
+    Told where the system lists its mounts, and of a Windows path that names a computer.
+    """
+    whole = str(path.absolute())
+    if whole.startswith(("\\\\", "//")):
+        return "a share"
+    try:
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for _, where, name, *_ in (line.split() for line in lines if line.count(" ") >= 2):
+        folder = where.replace("\\040", " ").rstrip("/")
+        inside = whole == folder or whole.startswith(f"{folder}/")
+        # Of two on one folder the later one hides the other.
+        if inside and len(folder) >= len(best):
+            best, kind = folder, name
+    return kind if kind in _OVER_A_NETWORK else ""

@@ -25,6 +25,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from tomic import outside
 from tomic.config import FlexSettings
 from tomic.errors import BadFile, ConfigError, FlexError, FlexRefused, FlexUnavailable
 from tomic.journal.broker import flexxml
@@ -311,7 +312,7 @@ class FlexService:
                 raise FlexError(
                     f"Flex query {query}: more than {_MOST_BYTES >> 20} MB; shorten its period"
                 )
-        return bytes(body).decode("utf-8-sig", "replace")
+        return outside.lines(bytes(body).decode("utf-8-sig", "replace"))
 
     async def _in_turn(self, query: str, until: float) -> None:
         """Wait until IB's limits allow a request."""
@@ -340,7 +341,7 @@ class FlexService:
         return (is_own or is_ib) and not has_login and _LEGACY not in parts.path.lower()
 
     def _shown(self, text: str) -> str:
-        return re.sub(r"\s+", " ", text.replace(self._token, "***"))[:200].strip()
+        return outside.line(text.replace(self._token, "***"), 200).strip()
 
 
 class _Transient(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,20 @@ def test_check_fails_on_a_wrong_file():
 
     assert isinstance(raised, ConfigError)
     assert raised.exit_code == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_check_tells_what_others_may_read():
+    """A store that everyone can read is named with what mends it; nothing is changed."""
+    store = Path("data/volatility.db")
+    store.parent.mkdir(mode=0o700)
+    store.touch(mode=0o644)
+
+    result = run("check")
+
+    assert f"note: {store}: others of this computer may read it; chmod 600 {store}" in result.stderr
+    assert "chmod 700" not in result.stderr
+    assert store.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize(

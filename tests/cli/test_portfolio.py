@@ -286,3 +286,15 @@ def test_events_and_stress_tables(saved):
     assert "stress of book" in done.stdout and "stress of QQQ" in done.stdout
     assert "stress of TLT" not in done.stdout
     assert "dividend" in done.stdout
+
+
+def test_account_numbers_are_shortened_unless_asked_for(saved):
+    """No form of the result tells an account number to whoever is given it by mistake."""
+
+    def told(*words):
+        return run("portfolio", "--demo", "--last", "-q", *words).stdout
+
+    for form in ("json", "ndjson", "csv", "table"):
+        assert "DU1234567" not in told("--format", form)
+    assert "DU1234567" in told("--json", "--show-accounts")
+    assert json.loads(told("--json"))["accounts"][0]["account"] == "DU***567"

@@ -7,6 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 
+from tomic.errors import StoreError
+from tomic.models.trade import Proposal
+from tomic.store import documents
 from tomic.store.documents import dump, load, stamp, unstamp
 
 values = st.recursive(
@@ -40,3 +43,14 @@ def test_instants_are_ordered_as_text():
     assert unstamp(stamp(noon)) == noon
     with pytest.raises(ValueError, match="without zone"):
         stamp(dt.datetime(2026, 7, 1))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"kind": "last"}, "{", '{"version": 2}', {"loss_bounded": True}, {"like_it": 191}],
+    ids=str,
+)
+def test_what_another_version_saved_is_named(document):
+    """A document that does not fit is an error of the store, never a traceback."""
+    with pytest.raises(StoreError, match="proposal 7 cannot be read"):
+        documents.read_as(Proposal, document, "proposal 7")

@@ -319,3 +319,18 @@ async def test_a_lock_that_cannot_be_made_is_said(path):
         with pytest.raises(StoreError, match=r"prices\.lock: cannot be locked"):
             async with store.run_lock("prices"):
                 pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+async def test_a_new_store_is_its_owners_alone(tmp_path):
+    """So are its folder, its log, its locks and its backups."""
+    path = tmp_path / "data" / "x.db"
+
+    async with Database(path) as store, store.run_lock("prices"):
+        await store.history.save_bars(ONE_BAR)
+        await store.backup(tmp_path / "copy.db")
+        made = [path.parent, *path.parent.iterdir(), tmp_path / "copy.db"]
+        modes = {one.name: one.stat().st_mode & 0o077 for one in made}
+
+    assert modes.keys() >= {"data", "x.db", "x.db-wal", "x.db-shm", "x.db.prices.lock", "copy.db"}
+    assert set(modes.values()) == {0}

@@ -78,6 +78,7 @@ async def test_check_names_each_thing_that_is_wrong(store, path):
     with closing(sqlite3.connect(path)) as db:
         db.execute("DROP TABLE chains")
         db.execute("UPDATE scans SET document = '{'")
+        db.execute("DROP TRIGGER entries_revised")
         db.execute("UPDATE entries SET revision = 3")
         db.execute("INSERT INTO executions VALUES ('1', 9, '2026-11-20', 'SPY', NULL, '{}', '')")
         db.commit()
@@ -87,7 +88,69 @@ async def test_check_names_each_thing_that_is_wrong(store, path):
     assert "table chains is missing" in problems
     assert "scans row 1: document is no JSON" in problems
     assert "journal entry 1: revision 3, but 1 changes" in problems
+    assert "trigger entries_revised is missing" in problems
     assert "executions row None: what it refers to in entries is missing" in problems
+
+
+FORGED = (
+    "INSERT OR REPLACE INTO journal_history VALUES (1, 1, 1, '2020', 'opened', '', '{}')",
+    "REPLACE INTO journal_history (entry_id, revision, at, event, note, changed)"
+    " VALUES (1, 1, '2020', 'opened', '', '{}')",
+    "REPLACE INTO entries VALUES (1, 9, NULL, 'QQQ', 'x', 'open', '', NULL, '{}', '{}')",
+    "UPDATE entries SET document = '{}'",
+    "UPDATE entries SET id = 7",
+    "DELETE FROM entries",
+    "REPLACE INTO execution_decisions VALUES (1, 'e1', '2020', 'restore', 'me', '')",
+)
+
+
+@pytest.mark.parametrize("statement", FORGED, ids=lambda text: text[:50])
+async def test_history_cannot_be_forged(store, path, statement):
+    """No statement from outside changes what was written once, REPLACE included."""
+    await store.journal.save(ENTRY, event="opened", at=NOW)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("INSERT INTO execution_decisions VALUES (1, 'e1', '2021', 'ignore', 'me', '')")
+        db.commit()
+        before = list(db.iterdump())
+
+        with pytest.raises(sqlite3.IntegrityError, match=r"only grows|is a revision"):
+            db.execute(statement)
+
+        assert list(db.iterdump()) == before
+    assert await store.check() == []
+
+
+async def test_what_is_known_is_not_replaced(store, path):
+    """A fill that stands in the store stays as it was first told."""
+    await store.journal.save(ENTRY, event="opened", at=NOW)
+    with closing(sqlite3.connect(path)) as db:
+        row = "('e1', 1, '2026-11-20', 'SPY', NULL, '{}', '')"
+        db.execute(f"INSERT INTO executions VALUES {row}")
+        db.execute("REPLACE INTO executions VALUES ('e1', NULL, '2020', 'QQQ', NULL, '{1}', 'x')")
+        db.commit()
+
+        assert db.execute("SELECT entry_id, symbol FROM executions").fetchall() == [(1, "SPY")]
+
+
+async def test_check_holds_entries_to_their_history(store, path):
+    """What was changed behind the journal's back is named by its keys."""
+    await store.journal.save(ENTRY, event="opened", at=NOW)
+    await store.journal.save({**ENTRY, "plan": "a"}, event="opened", at=NOW)
+    assert await store.check() == []
+    with closing(sqlite3.connect(path)) as db:
+        (trigger,) = db.execute(
+            "SELECT sql FROM sqlite_schema WHERE name = 'entries_revised'"
+        ).fetchone()
+        db.execute("DROP TRIGGER entries_revised")
+        db.execute("UPDATE entries SET symbol = 'QQQ' WHERE id = 1")
+        db.execute("UPDATE entries SET document = json_set(document, '$.plan', 'b') WHERE id = 2")
+        db.execute(trigger)
+        db.commit()
+
+    assert await store.check() == [
+        "journal entry 1: its history says otherwise (symbol)",
+        "journal entry 2: its history says otherwise (plan)",
+    ]
 
 
 async def test_check_finds_a_damaged_page(path):

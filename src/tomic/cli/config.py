@@ -9,6 +9,7 @@ import typer
 
 from tomic import config as configuration
 from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
+from tomic.disk import open_to_others
 from tomic.present.forms import to_json
 
 app = typer.Typer(name="config", help="Show, write, check and change settings.")
@@ -66,6 +67,22 @@ def check(config: ConfigOption = None) -> None:
     changed = sum(plain.get(tuple(key.split("."))) != value for key, (value, _) in values.items())
     file = configuration.config_file(config) or "no file"
     typer.echo(f"{file}: ok, {changed} of {len(values)} settings differ from the default", err=True)
+    settings = configuration.load_settings(config)
+    for place in _of_the_account(settings):
+        if open_to_others(place):
+            mode = "700" if place.is_dir() else "600"
+            typer.echo(
+                f"note: {place}: others of this computer may read it; chmod {mode} {place}",
+                err=True,
+            )
+
+
+def _of_the_account(settings: configuration.Settings) -> list[Path]:
+    """What tells of the account, with the folders it lies in."""
+    logs = [settings.log.file, *(job.log for job in settings.jobs.values())]
+    files = [settings.store.path, settings.portfolio.snapshot, *filter(None, logs)]
+    folders = [file.parent for file in files if file.parent != Path()]
+    return list(dict.fromkeys((*folders, *files)))
 
 
 @app.command()

@@ -169,8 +169,8 @@ SymbolOption = Annotated[
         show_default=False,
     ),
 ]
-RowsOptions = Annotated[options.CommonOptions, "format as_json demo config quiet"]
-EntryOptions = Annotated[options.CommonOptions, "as_json demo config quiet"]
+RowsOptions = Annotated[options.CommonOptions, "format as_json show_accounts demo config quiet"]
+EntryOptions = Annotated[options.CommonOptions, "as_json show_accounts demo config quiet"]
 PlainOptions = Annotated[options.CommonOptions, "demo config quiet"]
 JudgingOptions = Annotated[
     options.CommonOptions, "format as_json demo replay as_of config verbose quiet"
@@ -275,7 +275,7 @@ async def list_(
             strategy=strategy,
             since=since.date() if since else None,
         )
-    typer.echo(present.listing(rows, common.shape), nl=False)
+    common.give(present.listing(rows, common.shape))
     common.say(*present.listing_notes(rows))
     if not rows:
         what = f"{wanted} entries" if wanted else "entries"
@@ -288,7 +288,7 @@ async def show(entry: EntryArgument, *, common: EntryOptions) -> None:
     """Print one entry whole: trades, result, context, rules, notes."""
     async with opened(common, asks=False) as journal:
         shown = await journals.load(journal, entry)
-    typer.echo(present.whole(shown, as_json=common.as_json), nl=False)
+    common.give(present.whole(shown, as_json=common.as_json), [shown.account])
 
 
 @app.command()
@@ -297,7 +297,7 @@ async def history(entry: EntryArgument, *, common: RowsOptions) -> None:
     """Print every change of an entry, oldest first: nothing is ever lost."""
     async with opened(common, asks=False) as journal:
         changes = await journals.history(journal, entry)
-    typer.echo(present.history(changes, common.shape), nl=False)
+    common.give(present.history(changes, common.shape))
 
 
 @app.command()
@@ -766,7 +766,7 @@ async def executions(
             )
         else:
             rows = await imported.listing(journal, unplaced=unplaced, symbol=symbol)
-    typer.echo(present.executions(rows, common.shape), nl=False)
+    common.give(present.executions(rows, common.shape))
     if not rows:
         none = "no execution waits for an entry" if unplaced else "no executions were imported"
         common.say(none)
@@ -805,11 +805,12 @@ async def export(
     if out is None:
         typer.echo(text, nl=False)
     else:
-        path = files.write_text(out, text)
+        path = files.write_text(out, text, private=True)
         typer.echo(f"{path}: {dt.datetime.now():%Y-%m-%d %H:%M}", err=True)
 
 
 def _print(recorded: journals.Recorded, common: options.CommonOptions) -> None:
     """Print the entry as it is now, and what the trader should know."""
-    typer.echo(present.recorded(recorded.entry, as_json=common.as_json), nl=False)
+    entry = recorded.entry
+    common.give(present.recorded(entry, as_json=common.as_json), [entry.account])
     common.say(*(f"note: {text}" for text in recorded.notes))

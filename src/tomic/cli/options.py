@@ -9,7 +9,7 @@ named. Imports nothing heavier than typer, because every command imports this.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ import tomic
 from tomic import selection
 from tomic.cli import completion
 from tomic.errors import UsageError
+from tomic.masking import named_here
 from tomic.present.forms import Format
 
 GATEWAY_PANEL = "Gateway"
@@ -151,6 +152,9 @@ FormatOption = Annotated[
     Format, typer.Option("--format", case_sensitive=False, help="Form of the result on stdout.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+ShowAccountsOption = Annotated[
+    bool, typer.Option("--show-accounts", help="Print account numbers in full.")
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder for exported files, or a file.")
 ]
@@ -238,6 +242,7 @@ class CommonOptions:
 
     format: FormatOption = Format.TABLE
     as_json: JsonOption = False
+    show_accounts: ShowAccountsOption = False
     out: OutOption = None
     no_export: NoExportOption = False
     demo: DemoOption = False
@@ -259,6 +264,13 @@ class CommonOptions:
             typer.BadParameter: The options contradict each other.
         """
         return chosen_format(self.format, self.as_json)
+
+    def give(self, text: str, accounts: Iterable[str] = ()) -> None:
+        """Print the result on stdout; of *accounts* and the like no more than the last digits."""
+        if not self.show_accounts:
+            named_here.learn(accounts)
+            text = named_here.text(text)
+        typer.echo(text, nl=False)
 
     def say(self, *lines: str) -> None:
         """Say *lines* on stderr, beside the result; nothing where only that is wanted."""

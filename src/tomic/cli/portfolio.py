@@ -145,7 +145,9 @@ async def portfolio(
     asked: WhatIfOptions,
     gateway: options.GatewayOptions,
     realtime_only: options.RealtimeOnlyOption = False,
-    common: Annotated[options.CommonOptions, "format as_json demo paced config verbose quiet"],
+    common: Annotated[
+        options.CommonOptions, "format as_json show_accounts demo paced config verbose quiet"
+    ],
 ) -> int:
     """Show what is held: strategies, Greeks, margin, stress and alerts."""
     shape = common.shape
@@ -162,10 +164,11 @@ async def portfolio(
             look = notices.of_book(view.review, whole=whole)
             await telling.tell(await desk.store(), desk.settings, look, common)
     if asked.what_if.strip():
-        typer.echo(what_if.shown(asked.of(view), shape), nl=False)
+        shown = what_if.shown(asked.of(view), shape)
     else:
         spots = desk.settings.portfolio.stress.shown_spots if stress else ()
-        _print(view, shape, by, spots=spots, every_alert=common.verbose > 0)
+        shown = _text(view, shape, by, spots=spots, every_alert=common.verbose > 0)
+    common.give(shown, [account.account for account in view.book.accounts])
     if missing := view.book.unfinished:
         typer.echo(f"tomic: partial: not all was quoted of {', '.join(missing)}", err=True)
     if view.saved is not None:
@@ -173,16 +176,16 @@ async def portfolio(
     return INTERRUPTED if interrupted else _code(view, exit_code=exit_code)
 
 
-def _print(
+def _text(
     view: review.PortfolioReview,
     shape: Format,
     by: str,
     *,
     spots: Sequence[float],
     every_alert: bool,
-) -> None:
+) -> str:
     terminal = sys.stdout.isatty()
-    shown = present.shown(
+    return present.shown(
         view,
         shape,
         by,
@@ -191,7 +194,6 @@ def _print(
         width=chain.screen_width(terminal),
         color=terminal,
     )
-    typer.echo(shown, nl=False)
 
 
 def _code(view: review.PortfolioReview, *, exit_code: bool) -> int:

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Never, Self, get_args, get_ori
 
 import typer
 
-from tomic import config as configuration, desk as desks, disk, models
+from tomic import config as configuration, desk as desks, disk, models, outside
 from tomic.cli.options import CommonOptions, GatewayOptions, Invocation, TicketOptions
+from tomic.disk import make_folder, make_private
 from tomic.errors import ConfigError, TomicError, UsageError
 from tomic.masking import named_here
 from tomic.present import ticket as orders
@@ -233,7 +234,7 @@ class ProgressLine:
             from rich import console, progress
 
             self._bar = progress.Progress(
-                progress.TextColumn("{task.description}"),
+                progress.TextColumn("{task.description}", markup=False),
                 progress.BarColumn(bar_width=30),
                 progress.MofNCompleteColumn(),
                 progress.TimeElapsedColumn(),
@@ -402,7 +403,7 @@ def hand_over(made: Ticket, wanted: TicketOptions, common: CommonOptions) -> Non
         if wanted.ticket == Path("-"):
             typer.echo(text, nl=False)
         else:
-            common.say(f"{disk.write_private(wanted.ticket, text)}: written")
+            common.say(f"{disk.write_text(wanted.ticket, text, private=True)}: written")
         common.say(*(f"note: {note}" for note in orders.what_if_notes(made)))
     if wanted.link:
         typer.echo(line.text)
@@ -455,7 +456,8 @@ def log_files(settings: configuration.LogSettings) -> list[logging.Handler]:
     if settings.file is None:
         return []
     try:
-        settings.file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.file.parent, private=True)
+        make_private(settings.file)
         return [_LogFile(settings.file)]
     except (OSError, ValueError) as exc:
         reason = getattr(exc, "strerror", None) or exc
@@ -476,7 +478,7 @@ class _Masking(logging.Formatter):
     """Shortens the account numbers in what is logged, tracebacks included."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return named_here.text(super().format(record))
+        return named_here.text(outside.lines(super().format(record)))
 
 
 class _LogFile(logging.FileHandler):

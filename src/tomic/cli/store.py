@@ -53,6 +53,25 @@ async def backup(
 
 @app.command()
 @runs
+async def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What tomic store backup made.")],
+    demo: StoreOfDemo = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put a backup in the store's place, checked first; what was there is kept aside."""
+    db = _open(config, demo=demo)
+    done = await db.restore(file)
+    typer.echo(
+        f"{db.path}: restored from {file}, {present.megabytes(done.size)}, checked", err=True
+    )
+    if done.aside is not None:
+        typer.echo(f"the former store is kept as {done.aside}", err=True)
+    if done.lost:
+        typer.echo(f"it alone has {' and '.join(done.lost)}", err=True)
+
+
+@app.command()
+@runs
 async def check(
     files: Annotated[
         list[Path] | None,

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from tomic import dates, models, valuation
 from tomic.chain import Chain, Fetch
 from tomic.config.market import DEFAULT_INDICES, MarketSettings
-from tomic.disk import parse_json, read_text
+from tomic.disk import parse_foreign_json, read_text
 from tomic.errors import BadFile, DataError, MissingSpot, UsageError
 from tomic.files.writing import SCHEMA
 from tomic.models.documents import first_fault
@@ -234,7 +234,7 @@ def _with_parity_spot(chain: Chain) -> Chain:
 
 def _from_document(path: Path, text: str, asked: FileFacts) -> Chain:
     try:
-        content = parse_json(text)
+        content = parse_foreign_json(text)
     except ValueError as exc:
         raise BadFile(
             f"{path} is not a {SCHEMA} document: damaged or cut short ({exc}); export it again"

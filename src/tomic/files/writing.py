@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tomic import outside
 from tomic._version import __version__
 from tomic.chain import Chain
 from tomic.disk import write_text
@@ -155,7 +156,7 @@ def _csv_text(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([outside.cell(cell) for cell in row] for row in rows)
     return out.getvalue()
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import Any
@@ -49,6 +50,11 @@ _BASE = "BASE"
 """How IB writes the base currency in its ledger, beside the row of that currency itself."""
 _READ_ONLY = 321
 
+_MOST_HELD = 1e9
+"""Shares or contracts."""
+_ODD = "?"
+_NO_TICKER = re.compile(r"[^A-Z0-9.-]|^[.-]", re.ASCII)
+_LONGEST_SYMBOL = 24
 _KINDS = ("STK", "OPT")
 _OPTIONS = ("OPT", "FOP")
 _AMERICAN = "USD"
@@ -79,7 +85,27 @@ async def positions(session: Session, *, timeout_s: float) -> tuple[Position, ..
     finally:
         for client in used:
             _afterwards(session, client.cancelPositions)
-    return tuple(to_position(*row) for row in rows)
+    return tuple(_sound(session, rows))
+
+
+def _sound(
+    session: Session, rows: Iterable[tuple[str, ib_async.Contract, float, float]]
+) -> Iterator[Position]:
+    """The rows that can be positions; of the others, and of odd symbols, a note."""
+    for row in rows:
+        position = to_position(*row)
+        if not abs(position.quantity) <= _MOST_HELD:
+            session.note(
+                f"a position of {position.quantity:g} {position.contract} left out: no account "
+                "holds so many"
+            )
+            continue
+        if _ODD in position.symbol:
+            session.note(
+                f"position {position.contract}: {row[1].symbol!r} is not a ticker symbol; it is "
+                "known by its contract id alone"
+            )
+        yield position
 
 
 def to_position(
@@ -88,7 +114,8 @@ def to_position(
     """
     One line as IB sends it. Its average cost holds the multiplier; ours is per share.
 
-    A contract that cannot be read keeps its kind and its local symbol, so that it can be named.
+    A contract that cannot be read keeps its kind and its local symbol, so that it can be named;
+    what no ticker symbol has is written as a question mark.
     """
     size = _number(contract.multiplier, floor=0.0)
     # An option whose size is not told cannot be valued, and its cost not be read.
@@ -96,22 +123,31 @@ def to_position(
     is_option = contract.secType in _OPTIONS and not sizeless
     multiplier = size or 1.0
     cost = None if sizeless else convert.number_or_none(float(average_cost))
-    right = contract.right[:1].upper() if contract.right else ""
+    right, strike = contract.right[:1].upper(), float(contract.strike)
     return Position(
         account=account,
-        symbol=contract.symbol.strip().upper().replace(" ", "."),
+        symbol=_ticker(contract.symbol),
         sec_type=contract.secType,
         quantity=float(quantity),
         average_cost=None if cost is None else cost / multiplier,
         con_id=contract.conId or None,
         currency=contract.currency,
         right=("C" if right == "C" else "P") if is_option and right in ("C", "P") else None,
-        strike=float(contract.strike) if is_option and contract.strike else None,
+        strike=strike if is_option and convert.is_strike(strike) else None,
         expiry=_expiry(contract) if is_option else None,
         multiplier=multiplier,
         trading_class=contract.tradingClass if is_option else "",
         local_symbol=contract.localSymbol,
     )
+
+
+def _ticker(symbol: str) -> str:
+    """A symbol as typed ones are checked; every sign that none of them has is replaced."""
+    ticker = symbol.strip().upper().replace(" ", ".")
+    try:
+        return normalize_symbol(ticker)
+    except InvalidSymbol:
+        return _NO_TICKER.sub(_ODD, ticker[:_LONGEST_SYMBOL])
 
 
 def _expiry(contract: ib_async.Contract) -> dt.date | None:
@@ -539,11 +575,18 @@ async def what_if(
     Nothing is traded: the order carries IB's what-if flag, with which TWS computes the margin and
     drops the order. The margins of its legs one by one would add up to more than the trade needs.
 
+    Its transmit flag stays set. Of an order without it TWS sends no open order, which is what the
+    margins come in; and should the what-if flag ever be missed, an order that is held in TWS, with
+    a button to send it, is no better than one refused.
+
     Raises:
         UsageError: No legs, a leg without contract id, or quantities that are not whole.
         GatewayRefused: The gateway refuses the order, as TWS does in read-only mode.
         RequestTimeout: No margins came.
         SessionLost: The connection went away.
+
+    Source: TWS API, "Checking margin changes"; rust-ibapi, docs/wire-facts/orders.md, "transmit
+    absent means held" (paper gateway, server 220).
     """
     contract, action, count = combination(legs)
     order = ib_async.Order(
@@ -551,8 +594,6 @@ async def what_if(
     )
 
     def send(client: ib_async.Client, req_id: int) -> None:
-        if not order.whatIf:
-            raise AssertionError("an order without its what-if flag must never leave")
         client.placeOrder(req_id, contract, order)
 
     text = describe(legs)

@@ -23,7 +23,7 @@ from typing import Any
 
 import ib_async
 
-from tomic import errors
+from tomic import errors, outside
 from tomic.ib.clocks import Farm
 from tomic.ib.convert import Ticks
 from tomic.masking import named_here
@@ -59,6 +59,10 @@ _SHORT_GRACE_S = 0.5
 """What is left of that, at least, once it is known that nothing follows the code."""
 _WHOLE_ANSWERS = frozenset({5, 17, 49, 52, 55, 62, 64, 76, 79, 96, 97, 98})
 """Messages without which no end comes: the whole of an answer, or its end."""
+MOST_PARTS = 10_000
+"""Of an answer: all options of an expiry are a thousand, an account's week of trades as many."""
+_LONGEST_TEXT = 1_000
+"""Letters of what the gateway says; the longest known message has half of them."""
 _CONFIRMED = 3
 """Lines that stayed without data after which a code is taken at its word sooner."""
 
@@ -106,8 +110,12 @@ class Request:
     _judging: asyncio.TimerHandle | None = None
 
     def part(self, item: Any) -> None:
-        """Take one part of the answer."""
+        """Take one part of the answer; one that is longer than any can be fails."""
         self._dispel()
+        if len(self.parts) >= MOST_PARTS:
+            fault = f"it has more than {MOST_PARTS:,} parts"
+            self.fail(errors.UnreadableAnswer(self.what, "the answer", fault))
+            return
         self.parts.append(item)
         if self.on_part is not None:
             self.on_part(item)
@@ -448,6 +456,7 @@ class Callbacks(_NotAsked):
 
     def error(self, req_id: int, code: int, text: str, _advanced: str = "") -> None:
         """An error, a warning or a note of the gateway."""
+        text = outside.line(text, _LONGEST_TEXT)
         _log.debug("gateway says %s (request %s): %s", code, req_id, text)
         line, request = self.lines.get(req_id), self.requests.get(req_id)
         # An id that is not known any more is that of a question which has ended.

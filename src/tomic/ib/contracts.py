@@ -271,6 +271,9 @@ async def option_params(
     if len(params) < len(rows):
         lost = sorted({row.tradingClass for row in rows if convert.to_params(row) is None})
         session.note(f"{what}: {', '.join(lost)} left out: no multiplier that can be read")
+    said = sum(len(row.expirations) + len(row.strikes) for row in rows if convert.to_params(row))
+    if odd := said - sum(len(row.expiries) + len(row.strikes) for row in params):
+        session.note(f"{what}: {odd} expiries or strikes left out that can be none")
     if not params:
         raise errors.DataError(f"IB lists no options on {underlying.symbol}")
     session.cache[key] = params
@@ -442,6 +445,12 @@ class Listings:
         contract = details.contract
         # The question named the class, so that an answer without one is of it.
         if contract is None or contract.tradingClass not in ("", self._params.trading_class):
+            return
+        if not convert.is_strike(float(contract.strike)):
+            self._session.note(
+                f"options of {self._underlying.symbol} {asked}: a strike of {contract.strike:g} "
+                "left out, which can be none"
+            )
             return
         pair = convert.to_pair(contract)
         if pair.expiry != asked and self._is_of(contract, pair.expiry, asked):

@@ -7,17 +7,18 @@ price and -2 for the Greeks, and "unset" as 1.8e308. Here they become ``None``.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, NamedTuple
 
 import ib_async
 
-from tomic import dates
+from tomic import dates, outside
 from tomic.config.market import ListingName, MarketSettings
 from tomic.errors import DataError
 from tomic.models import (
@@ -52,7 +53,10 @@ _BID_TICKS, _ASK_TICKS = (10, 80), (11, 81)
 _HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = frozenset({23, 58}), 24
 """Historical volatility is number 58 where it came with generic tick 411 instead of 104."""
 _DIVIDENDS = 59
-_UNSET = 1e300
+_UNSET = 1e15
+"""IB writes 1.8e308; no amount, size or figure of an account comes near this."""
+_MOST_STRIKE = 1e7
+_MOST_LETTERS = 200
 _QUARTER_S, _CLOCKS_S = 900, 180.0
 # EUREX: C OESX 20231215 4325 M.
 _DATED_SYMBOL = re.compile(r"[CP] \w+ +(\d{8}) .*", re.ASCII)
@@ -223,6 +227,11 @@ def price_or_none(price: float) -> float | None:
     return price if math.isfinite(price) and 0.0 <= price < _UNSET else None
 
 
+def is_strike(strike: float) -> bool:
+    """Whether an option can have that strike, currency per share."""
+    return math.isfinite(strike) and 0.0 < strike <= _MOST_STRIKE
+
+
 def _count(size: float) -> int | None:
     return int(size) if math.isfinite(size) and 0.0 <= size < _UNSET else None
 
@@ -320,7 +329,8 @@ def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:
         ticker=ticker if ticker and ticker != split_symbol(symbol)[0] else "",
         local_symbol=contract.localSymbol if sec_type == "FUT" else "",
         expiry=last_day(details) if sec_type == "FUT" and _is_dated(details) else None,
-        name=details.longName,
+        # ib_async has resolved what looks like an escape in it, after our gate.
+        name=outside.line(details.longName, _MOST_LETTERS),
         stock_type=details.stockType.strip().upper() if sec_type == "STK" else "",
         time_zone=dates.zone(details.timeZoneId).key if details.timeZoneId else "America/New_York",
         sessions=dates.parse_hours(
@@ -330,7 +340,11 @@ def to_underlying(details: ib_async.ContractDetails, symbol: str) -> Underlying:
 
 
 def to_params(chain: ib_async.OptionChain) -> OptionParams | None:
-    """One row of option parameters as our model; None when it cannot be used."""
+    """
+    One row of option parameters as our model; None when it cannot be used.
+
+    Expiries and strikes that are none are left out of it.
+    """
     try:
         multiplier = int(float(chain.multiplier))
     except ValueError:
@@ -341,9 +355,15 @@ def to_params(chain: ib_async.OptionChain) -> OptionParams | None:
         exchange=chain.exchange,
         trading_class=chain.tradingClass,
         multiplier=multiplier,
-        expiries=tuple(sorted(dates.parse_expiry(text) for text in chain.expirations)),
-        strikes=tuple(sorted(float(strike) for strike in chain.strikes)),
+        expiries=tuple(sorted(_expiries(chain.expirations))),
+        strikes=tuple(sorted(filter(is_strike, map(float, chain.strikes)))),
     )
+
+
+def _expiries(texts: Iterable[str]) -> Iterator[dt.date]:
+    for text in texts:
+        with contextlib.suppress(DataError):
+            yield dates.parse_expiry(text)
 
 
 def expiry_of(contract: ib_async.Contract) -> dt.date:
@@ -377,7 +397,14 @@ def expiry_of(contract: ib_async.Contract) -> dt.date:
 
 
 def to_pair(contract: ib_async.Contract) -> Wanted:
-    """Expiry, strike and right of an option contract; see `expiry_of`."""
+    """
+    Expiry, strike and right of an option contract; see `expiry_of`.
+
+    Raises:
+        DataError: One of them is none.
+    """
+    if not is_strike(float(contract.strike)):
+        raise DataError(f"{contract.symbol}: a strike of {contract.strike:g} is none")
     return Wanted(
         expiry_of(contract),
         float(contract.strike),

@@ -266,7 +266,11 @@ async def bars(
                     return ()
                 raise
             else:
-                return to_bars(what, rows)
+                kept = to_bars(what, rows)
+                if len(kept) < len({row.date for row in rows}):
+                    odd = len({row.date for row in rows}) - len(kept)
+                    session.note(f"{what}: {odd} bars left out without a price that can be one")
+                return kept
     raise AssertionError("unreachable")
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import ib_async
 from ib_async.decoder import Decoder
 
+from tomic import outside
 from tomic.errors import (
     ClientIdInUse,
     GatewayUnreachable,
@@ -127,6 +128,9 @@ class StrictDecoder(Decoder):
         handler = self._read.get(kind)
         if handler is None and kind in self.handlers:
             return
+        whole = "".join(fields)
+        if not whole.isprintable() or len(whole) > outside.LONGEST:
+            fields = [outside.line(field) for field in fields]
         try:
             if handler is None:
                 raise ValueError("a kind of message that is not known here")
@@ -176,7 +180,7 @@ class _Quietly(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log it among our own details."""
-        text = record.getMessage()
+        text = outside.line(record.getMessage())
         if text.startswith(_ACCOUNTS_CAME):
             # It is logged before it is decoded, and nobody knows yet what to mask in it.
             named_here.learn(text.split(",")[2:])
@@ -188,8 +192,16 @@ for _library in ("ib_async", "eventkit"):
     logging.getLogger(_library).propagate = False
 
 
+_TRADES = frozenset({4, 21, 58})
+"""Messages that cancel an order, exercise an option, or cancel every order."""
+
+
 class _Client(ib_async.Client):
-    """ib_async's client, which remembers what kind of message it sent last."""
+    """
+    ib_async's client, which remembers what kind of message it sent last, and never trades.
+
+    Whoever asks for it: of the messages about orders only what-if questions leave.
+    """
 
     def __init__(self, callbacks: Callbacks) -> None:
         super().__init__(callbacks)  # type: ignore[no-untyped-call]
@@ -199,7 +211,15 @@ class _Client(ib_async.Client):
     def send(self, *fields: Any, makeEmpty: bool = True) -> None:
         """Send one message."""
         self.last_kind = int(fields[0])
+        if self.last_kind in _TRADES:
+            raise AssertionError(f"message {self.last_kind} trades, and must never leave")
         super().send(*fields, makeEmpty=makeEmpty)  # type: ignore[no-untyped-call]
+
+    def placeOrder(self, orderId: int, contract: Any, order: Any) -> None:
+        """Send the question what an order would change; any other order must never leave."""
+        if order.whatIf is not True:
+            raise AssertionError("an order without its what-if flag must never leave")
+        super().placeOrder(orderId, contract, order)  # type: ignore[no-untyped-call]
 
 
 class Link:

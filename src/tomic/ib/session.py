@@ -21,7 +21,7 @@ from typing import Any, Self, TypeVar
 
 import ib_async
 
-from tomic import errors
+from tomic import errors, outside
 from tomic.config import IbSettings, LimitsSettings
 from tomic.ib import convert
 from tomic.ib.callbacks import Garbled, Interrupted, MarketDataLine, Request
@@ -73,6 +73,9 @@ ANSWERED_BY: dict[int, frozenset[int]] = {
     96: frozenset({96, 97, 98}),  # historical ticks
 }
 """Numbers of the messages that answer each kind of question."""
+_FIRST_S, _LAST_S = 631_152_000, 3_250_368_000
+"""The years 1990 to 2072, in seconds since 1970: TWS is younger, and no option lasts so long."""
+_MOST_NOTES, _LONGEST_NOTE = 200, 1_000
 _GARBLED = 3
 """How often an answer among which something made no sense is asked for."""
 
@@ -362,13 +365,22 @@ class Session:
         """
         The gateway's time, UTC; asked once, then counted on.
 
+        One that no clock has told yet, or will for long, is not taken: ours is, with a note.
+
         Raises:
             RequestTimeout, SessionLost: It does not tell.
         """
         if self._clock_offset is None:
             seconds = await self._ask_time(self.settings.request_timeout_s)
-            theirs = dt.datetime.fromtimestamp(seconds, dt.UTC)
-            self._clock_offset = theirs - dt.datetime.now(dt.UTC)
+            self._clock_offset = dt.timedelta()
+            if _FIRST_S <= seconds < _LAST_S:
+                theirs = dt.datetime.fromtimestamp(seconds, dt.UTC)
+                self._clock_offset = theirs - dt.datetime.now(dt.UTC)
+            else:
+                self.note(
+                    f"the gateway's clock says {seconds}, which is no time; that of this computer "
+                    "is used"
+                )
         return self.clock_now()
 
     def clock_now(self) -> dt.datetime:
@@ -376,11 +388,19 @@ class Session:
         return dt.datetime.now(dt.UTC) + (self._clock_offset or dt.timedelta())
 
     def note(self, text: str) -> None:
-        """Tell the user something that is not an error; each text is told once."""
+        """
+        Tell the user something that is not an error; each text is told once.
+
+        A gateway that never ends talking is cut short after 200 of them.
+        """
+        text = outside.line(text, _LONGEST_NOTE)
+        if text in self.notes or len(self.notes) > _MOST_NOTES:
+            return
+        if len(self.notes) == _MOST_NOTES:
+            text = f"more than {_MOST_NOTES} notes; the others are left out"
         _log.info("%s", text)
-        if text not in self.notes:
-            self.notes.append(text)
-            self._on_note(text)
+        self.notes.append(text)
+        self._on_note(text)
 
     # -- questions -------------------------------------------------------------------------
 

@@ -332,7 +332,7 @@ class Proposal(UnboundedModel):
     def _of_former_versions(cls, data: Any) -> Any:
         if not isinstance(data, Mapping):
             return data
-        return _without_forecast(_with_gross_credit(data))
+        return _renamed(_without_forecast(_with_gross_credit(data)))
 
     @property
     def net_credit(self) -> float:
@@ -404,6 +404,14 @@ def _with_gross_credit(data: Mapping[str, Any]) -> Mapping[str, Any]:
     if "loss_bounded" not in data or "cost_share" in data:
         return data
     return {**data, "credit": data["credit"] + data["commission"]}
+
+
+def _renamed(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A document of a version that had another name for `alternatives`."""
+    if "like_it" not in data:
+        return data
+    values = {name: value for name, value in data.items() if name != "like_it"}
+    return {"alternatives": data["like_it"], **values}
 
 
 def _without_forecast(data: Mapping[str, Any]) -> Mapping[str, Any]:

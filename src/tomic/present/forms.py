@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from tomic import outside
+
 NOT_ADVICE = "Not advice; nothing is sent to the broker"
 
 
@@ -97,5 +99,6 @@ def to_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -> str:
     if columns:
         writer = csv.DictWriter(out, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(_plain(row) for row in rows)
+        plain = (_plain(row) for row in rows)
+        writer.writerows({key: outside.cell(cell) for key, cell in row.items()} for row in plain)
     return out.getvalue()

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tomic import outside
 from tomic.present.forms import to_json
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class PlainTable:
 
     def add_row(self, *cells: str) -> None:
         """Add a row of as many cells as there are titles."""
-        self._rows.append(cells)
+        self._rows.append(tuple(map(outside.line, cells)))
 
     def fitting(self, width: int | None, droppable: Sequence[str]) -> tuple[list[int], int]:
         """The columns that fit into *width* when the *droppable* go first; how many do not."""

@@ -47,7 +47,7 @@ def write(page: layout.ReportPage, file: Path | str) -> Path:
     Raises:
         BadFile: It cannot be written.
     """
-    return write_text(Path(file), render(page))
+    return write_text(Path(file), render(page), private=True)
 
 
 class _Writer:

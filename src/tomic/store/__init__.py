@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tomic.store.importing import *  # noqa: F403
     from tomic.store.journal import *  # noqa: F403
     from tomic.store.kept_chains import *  # noqa: F403
+    from tomic.store.restoring import *  # noqa: F403
     from tomic.store.scans import *  # noqa: F403
     from tomic.store.upkeep import *  # noqa: F403
 
@@ -28,6 +29,7 @@ _NAMES = {
     "importing": "Imported",
     "journal": "Booking Change Decision Execution UnreadRow replay",
     "kept_chains": "KeptDay",
+    "restoring": "Restored",
     "scans": "NewProposal StoredProposal StoredScan",
     "upkeep": "SeriesInfo StoreInfo",
 }

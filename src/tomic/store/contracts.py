@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from tomic.models import OptionParams, Underlying
 from tomic.models.documents import to_text
+from tomic.store import documents
 from tomic.store.file import TableGroup
 
 _KEEP_DAYS = 7
@@ -40,7 +41,7 @@ class ContractTables(TableGroup):
             "SELECT document FROM underlyings WHERE symbol = ? AND day = ?",
             (symbol, day.isoformat()),
         )
-        return Underlying.model_validate_json(rows[0][0]) if rows else None
+        return documents.read_as(Underlying, rows[0][0]) if rows else None
 
     async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
         """Remember expiries and strikes of one trading class for one trading day."""
@@ -54,7 +55,7 @@ class ContractTables(TableGroup):
             " ORDER BY trading_class",
             (symbol, day.isoformat()),
         )
-        return [OptionParams.model_validate_json(text) for (text,) in rows]
+        return [documents.read_as(OptionParams, text) for (text,) in rows]
 
     async def save(
         self,

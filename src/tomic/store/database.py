@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from tomic.store import importing, upkeep
@@ -17,6 +18,7 @@ from tomic.store.importing import Imported
 from tomic.store.journal import JournalTables
 from tomic.store.kept_chains import KeptChainTables
 from tomic.store.notices import NoticeTables
+from tomic.store.restoring import Restored, restore
 from tomic.store.scans import ScanTables
 from tomic.store.upkeep import StoreInfo
 
@@ -92,3 +94,17 @@ class Database(StoreFile):
                 backup or holds what this store does not, or it cannot be written.
         """
         return await upkeep.backup(self, Path(target))
+
+    async def restore(self, source: Path | str) -> Restored:
+        """
+        Put a copy of the backup *source* in this store's place, which must not be open.
+
+        The copy is brought up to date and checked first. What was there keeps its content under
+        another name beside it.
+
+        Raises:
+            StoreError: *source* is no sound backup, or the store is in use or cannot be written.
+        """
+        if self._is_open:
+            raise RuntimeError("close the store before another is put in its place")
+        return await asyncio.to_thread(restore, self.path, Path(source))

@@ -5,10 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from tomic.disk import parse_json
 from tomic.errors import StoreError
+from tomic.models.documents import first_fault
+
+Read = TypeVar("Read", bound=BaseModel)
 
 REMEDY = "tomic store check names what is damaged, and a backup can take the store's place"
 
@@ -32,6 +37,26 @@ def load(text: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise StoreError(f"a stored document is no object; {REMEDY}")
     return document
+
+
+def read_as(kind: type[Read], document: Mapping[str, Any] | str, what: str = "") -> Read:
+    """
+    Read a document, or its text, back as a model; *what* names it in messages.
+
+    Raises:
+        StoreError: It is damaged, or of a version that wrote other fields.
+    """
+    try:
+        if isinstance(document, str):
+            return kind.model_validate_json(document)
+        return kind.model_validate(document)
+    # Of a document that is none, validators that look into it fail in ways of their own.
+    except (ValueError, LookupError, TypeError, ArithmeticError) as exc:
+        fault = first_fault(exc) if isinstance(exc, ValidationError) else str(exc)
+        name = what or f"a stored {kind.__name__}"
+        raise StoreError(
+            f"{name} cannot be read ({fault}): it is damaged, or another version saved it; {REMEDY}"
+        ) from exc
 
 
 def stamp(at: dt.datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import re
@@ -17,8 +18,11 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 
 import aiosqlite
 
+from tomic import disk
 from tomic.errors import StoreBusy, StoreError, UsageError
 from tomic.store import schema
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
@@ -207,7 +211,7 @@ class StoreFile:
         if not _LOCK_NAME.fullmatch(name):
             raise StoreError(f"{name!r} names no lock; use letters, digits, dots, - and _")
         target = self.path.with_name(f"{self.path.name}.{name}.lock")
-        make_folder(target)
+        _make_private(target)
         lock = await _lock_file(target)
         try:
             if not await _lock_within(lock, target, wait_s):
@@ -299,8 +303,15 @@ class StoreFile:
 
     async def _open(self, *, create: bool) -> Worker:
         if create:
-            make_folder(self.path)
+            _make_private(self.path)
         target = ":memory:" if self._is_stand_in else self.path
+        if not self._is_stand_in and (kind := disk.network_drive(self.path)):
+            _log.warning(
+                "%s lies on a network drive (%s), where locks may not hold and the journal can be "
+                "damaged; set store.path to a folder of this computer",
+                self.path,
+                kind,
+            )
         try:
             connection = await Worker.open(
                 lambda: sqlite3.connect(target, timeout=self.busy_timeout_s, isolation_level=None)
@@ -433,11 +444,13 @@ def is_there(path: Path) -> bool:
     raise StoreError(f"{path}: {reason}; set store.path to a folder you own")
 
 
-def make_folder(path: Path) -> None:
-    """Make the folder that *path* lies in."""
+def _make_private(path: Path) -> None:
+    """Make the folder that *path* lies in, and an empty file there; new ones are private."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(path.parent, private=True)
+        disk.make_private(path)
     except OSError as exc:
+        where = path.parent if not path.parent.is_dir() else path
         raise StoreError(
-            f"{path.parent}: cannot be created ({exc.strerror}); set store.path to a folder you own"
+            f"{where}: cannot be created ({exc.strerror}); set store.path to a folder you own"
         ) from exc

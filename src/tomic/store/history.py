@@ -19,6 +19,7 @@ from tomic.errors import StoreError
 from tomic.models import VolSnapshot, several
 from tomic.models.documents import to_text
 from tomic.models.market import impossible
+from tomic.store import documents
 from tomic.store.documents import REMEDY
 from tomic.store.file import T, TableGroup
 
@@ -364,17 +365,17 @@ class HistoryTables(TableGroup):
 
 def _snapshot(text: str) -> VolSnapshot:
     """A stored snapshot; a figure that an earlier version kept, and that cannot be, is missing."""
-    document: dict[str, Any] = json.loads(text)
+    document = documents.load(text)
     faults = {
         name: fault
         for name, value in document.items()
         if isinstance(value, float | int) and (fault := impossible(name, float(value)))
     }
     if not faults:
-        return VolSnapshot.model_validate_json(text)
+        return documents.read_as(VolSnapshot, text)
     kept = {name: value for name, value in document.items() if name not in faults}
     kept["missing"] = {**faults, **kept.get("missing", {})}
-    return VolSnapshot.model_validate_json(json.dumps(kept))
+    return documents.read_as(VolSnapshot, json.dumps(kept))
 
 
 _COVERAGE = """

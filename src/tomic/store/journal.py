@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from tomic.errors import StoreBusy, UsageError
-from tomic.store.documents import dump, load, stamp, unstamp
+from tomic.errors import StoreBusy, StoreError, UsageError
+from tomic.store.documents import REMEDY, dump, load, stamp, unstamp
 from tomic.store.file import TableGroup
 
 Document: TypeAlias = dict[str, Any]
 T = TypeVar("T")
 
-_INDEXED = ("continues", "symbol", "strategy", "status", "opened_at", "closed_at")
+SEARCHED = ("continues", "symbol", "strategy", "status", "opened_at", "closed_at")
+"""Keys of an entry that have a column of their own."""
 _NUMBERS = 2**63
 """Integers of SQLite end below it."""
 _MANAGED = frozenset({"id", "revision", "summary"})
@@ -189,7 +190,7 @@ class JournalTables(TableGroup):
 
         *since* compares with ``opened_at``.
         """
-        keys = ("id", "revision", *_INDEXED)
+        keys = ("id", "revision", *SEARCHED)
         columns = f"{', '.join(keys)}, summary"
         rows = await self._entries(columns, status, symbol, strategy, since)
         return [
@@ -217,11 +218,7 @@ class JournalTables(TableGroup):
             " WHERE entry_id = ? ORDER BY revision",
             (entry_id,),
         )
-        return [
-            Change(number, revision, unstamp(at), event, note, body["set"], tuple(body["unset"]))
-            for number, revision, at, event, note, changed in rows
-            if (body := load(changed))
-        ]
+        return [change_of(*row) for row in rows]
 
     async def save_executions(self, executions: Iterable[Execution]) -> int:
         """Add fills that are not known yet; return how many were new."""
@@ -431,6 +428,40 @@ class JournalTables(TableGroup):
         return by_execution
 
 
+def change_of(entry_id: int, revision: int, at: str, event: str, note: str, changed: str) -> Change:
+    """
+    A change from its row.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    body = load(changed)
+    try:
+        values, removed = dict(body["set"]), tuple(body["unset"])
+        moment = unstamp(at)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise StoreError(
+            f"journal entry {entry_id}: change {revision} is damaged ({exc}); {REMEDY}"
+        ) from exc
+    return Change(entry_id, revision, moment, event, note, values, removed)
+
+
+def contradiction(changes: Sequence[Change], stored: Document, columns: Mapping[str, Any]) -> str:
+    """
+    What an entry says otherwise than its history does; empty where they agree.
+
+    Args:
+        changes: Every change of it, oldest first.
+        stored: As it is handed out.
+        columns: What it is searched by, as the table has it.
+    """
+    told = {key: value for key, value in replay(changes).items() if key not in _MANAGED}
+    document = {key: value for key, value in stored.items() if key not in _MANAGED}
+    differing = {key for key in told.keys() | document if told.get(key) != document.get(key)}
+    differing |= {key for key in SEARCHED if columns[key] != document.get(key)}
+    return ", ".join(sorted(differing))
+
+
 def replay(changes: Iterable[Change], *, revision: int | None = None) -> Document:
     """Rebuild an entry from its history as it was at *revision*, the last by default."""
     document: Document = {}
@@ -444,7 +475,7 @@ def replay(changes: Iterable[Change], *, revision: int | None = None) -> Documen
             **change.values,
         }
         for key in change.removed:
-            del document[key]
+            document.pop(key, None)
     return document
 
 
@@ -497,14 +528,18 @@ def _put(db: sqlite3.Connection, document: Mapping[str, Any], mark: tuple[str, s
         "set": {key: body[key] for key in body if key not in known or known[key] != body[key]},
         "unset": sorted(known.keys() - body.keys()),
     }
-    db.execute(
-        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-        " revision = excluded.revision, continues = excluded.continues, symbol = excluded.symbol,"
-        " strategy = excluded.strategy, status = excluded.status, opened_at = excluded.opened_at,"
-        " closed_at = excluded.closed_at, summary = excluded.summary, document = excluded.document",
-        (entry_id, revision, *(body.get(key) for key in _INDEXED),
-         dump(document.get("summary") or {}), dump(body)),
-    )  # fmt: skip
+    columns = (revision, *(body.get(key) for key in SEARCHED),
+               dump(document.get("summary") or {}), dump(body))  # fmt: skip
+    if stored is None:
+        db.execute(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (entry_id, *columns)
+        )
+    else:
+        db.execute(
+            "UPDATE entries SET revision = ?, continues = ?, symbol = ?, strategy = ?, status = ?,"
+            " opened_at = ?, closed_at = ?, summary = ?, document = ? WHERE id = ?",
+            (*columns, entry_id),
+        )
     db.execute(
         "INSERT INTO journal_history (entry_id, revision, at, event, note, changed)"
         " VALUES (?, ?, ?, ?, ?, ?)",

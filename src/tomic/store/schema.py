@@ -509,6 +509,37 @@ _ADVICE: tuple[Step, ...] = (
     "CREATE INDEX advice_by_position ON advice (position, as_of)",
 )
 
+# REPLACE deletes what it replaces without asking the triggers for that; they see it come.
+_FORGERY: tuple[Step, ...] = (
+    *(
+        f"CREATE TRIGGER {table}_replace_refused BEFORE INSERT ON {table}"
+        f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"
+        " BEGIN SELECT raise(ABORT, 'the journal only grows'); END"
+        for table, same in (
+            ("entries", "id = NEW.id"),
+            (
+                "journal_history",
+                "id = NEW.id OR (entry_id = NEW.entry_id AND revision = NEW.revision)",
+            ),
+            ("execution_decisions", "id = NEW.id"),
+        )
+    ),
+    # Of these one that is known is left out, as INSERT OR IGNORE wants it.
+    *(
+        f"CREATE TRIGGER {table}_replace_ignored BEFORE INSERT ON {table}"
+        f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"
+        " BEGIN SELECT raise(IGNORE); END"
+        for table, key in (
+            ("executions", "exec_id"),
+            ("bookings", "booking_id"),
+            ("unread_rows", "row_id"),
+        )
+    ),
+    "CREATE TRIGGER entries_revised BEFORE UPDATE OF id, revision, document ON entries"
+    " WHEN NEW.id != OLD.id OR NEW.revision != OLD.revision + 1"
+    " BEGIN SELECT raise(ABORT, 'a change of an entry is a revision'); END",
+)
+
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CONTRACTS,
     _HISTORY,
@@ -522,6 +553,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _NOTICES,
     _RECORD,
     _ADVICE,
+    _FORGERY,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 
@@ -532,6 +564,13 @@ def tables_of(version: int) -> frozenset[str]:
     """Return the names of the tables that a file of *version* has."""
     steps = [step for steps in MIGRATIONS[:version] for step in steps if isinstance(step, str)]
     created = (re.match(r"\s*CREATE TABLE (\w+)", step) for step in steps)
+    return frozenset(match[1] for match in created if match)
+
+
+def triggers_of(version: int) -> frozenset[str]:
+    """Return the names of the triggers that a file of *version* has."""
+    steps = [step for steps in MIGRATIONS[:version] for step in steps if isinstance(step, str)]
+    created = (re.match(r"\s*CREATE TRIGGER (\w+)", step) for step in steps)
     return frozenset(match[1] for match in created if match)
 
 

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from tomic import disk
 from tomic.errors import StoreError
 from tomic.models.documents import first_fault
 from tomic.store import journal, kept_chains, schema
@@ -38,14 +40,14 @@ _DOCUMENTS = (
     ("executions", "document"),
 )
 
-_BESIDE = ("-wal", "-shm", "-journal")
+BESIDE = ("-wal", "-shm", "-journal")
 """Endings of the files that SQLite keeps beside a database, and takes for its own by the name."""
-_BACKUP = "backup"
+BACKUP = "backup"
 """Row of the table runs that only a copy has."""
 _HEADER = 100
 _ROLLBACK_JOURNAL = 1
 """Read version in a SQLite header of a file without a write-ahead log."""
-_IRREPLACEABLE = (
+IRREPLACEABLE = (
     ("journal entries", "SELECT entry_id, revision, at, event, changed FROM journal_history"),
     ("executions", "SELECT exec_id FROM executions"),
     ("proposals", "SELECT id FROM proposals"),
@@ -141,7 +143,7 @@ def _real_target(path: Path, target: Path) -> Path:
         real = target.resolve()
     except (OSError, RuntimeError) as exc:
         raise StoreError(f"{target}: cannot be followed ({exc}); name another file") from exc
-    if real.name.endswith(_BESIDE):
+    if real.name.endswith(BESIDE):
         raise StoreError(
             f"{target}: SQLite keeps files of that name beside a database; name another file"
         )
@@ -165,13 +167,16 @@ def _back_up(db: sqlite3.Connection, target: Path) -> int:
             _check_replaceable(db, target)
         with _writing(target):
             try:
-                target.parent.mkdir(parents=True, exist_ok=True)
+                disk.make_folder(target.parent, private=True)
+                disk.make_private(part)
                 _copy(db, part)
                 digest, size = _digest(part), part.stat().st_size
-                _free(target)
+                free(target)
+                if target.exists():
+                    part.chmod(stat.S_IMODE(target.stat().st_mode))
                 part.replace(target)
             finally:
-                for suffix in ("", *_BESIDE):
+                for suffix in ("", *BESIDE):
                     Path(f"{part}{suffix}").unlink(missing_ok=True)
             written = _digest(target)
         if written != digest or _found_in(target) != _found_by(db):
@@ -192,7 +197,7 @@ def _copy(db: sqlite3.Connection, part: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
         copy.execute(
             "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, strftime('%Y-%m-%d %H:%M UTC', 'now'))",
-            (_BACKUP, os.getpid(), platform.node()),
+            (BACKUP, os.getpid(), platform.node()),
         )
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
@@ -214,8 +219,8 @@ def _check_replaceable(db: sqlite3.Connection, target: Path) -> None:
     address = f"{target.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=0.0)) as old:
-            marked = (_BACKUP,) in _keys(old, "SELECT name FROM runs")
-            lost = [name for name, keys in _IRREPLACEABLE if _keys(old, keys) - _keys(db, keys)]
+            marked = (BACKUP,) in keys(old, "SELECT name FROM runs")
+            lost = [name for name, query in IRREPLACEABLE if keys(old, query) - keys(db, query)]
     except sqlite3.DatabaseError as exc:
         if exc.sqlite_errorcode & 0xFF in BUSY:
             raise _in_use(target) from exc
@@ -236,7 +241,7 @@ def _in_use(target: Path) -> StoreError:
     return StoreError(f"{target}: another program has it open; close that, or name another file")
 
 
-def _free(target: Path) -> None:
+def free(target: Path) -> None:
     """Leave nothing beside *target* that SQLite would take for a log of the file to come."""
     if target.exists():
         with closing(sqlite3.connect(target, timeout=0.0, isolation_level=None)) as old:
@@ -249,11 +254,11 @@ def _free(target: Path) -> None:
                 if exc.sqlite_errorcode & 0xFF in BUSY:
                     raise _in_use(target) from exc
                 raise
-    for suffix in _BESIDE:
+    for suffix in BESIDE:
         Path(f"{target}{suffix}").unlink(missing_ok=True)
 
 
-def _keys(db: sqlite3.Connection, query: str) -> set[tuple[object, ...]]:
+def keys(db: sqlite3.Connection, query: str) -> set[tuple[object, ...]]:
     (table,) = re.findall(r"FROM (\w+)", query)
     # A backup of an earlier version lacks tables.
     return set(db.execute(query)) if table in _tables(db) else set()
@@ -299,6 +304,11 @@ def _tables(db: sqlite3.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
+def _triggers(db: sqlite3.Connection) -> list[str]:
+    rows = db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")
+    return [name for (name,) in rows]
+
+
 def _counts(db: sqlite3.Connection) -> dict[str, int]:
     return {
         name: int(db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0])
@@ -339,6 +349,10 @@ def problems(db: sqlite3.Connection) -> Iterator[str]:
         return
     missing = schema.tables_of(schema.LATEST) - set(_tables(db))
     yield from (f"table {name} is missing" for name in sorted(missing))
+    yield from (
+        f"trigger {name} is missing, which keeps the journal from being changed unseen"
+        for name in sorted(schema.triggers_of(schema.LATEST) - set(_triggers(db)))
+    )
     for table, rowid, parent, _ in db.execute("PRAGMA foreign_key_check"):
         yield f"{table} row {rowid}: what it refers to in {parent} is missing"
     for table, column in _DOCUMENTS:
@@ -376,3 +390,29 @@ def _journal_problems(db: sqlite3.Connection) -> Iterator[str]:
     )
     for entry_id, revision, count in rows:
         yield f"journal entry {entry_id}: revision {revision}, but {count} changes in its history"
+    yield from _contradictions(db)
+
+
+def _contradictions(db: sqlite3.Connection) -> Iterator[str]:
+    """Entries that are not what their history makes of them."""
+    changes: dict[int, list[journal.Change]] = {}
+    rows = db.execute(
+        "SELECT entry_id, revision, at, event, note, changed FROM journal_history"
+        " ORDER BY entry_id, revision"
+    )
+    for row in rows:
+        try:
+            changes.setdefault(row[0], []).append(journal.change_of(*row))
+        except StoreError as exc:
+            yield str(exc)
+    names = ", ".join(journal.SEARCHED)
+    for entry_id, revision, summary, document, *cells in db.execute(
+        f"SELECT id, revision, summary, document, {names} FROM entries"
+    ):
+        try:
+            stored = journal.entry(entry_id, revision, summary, document)
+        except StoreError:
+            continue  # Named already, as a document that is no JSON.
+        columns = dict(zip(journal.SEARCHED, cells, strict=True))
+        if odd := journal.contradiction(changes.get(entry_id, []), stored, columns):
+            yield f"journal entry {entry_id}: its history says otherwise ({odd})"

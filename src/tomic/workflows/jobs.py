@@ -18,6 +18,7 @@ from typing import TypeAlias
 from tomic import dates, notices
 from tomic._version import __version__
 from tomic.config import JobSettings
+from tomic.disk import make_folder, private_opener
 from tomic.errors import BadFile, SessionError, TomicError
 from tomic.models.notices import Observation
 from tomic.store import Database
@@ -142,8 +143,10 @@ def is_due(job: JobSettings, today: dt.date, *, skip_holidays: bool = False) -> 
 
 def _append(file: Path, line: str) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
+        make_folder(file.parent, private=True)
+        with open(
+            file, "a", encoding="utf-8", errors="backslashreplace", opener=private_opener
+        ) as log:
             log.write(line + "\n")
     except OSError as exc:
         raise BadFile(f"{file} cannot be written: {exc.strerror or exc}") from exc

@@ -33,5 +33,6 @@ class SessionRecording:
         """Write the file, unless no session was opened; return what became of it."""
         if not self.recorder.messages:
             return "nothing was recorded: no session was opened"
-        write_bytes(self.file, self.recorder.to_bytes(compress=self.file.suffix == ".gz"))
+        content = self.recorder.to_bytes(compress=self.file.suffix == ".gz")
+        write_bytes(self.file, content, private=True)
         return f"{self.recorder.messages} messages in {self.file}, account numbers masked"

@@ -34,6 +34,7 @@ from tomic.portfolio import sizing
 from tomic.portfolio.fit import BookFit
 from tomic.quant import realized
 from tomic.store import Bars, Database, NewProposal
+from tomic.store.documents import read_as
 from tomic.strategies import propose, sampling, why_not as trades, windows
 from tomic.strategies.catalogue import templates
 from tomic.strategies.propose import Chooser, Correlations, Evaluation, Gated, Views
@@ -527,4 +528,5 @@ async def load(store: Database, proposal_id: str, *, replayed: Path | None = Non
         ]
         known = f"; the latest are {', '.join(recent[:5])}" if recent else "; run tomic scan first"
         raise errors.DataError(f"no proposal {proposal_id}{known}")
-    return Proposal.model_validate(stored.document).model_copy(update={"id": stored.id})
+    proposal = read_as(Proposal, stored.document, f"proposal {stored.id}")
+    return proposal.model_copy(update={"id": stored.id})

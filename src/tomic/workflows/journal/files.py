@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tomic import flex
+from tomic import flex, outside
+from tomic.disk import parse_foreign_json
 from tomic.errors import BadFile, ConfigError, FlexError, StoreError, TomicError
 from tomic.ib import account
 from tomic.journal import broker, campaign, legacy
@@ -54,9 +55,8 @@ async def import_file(journal: Journal, path: Path) -> ImportedJournal:
     if text.lstrip()[:1] not in ("{", "["):
         return await import_text(journal, str(path), text)
     try:
-        document = json.loads(text)
-    # Brackets within brackets, a hundred thousand deep, are no journal either.
-    except (ValueError, RecursionError) as exc:
+        document = parse_foreign_json(text)
+    except ValueError as exc:
         raise BadFile(f"{path}: {exc}; it can be {KINDS}") from exc
     if legacy.is_legacy(document):
         return await import_legacy(journal, document)
@@ -71,7 +71,7 @@ def _read(path: Path) -> str:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise BadFile(f"{path}: more than {_MOST_BYTES >> 20} MB; it can be {KINDS}")
-        return decoded(data)
+        return outside.lines(decoded(data))
     except OSError as exc:
         raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
     except UnicodeDecodeError as exc:
@@ -324,7 +324,7 @@ def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: outside.cell(value) for key, value in row.items()} for row in rows)
     return out.getvalue()
 
 

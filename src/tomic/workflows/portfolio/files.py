@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tomic import legs
 from tomic.config import Settings
 from tomic.dates import parse_expiry
-from tomic.disk import parse_json, read_bytes, read_text, write_text
+from tomic.disk import parse_foreign_json, read_bytes, read_text, write_text
 from tomic.errors import BadFile, DataError, InvalidSymbol, UsageError
 from tomic.models import normalize_symbol
 from tomic.models.book import Book
@@ -31,7 +31,7 @@ def load_pins(path: Path) -> list[Claim]:
         BadFile: Not such a file.
     """
     try:
-        rows = parse_json(read_text(path))
+        rows = parse_foreign_json(read_text(path))
         if not isinstance(rows, list):
             raise BadFile("pins are a list of objects with name and legs")
         return [_pin(row) for row in rows]
@@ -114,7 +114,7 @@ def save_book(book: Book, path: Path) -> Path:
     Raises:
         BadFile: The folder cannot be written.
     """
-    return write_text(path, to_text(book, indent=1) + "\n")
+    return write_text(path, to_text(book, indent=1) + "\n", private=True)
 
 
 def load_book(path: Path) -> Book:
