@@ -118,7 +118,7 @@ async def history(ib: Any) -> str:
 async def bars_kept_up_to_date(ib: Any) -> str:
     """The last bar of a minute goes on until it is cancelled."""
     bars = await ib.reqHistoricalDataAsync(
-        await underlying(ib), "", "1 D", "1 min", "TRADES", True, keepUpToDate=True
+        await underlying(ib), "", "1 D", "1 min", "MIDPOINT", True, keepUpToDate=True
     )
     updates: list[bool] = []
     bars.updateEvent += lambda _, is_new: updates.append(is_new)

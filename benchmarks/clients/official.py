@@ -197,7 +197,7 @@ def history(client: Client) -> str:
     client.reqHistoricalData(req_id, forex(), "", "1 D", "1 hour", "TRADES", 1, 1, False, [])
     assert wait(lambda: client.errors(req_id)) == [162]
     req_id = client.next_id()
-    client.reqHistoricalData(req_id, spy(), "", "1 D", "1 min", "TRADES", 1, 1, True, [])
+    client.reqHistoricalData(req_id, spy(), "", "1 D", "1 min", "MIDPOINT", 1, 1, True, [])
     wait(lambda: client.told("historicalDataUpdate", first=req_id))
     client.cancelHistoricalData(req_id)
     return f"{counts[0]} days, {counts[1]} minutes"

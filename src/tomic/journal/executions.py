@@ -42,6 +42,8 @@ _MOST_RATIO = 10_000.0
 _LETTERS = 3
 """Of a currency, as ISO 4217 writes it."""
 _YEARS = range(1970, 2200)
+ON_FUTURE = "an option on a future ends in that future, which the journal does not follow"
+"""Why such an execution belongs to no entry, and is kept aside."""
 
 
 class Source(StrEnum):
@@ -95,14 +97,18 @@ class Executed:
     else replaces.
     """
     source: Source | None = None
+    on_future: bool = False
+    """Whether it is an option on a future."""
 
 
 def fault(report: Executed | nouns.CashFlow | nouns.ContractChange) -> str:
-    """Why this cannot have happened; empty where it can."""
+    """Why this cannot have happened, or belongs to no entry; empty where it can."""
     if isinstance(report, nouns.CashFlow):
         return _cash_fault(report) or _moment_fault(report.at)
     if isinstance(report, nouns.ContractChange):
         return _change_fault(report) or _moment_fault(report.at)
+    if report.on_future:
+        return ON_FUTURE
     return _amount_fault(report) or _moment_fault(report.at) or _contract_fault(report.contract)
 
 

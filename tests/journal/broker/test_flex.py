@@ -8,7 +8,7 @@ import io
 import pytest
 
 from tomic.errors import BadFile
-from tomic.journal import broker
+from tomic.journal import broker, executions
 from tomic.journal.broker import BrokerFile
 from tomic.models.journal import Action, CashKind
 
@@ -232,13 +232,23 @@ def test_columns_that_cannot_be_left_out(name):
         read({}, without=(name,))
 
 
-@pytest.mark.parametrize("kind", ["FOP", "FUT", "CASH", "BOND", "CFD", "WAR", "FUND", "CRYPTO"])
+@pytest.mark.parametrize("kind", ["FUT", "CASH", "BOND", "CFD", "WAR", "FUND", "CRYPTO"])
 def test_other_instruments(kind):
     """They are counted by their kind."""
     found = read({"AssetClass": kind}, {})
 
     assert found.other_assets == {kind: 1}
     assert len(found.executions) == 1
+
+
+def test_options_on_futures_are_kept_aside():
+    """The row stays with its reason and costs the others nothing; a later version may read it."""
+    found = read({"AssetClass": "FOP", "Symbol": "EWZ5 P5000", "Multiplier": "50"}, {})
+
+    assert (len(found.executions), found.other_assets) == (1, {})
+    assert [(one.reason, "EWZ5 P5000" in one.text) for one in found.odd] == [
+        (executions.ON_FUTURE, True)
+    ]
 
 
 def test_a_currency_without_its_kind():

@@ -11,7 +11,7 @@ from support.journal_entries import EXPIRY, at
 from support.journal_market import journal
 from support.told_histories import ROADS, told
 from tomic.journal import campaign
-from tomic.journal.executions import Executed, Source
+from tomic.journal.executions import ON_FUTURE, Executed, Source
 from tomic.models.journal import (
     Action,
     CashFlow,
@@ -365,3 +365,19 @@ async def test_a_covered_call_whose_shares_are_older(book):
 
     assert await results(book) == {1: ("closed", pytest.approx(149.0))}
     assert any("-100 shares" in note and "import what bought them" in note for note in taken.notes)
+
+
+async def test_an_option_on_a_future_is_kept_aside_once(book):
+    """It belongs to no entry, is listed with the reason, and costs the others nothing."""
+    rows = [
+        executed("a", -1, "50P", 2.0, 0),
+        executed("b", -1, "5000P", 27.5, 0, symbol="ES", terms={"multiplier": 50}, on_future=True),
+    ]
+
+    first = await executions.take(book, "TWS", rows)
+    again = await executions.take(book, "TWS", rows)
+
+    (row,) = await executions.listing(book, unplaced=True)
+    assert (row.status, row.reason) == ("unread", ON_FUTURE)
+    assert (first.aside, again.known) == (1, 2)
+    assert [entry.symbol for entry in await entries.load_all(book)] == ["XYZ"]

@@ -23,7 +23,7 @@ from functools import partial
 from tomic import dates
 from tomic.journal.broker import activity, cells
 from tomic.journal.broker.cells import Cells, Habits, Refused
-from tomic.journal.broker.rows import EVENING, BrokerFile, FileRow, Reader, Reported
+from tomic.journal.broker.rows import EVENING, BrokerFile, FileRow, Reader, Reported, on_future
 from tomic.journal.executions import Executed, Source
 from tomic.models.journal import Action, CashFlow, CashKind, ChangeKind, Contract, ContractChange
 
@@ -223,7 +223,8 @@ def _kind(row: Row) -> str:
 def _reported(row: Row, instruments: _Instruments, reader: Reader) -> Reported:
     own = row.own
     asset = _asset(own)
-    account, read_row = _account(row), None
+    account = _account(row)
+    read_row: Callable[[], Executed | None] | None = on_future if asset == "FOP" else None
     if asset in ("OPT", "STK"):
         read_row = partial(_trade, row, account, instruments, reader, is_option=asset == "OPT")
     group = (account, asset, own.text("conid") or own.text("symbol"))
@@ -435,6 +436,9 @@ def _exercises(rows: Iterable[Row], instruments: _Instruments, reader: Reader) -
             _keep(reader, row, partial(_settlement, row, instruments, reader, option))
             continue
         asset = _asset(row.own)
+        if asset == "FOP":
+            reader.attempt(on_future, row.place)
+            continue
         if asset not in ("OPT", "STK"):
             reader.assets[asset] += 1
             continue

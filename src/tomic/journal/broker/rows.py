@@ -128,6 +128,16 @@ class Reported:
     asset: str = ""
 
 
+def on_future() -> Executed:
+    """
+    What is read from the row of an option on a future.
+
+    Raises:
+        Refused: Always; so the row is kept with its reason.
+    """
+    raise Refused(executions.ON_FUTURE)
+
+
 _Report = TypeVar("_Report", Executed, CashFlow, ContractChange)
 
 
