@@ -9,7 +9,7 @@ import pytest
 
 from tomic.errors import BadFile
 from tomic.journal import broker, executions
-from tomic.journal.broker import BrokerFile
+from tomic.journal.broker import BrokerFile, Stored
 from tomic.models.journal import Action, CashKind
 
 ROW = {
@@ -264,6 +264,50 @@ def test_a_commission_in_another_currency():
 
     assert found.executions[0].commission is None
     assert any("commissions in EUR on trades in USD" in note for note in found.notes)
+
+
+# -- what is stored already ----------------------------------------------------------------------
+
+STORED = {"0002.01": Stored(12, -1.0, 2.75, "U1")}
+
+
+def test_a_row_that_is_stored_is_recognised_unread():
+    """It is named by its number, whatever else is in the file; twice in it, it is one."""
+    text = lines({}, {}, {"IBExecID": "0003.01"})
+
+    found = broker.parse("x.csv", text, STORED)
+
+    assert found.known == ("0002.01",)
+    assert [one.exec_id for one in found.executions] == ["0003.01"]
+    assert found.other_levels == {"told twice": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "stored"),
+    [
+        ({"Quantity": "-2", "Proceeds": "550"}, STORED["0002.01"]),
+        ({"TradePrice": "2.70", "Proceeds": "270"}, STORED["0002.01"]),
+        ({"Conid": "13"}, STORED["0002.01"]),
+        ({"ClientAccountID": "U2"}, STORED["0002.01"]),
+        ({"Notes/Codes": "Ep"}, STORED["0002.01"]),
+        ({"Notes/Codes": "Ca"}, STORED["0002.01"]),
+        ({}, STORED["0002.01"]._replace(lacks=("order",))),
+        ({}, STORED["0002.01"]._replace(lacks=("commission",))),
+    ],
+)
+def test_a_row_that_may_tell_more_is_read(row, stored):
+    """What differs from what is stored, corrects it, or fills a gap of it."""
+    found = broker.parse("x.csv", lines(row), {"0002.01": stored})
+
+    assert found.known == ()
+    assert len(found.executions) == 1
+
+
+def test_a_gap_that_the_row_has_too_is_none():
+    """What neither tells keeps nothing from being recognised."""
+    stored = STORED["0002.01"]._replace(lacks=("order",))
+
+    assert broker.parse("x.csv", lines({"IBOrderID": ""}), {"0002.01": stored}).known
 
 
 # -- frames --------------------------------------------------------------------------------------
