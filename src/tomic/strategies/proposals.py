@@ -294,7 +294,7 @@ def _legs(hit: Hit) -> tuple[Leg, ...]:
 
 
 def _model_of(board: Board, row: int) -> dict[str, Any]:
-    names = ("value", "value_error", "iv", "delta", "gamma", "vega", "theta")
+    names = ("value", "value_error", "iv", "delta", "gamma", "vega", "theta", "forward")
     return {name: finite(getattr(board, name)[row]) for name in names}
 
 

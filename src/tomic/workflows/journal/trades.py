@@ -21,6 +21,7 @@ from tomic.journal import campaign, reading
 from tomic.legs import NamedLeg
 from tomic.models import (
     ExerciseStyle,
+    Leg,
     Proposal,
     Underlying,
     VolSnapshot,
@@ -756,7 +757,7 @@ def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> n
         nouns.LegMark(
             **{name: getattr(leg, name) for name in _OF_LEG},
             multiplier=proposal.multiplier,
-            div_yield=_carry(proposal),
+            div_yield=_div_yield(proposal, leg),
             tau=_tau(proposal, leg.expiry),
             source="stored",
         )
@@ -777,10 +778,12 @@ def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> n
     )
 
 
-def _carry(proposal: Proposal) -> float:
-    if not proposal.tau > 0.0:
-        return 0.0
-    return proposal.rate - math.log(proposal.forward / proposal.spot) / proposal.tau
+def _div_yield(proposal: Proposal, leg: Leg) -> float:
+    """What puts the forward where the leg's own expiry traded; the first's where it is not kept."""
+    forward, tau = proposal.forward, proposal.tau
+    if leg.forward is not None:
+        forward, tau = leg.forward, _tau(proposal, leg.expiry)
+    return proposal.rate - math.log(forward / proposal.spot) / tau if tau > 0.0 else 0.0
 
 
 def _tau(proposal: Proposal, expiry: dt.date | None) -> float:
