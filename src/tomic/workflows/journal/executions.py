@@ -423,7 +423,7 @@ async def _place(
     Where something precedes, replaces or takes back what is in entries already, the entries of its
     symbol that were made of executions alone are made anew: the order of files makes no difference.
     """
-    costs = journal.settings.costs.commission
+    costs = journal.settings.costs
     placing = _Placing()
     symbols = None if changed else await _waiting_symbols(journal)
     if symbols is not None and not symbols:
@@ -434,7 +434,7 @@ async def _place(
         work = await _waiting(journal, entries, now, changed, at_hand)
         placing.reasons = dict(work.reasons)
         orders = executions.place(
-            work.executions, work.entries, changes=work.changes, commission=costs
+            work.executions, work.entries, changes=work.changes, commission=costs.commission_of
         )
         # Another run may place the same executions: as long as either of them gets on, go on.
         fruitless = 0 if len(work.executions) < before else fruitless + 1
@@ -451,12 +451,18 @@ async def _place(
     answers = dict.fromkeys(waiting, "") | placing.reasons
     if answers:
         await journal.store.journal.explain_executions(answers)
-    if any(
-        execution.commission is None and not answers[execution.exec_id]
-        for execution in work.executions
-        if execution.exec_id not in work.released
-    ):
-        placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
+    taken = sorted(
+        {
+            execution.currency
+            for execution in work.executions
+            if execution.commission is None
+            and not answers[execution.exec_id]
+            and execution.exec_id not in work.released
+        }
+    )
+    if taken:
+        fees = ", ".join(f"{costs.commission_of(name):g} {name}".rstrip() for name in taken)
+        placing.notes.append(f"commissions unknown: {fees} a contract of the settings taken")
     return placing
 
 
@@ -1217,8 +1223,15 @@ async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[st
     foreign = [execution.exec_id for execution in chosen if execution.symbol != entry.symbol]
     if foreign:
         raise UsageError(f"execution {foreign[0]} is not of {entry.symbol}")
-    costs = journal.settings.costs.commission
-    trades = [trade for _, trade in executions.to_trades(chosen, commission=costs)]
+    for execution in chosen:
+        told = {entry.currency, execution.currency} - {""}
+        if len(told) > 1:
+            raise UsageError(
+                f"execution {execution.exec_id} is in {execution.currency} and entry {entry_id} in "
+                f"{entry.currency}: money of two currencies is not added"
+            )
+    fee = journal.settings.costs.commission_of
+    trades = [trade for _, trade in executions.to_trades(chosen, commission=fee)]
 
     def work(current: JournalEntry) -> JournalEntry:
         for trade in trades:
