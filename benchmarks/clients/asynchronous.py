@@ -115,6 +115,20 @@ async def history(ib: Any) -> str:
     return f"{counts[0]} days, {counts[1]} weeks, {counts[2]} minutes"
 
 
+async def bars_kept_up_to_date(ib: Any) -> str:
+    """The last bar of a minute goes on until it is cancelled."""
+    bars = await ib.reqHistoricalDataAsync(
+        await underlying(ib), "", "1 D", "1 min", "MIDPOINT", True, keepUpToDate=True
+    )
+    updates: list[bool] = []
+    bars.updateEvent += lambda _, is_new: updates.append(is_new)
+    before = len(bars)
+    await until(lambda: len(updates) > 1)
+    ib.cancelHistoricalData(bars)
+    need(len(bars) == before + sum(updates), "bars")
+    return f"{len(updates)} updates, last {bars[-1].date} {bars[-1].close:.3f}"
+
+
 async def reference(ib: Any) -> str:
     """What TWS knows beside prices."""
     stock = await underlying(ib)
@@ -203,8 +217,9 @@ async def account_summary(ib: Any) -> str:
 
 
 STEPS = (
-    details, ticks, tick_by_tick, real_time_bars, calculations, history, reference, account,
-    executions, what_if_of_currencies, error_of_a_bad_contract, hourly_bars, account_summary,
+    details, ticks, tick_by_tick, real_time_bars, calculations, history, bars_kept_up_to_date,
+    reference, account, executions, what_if_of_currencies, error_of_a_bad_contract, hourly_bars,
+    account_summary,
 )  # fmt: skip
 
 

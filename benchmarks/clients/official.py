@@ -186,7 +186,7 @@ def calculations(client: Client) -> str:
 
 
 def history(client: Client) -> str:
-    """Bars of days and minutes; none of trades in currencies."""
+    """Bars of days and minutes, and what grows; none of trades in currencies."""
     counts = []
     for duration, size in (("1 Y", "1 day"), ("1 D", "1 min")):
         req_id = client.next_id()
@@ -196,6 +196,10 @@ def history(client: Client) -> str:
     req_id = client.next_id()
     client.reqHistoricalData(req_id, forex(), "", "1 D", "1 hour", "TRADES", 1, 1, False, [])
     assert wait(lambda: client.errors(req_id)) == [162]
+    req_id = client.next_id()
+    client.reqHistoricalData(req_id, spy(), "", "1 D", "1 min", "MIDPOINT", 1, 1, True, [])
+    wait(lambda: client.told("historicalDataUpdate", first=req_id))
+    client.cancelHistoricalData(req_id)
     return f"{counts[0]} days, {counts[1]} minutes"
 
 

@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import io
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from support.clean_home import write
 from support.command_line import TREE, run
 from support.recorded_chains import DATA, missing
 from tomic.cli.journal import check_code
+from tomic.cli.options import Format
 from tomic.errors import GatewayUnreachable
-from tomic.models.journal import ExitCheck, Verdict
+from tomic.journal import statistics
+from tomic.models.journal import Action, ExitCheck, Fill, JournalEntry, Trade, Verdict
+from tomic.present import journal
 from tomic.store import Database
 from tomic.workflows.journal.review import CheckRun
 
@@ -639,3 +643,52 @@ def test_a_store_of_a_newer_program():
 
     assert result.exit_code == 1
     assert "journal entry 1 cannot be read: opened_at" in result.stderr
+
+
+# -- as people read it --------------------------------------------------------------------------
+
+
+def _entry(currency: str, commission: float) -> JournalEntry:
+    legs = {"expiry": dt.date(2025, 6, 20), "right": "P", "currency": currency}
+    fills = (
+        Fill(strike=560.0, quantity=-2, commission=commission, **legs),
+        Fill(strike=550.0, quantity=2, commission=0.0, **legs),
+    )
+    at = dt.datetime(2025, 5, 19, 15, tzinfo=dt.UTC)
+    trade = Trade(at=at, action=Action.OPEN, fills=fills, price=1.5, structures=2)
+    return JournalEntry(
+        id=3, symbol="XYZ", currency=currency, strategy="short_put_spread", opened_at=at,
+        trades=(trade,),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("currency", "commission", "cost"),
+    [("EUR", 2.2, "commissions 2.20 EUR"), ("", 1.3, "commissions 1.30"),
+     ("USD", math.nan, "commissions not known of every fill USD")],
+)  # fmt: skip
+def test_an_entry_names_its_price_and_its_currency(currency, commission, cost):
+    """A trade is written as a trader writes it, and money has its currency where it is known."""
+    text = journal.whole(_entry(currency, commission), as_json=False)
+
+    assert f"credit +300.00 {currency}".strip() in text
+    assert "+300.00 @1.50 credit" in text
+    assert cost in text
+
+
+def test_a_list_of_two_currencies_names_them():
+    """Each row stands in its own; where nobody said any there is no such column."""
+    day = dt.date(2025, 5, 20)
+    stored = [
+        {"id": 3, "symbol": "XYZ", "strategy": "", "status": "open", "closed_at": None,
+         "opened_at": "2025-05-19T15:00:00+00:00", "continues": None,
+         "summary": statistics.summarise(_entry(currency, 1.0))}
+        for currency in ("EUR", "USD", "")
+    ]  # fmt: skip
+    rows = [statistics.row(one, day) for one in stored]
+
+    several, alone = journal.listing(rows, Format.TABLE), journal.listing(rows[2:], Format.TABLE)
+
+    assert [word for line in several.splitlines() for word in line.split()
+            if word in ("currency", "EUR", "USD", "?")] == ["currency", "EUR", "USD", "?"]  # fmt: skip
+    assert "currency" not in alone

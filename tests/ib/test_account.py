@@ -17,6 +17,7 @@ from tomic.errors import GatewayRefused, RequestTimeout, UnreadableAnswer, Usage
 from tomic.ib import account
 from tomic.ib.account import OrderLeg
 from tomic.ib.session import Session
+from tomic.journal.executions import ON_FUTURE, fault
 from tomic.sim.faults import OrderWarned, Refuse, Silent
 from tomic.sim.market import Holding
 from tomic.sim.market.model import ModelMarket
@@ -422,6 +423,16 @@ def test_shares_bought():
     assert (trade.symbol, trade.quantity, trade.order) == ("BRK.B", 100.0, "")
     assert trade.contract.is_stock
     assert trade.contract.multiplier == 1
+
+
+def test_an_option_on_a_future():
+    """It is read, so that it can be named, and told from an option on shares of that symbol."""
+    contract = listed_option(secType="FOP", symbol="ES", tradingClass="EW3", multiplier="50")
+
+    trade = account.to_executed(contract, execution())
+
+    assert (trade.symbol, trade.contract.multiplier, trade.on_future) == ("ES", 50, True)
+    assert fault(trade) == ON_FUTURE
 
 
 @pytest.mark.parametrize(

@@ -481,3 +481,41 @@ def test_a_free_pace_knows_no_stalls():
         return loop.time()
 
     assert virtual_time.run(scenario) < 0.2
+
+
+@pytest.mark.parametrize("stalled_s", [0.03, 0.08, 0.11])
+def test_cancels_alone_are_careful_on_a_busy_machine(stalled_s):
+    """After any stall, one that nothing shows still lets no more than 50 be read in a second."""
+
+    async def scenario() -> list[float]:
+        loop, sent = asyncio.get_running_loop(), []
+        pacer = Pacer(48.0)
+        pacer.bunched(0.1)
+        await asyncio.sleep(20.0)
+        for _ in range(150):
+            pacer.post(lambda: sent.append(loop.time()), Priority.CANCEL)
+        await pacer.wait_idle()
+        return sent
+
+    sent = virtual_time.run(scenario)
+    for goes_on in (21.0, 21.007, 21.5):
+        read = [goes_on if goes_on - stalled_s <= at < goes_on else at for at in sent]
+        assert most_in_a_second(read) <= 50
+
+
+@pytest.mark.parametrize(
+    ("priority", "after_s"), [(Priority.SUBSCRIBE, 20.0), (Priority.CANCEL, 70.0)]
+)
+def test_what_is_answered_and_a_quiet_machine_keep_the_pace(priority, after_s):
+    """A stall shows in late answers, and one of a minute ago tells nothing of now."""
+
+    async def scenario() -> float:
+        pacer = Pacer(48.0)
+        pacer.bunched(0.1)
+        await asyncio.sleep(after_s)
+        for _ in range(97):
+            pacer.post(lambda: None, priority)
+        await pacer.wait_idle()
+        return asyncio.get_running_loop().time() - after_s
+
+    assert virtual_time.run(scenario) == pytest.approx(2.0, rel=0.01)

@@ -74,7 +74,7 @@ def test_unknown_commissions_are_those_of_the_settings():
     """Where the broker does not say, a commission per contract is taken; none for shares."""
     parts = [executed(-2, "560P", 2.3, commission=None), executed(100, "", 590.0, commission=None)]
 
-    ((_, found),) = executions.to_trades(parts, commission=0.65)
+    ((_, found),) = executions.to_trades(parts, commission=lambda _: 0.65)
 
     assert [fill.commission for fill in found.fills] == [1.3, 0.0]
 

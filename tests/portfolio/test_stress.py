@@ -239,3 +239,33 @@ def test_order_of_positions_changes_nothing(order):
     assert overview.review(book.model_copy(update={"positions": mixed}), SETTINGS) == (
         overview.review(book, SETTINGS)
     )
+
+
+# -- what is taken for granted ------------------------------------------------------------------
+
+
+def _said(book):
+    return [note for note in overview.review(book, SETTINGS).notes if "told no dividends" in note]
+
+
+def test_a_yield_that_nobody_told_is_said():
+    """Options are revalued as if their shares paid none: that is named, symbol by symbol, once."""
+    text = f"-1 SPY 590P {NEAR}; -1 QQQ 480P {NEAR}; -1 IWM 200P {NEAR}; +100 TLT"
+    told = market("IWM", 210.0).model_copy(update={"div_yield": 0.0})
+    book = made_book(text, spots={"QQQ": 500.0, "TLT": 90.0}, markets={"IWM": told})
+
+    (note,) = _said(book)
+
+    assert note.startswith("QQQ, SPY: IB told no dividends")
+    assert "as if none were paid" in note
+
+
+def test_a_forward_of_the_options_themselves_says_the_yield():
+    """Where a pair implies it there is nothing to take for granted."""
+    book = made_book(f"-1 SPY 590P {NEAR}")
+    marks = {
+        name: mark.model_copy(update={"forward": 598.0, "forward_source": "parity"})
+        for name, mark in book.marks.items()
+    }
+
+    assert _said(book.model_copy(update={"marks": marks})) == []

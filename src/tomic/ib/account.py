@@ -56,6 +56,8 @@ _ODD = "?"
 _NO_TICKER = re.compile(r"[^A-Z0-9.-]|^[.-]", re.ASCII)
 _LONGEST_SYMBOL = 24
 _KINDS = ("STK", "OPT")
+_READ_KINDS = (*_KINDS, "FOP")
+"""Kinds of executions that are read; those of futures options belong to no entry, and are named."""
 _OPTIONS = ("OPT", "FOP")
 _AMERICAN = "USD"
 _COMMISSIONS_S, _LOOK_S = 2.0, 0.05
@@ -398,7 +400,7 @@ async def executions(
         market: Names of listings abroad (``ASML@AEB``); those of the defaults where not given.
 
     Returns:
-        The executions of stocks and options, and how many others were left out.
+        The executions of stocks and options, on futures too, and how many others were left out.
 
     Raises:
         RequestTimeout, SessionLost: No whole answer.
@@ -412,7 +414,7 @@ async def executions(
         trade = to_executed(contract, execution)
         if trade is not None:
             executed.append(trade)
-        elif contract.secType in _KINDS:
+        elif contract.secType in _READ_KINDS:
             session.note(
                 f"execution {execution.execId} of {contract.symbol} left out: "
                 f"{execution.shares:g} at {execution.price:g} of {_named(contract)} makes no sense"
@@ -507,8 +509,8 @@ def _commission(session: Session, exec_id: str, currency: str) -> float | None:
 
 
 def to_executed(contract: ib_async.Contract, execution: ib_async.Execution) -> Executed | None:
-    """One execution as ours; None for anything but stocks and options, or a row without sense."""
-    if contract.secType not in _KINDS:
+    """One execution as ours; None for all but stocks and options, or a row without sense."""
+    if contract.secType not in _READ_KINDS:
         return None
     size = float(execution.shares)
     if not size > 0.0 or not math.isfinite(execution.price) or execution.price < 0.0:
@@ -530,6 +532,7 @@ def to_executed(contract: ib_async.Contract, execution: ib_async.Execution) -> E
         currency=contract.currency,
         lacks_multiplier=not own.is_stock and not contract.multiplier,
         source=Source.TWS,
+        on_future=contract.secType == "FOP",
     )
 
 

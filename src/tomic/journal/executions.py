@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -42,6 +42,10 @@ _MOST_RATIO = 10_000.0
 _LETTERS = 3
 """Of a currency, as ISO 4217 writes it."""
 _YEARS = range(1970, 2200)
+Fee: TypeAlias = Callable[[str], float]
+"""Commission of a contract in a currency, where the broker reports none."""
+ON_FUTURE = "an option on a future ends in that future, which the journal does not follow"
+"""Why such an execution belongs to no entry, and is kept aside."""
 
 
 class Source(StrEnum):
@@ -95,14 +99,22 @@ class Executed:
     else replaces.
     """
     source: Source | None = None
+    on_future: bool = False
+    """Whether it is an option on a future."""
+
+
+def _no_fee(_: str) -> float:
+    return 0.0
 
 
 def fault(report: Executed | nouns.CashFlow | nouns.ContractChange) -> str:
-    """Why this cannot have happened; empty where it can."""
+    """Why this cannot have happened, or belongs to no entry; empty where it can."""
     if isinstance(report, nouns.CashFlow):
         return _cash_fault(report) or _moment_fault(report.at)
     if isinstance(report, nouns.ContractChange):
         return _change_fault(report) or _moment_fault(report.at)
+    if report.on_future:
+        return ON_FUTURE
     return _amount_fault(report) or _moment_fault(report.at) or _contract_fault(report.contract)
 
 
@@ -222,13 +234,13 @@ class _OrderPart:
 
 
 def to_trades(
-    executions: Iterable[Executed], *, commission: float = 0.0
+    executions: Iterable[Executed], *, commission: Fee = _no_fee
 ) -> list[tuple[str, nouns.Trade]]:
     """
     Put executions together, order by order, in order of time; returns symbol and trade.
 
     Partial fills of one contract become one fill at the mean price. Where the broker reports no
-    commission, *commission* per contract is taken.
+    commission, that of *commission* per contract is taken.
     """
     return [
         (group[0].symbol, _trade(group, [part.fill for part in _parts(group, commission)]))
@@ -268,7 +280,7 @@ def _trade(group: Sequence[Executed], fills: Sequence[nouns.Fill]) -> nouns.Trad
     )
 
 
-def _parts(group: Sequence[Executed], commission: float) -> list[_OrderPart]:
+def _parts(group: Sequence[Executed], commission: Fee) -> list[_OrderPart]:
     delivered_for = _paired(group)
     by_side: dict[tuple[object, ...], list[Executed]] = {}
     for execution in group:
@@ -318,12 +330,16 @@ def _opens(execution: Executed) -> bool | None:
     return False if is_end or execution.cancels else execution.opens
 
 
-def _fill(executions: Sequence[Executed], commission: float) -> nouns.Fill:
+def _fill(executions: Sequence[Executed], commission: Fee) -> nouns.Fill:
     first = executions[0]
     quantity = math.fsum(execution.quantity for execution in executions)
     value = math.fsum(execution.quantity * execution.price for execution in executions)
     paid = sum(
-        (0.0 if execution.contract.is_stock else commission * abs(execution.quantity))
+        (
+            0.0
+            if execution.contract.is_stock
+            else commission(first.currency) * abs(execution.quantity)
+        )
         if execution.commission is None
         else execution.commission
         for execution in executions
@@ -347,7 +363,7 @@ def place(
     entries: Sequence[nouns.JournalEntry],
     *,
     changes: Sequence[nouns.ContractChange] = (),
-    commission: float = 0.0,
+    commission: Fee = _no_fee,
 ) -> list[PlacedOrder]:
     """
     Find the campaign of each trade: what closes or rolls legs of open entries belongs to them.
@@ -363,7 +379,7 @@ def place(
         executions: What is to be placed, in any order.
         entries: The journal.
         changes: Corporate actions, applied to what was held at their moment.
-        commission: Currency a contract, where the broker reports none.
+        commission: Of a contract in a currency, where the broker reports none.
 
     Returns:
         One per order, in order of time; a later one sees the entries as the earlier ones left them.
@@ -399,7 +415,7 @@ def _check_all(executions: Sequence[Executed], orders: Sequence[PlacedOrder]) ->
         raise DataError(f"execution {', '.join(lost[:3])} would be lost; please report this")
 
 
-def _tried(group: Sequence[Executed], book: _Book, commission: float) -> PlacedOrder:
+def _tried(group: Sequence[Executed], book: _Book, commission: Fee) -> PlacedOrder:
     try:
         order = _placed(group, book, commission)
     # One order never costs another: what its placement raises is the reason it waits.
@@ -683,7 +699,7 @@ class _Share:
     opening: list[nouns.Fill]
 
 
-def _placed(group: Sequence[Executed], book: _Book, commission: float) -> PlacedOrder:
+def _placed(group: Sequence[Executed], book: _Book, commission: Fee) -> PlacedOrder:
     group, converted, unknown = _identified(group, book)
     if not group:
         return PlacedOrder(tuple(converted), tuple(unknown))

@@ -325,9 +325,13 @@ def executable(legs: Sequence[Held | Fill], snap: Snapshot, slippage: float) -> 
     return -worth - given - (shares * snap.spot if snap.spot is not None else 0.0)
 
 
-def closing(legs: Sequence[Held], snap: Snapshot, costs: CostsSettings) -> float | None:
+def closing(
+    legs: Sequence[Held], snap: Snapshot, costs: CostsSettings, currency: str = ""
+) -> float | None:
     """
     What closing the options of *legs* would bring now (negative: cost), after its own costs.
+
+    In *currency*, whose commission of the settings is taken.
 
     Where a leg has no quote of its own they are valued at the marks; None where one has no mark.
     """
@@ -337,4 +341,5 @@ def closing(legs: Sequence[Held], snap: Snapshot, costs: CostsSettings) -> float
     worth = value_now(options, snap) if brought is None else brought
     if worth is None:
         return None
-    return worth - costs.commission * sum(abs(leg.quantity) for leg in options)
+    fee = costs.commission_of(currency)
+    return worth - fee * sum(abs(leg.quantity) for leg in options)

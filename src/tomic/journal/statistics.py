@@ -768,7 +768,8 @@ def settle_proposal(
     Result of a saved proposal at its first expiry: filled as it was scored, and held until then.
 
     Later legs are revalued at their own volatility times *vol_ratio* (how the underlying's 30-day
-    volatility changed meanwhile); that is a model, and the outcome says so.
+    volatility changed meanwhile), on the spot carried as their own forward stood to that of the
+    first expiry; that is a model, and the outcome says so.
 
     Args:
         spot: Price of the underlying at the first expiry, currency per share.
@@ -782,19 +783,15 @@ def settle_proposal(
 
     options = [leg for leg in proposal.legs if leg.sec_type == "OPT"]
     shares = sum(leg.quantity for leg in proposal.legs if leg.sec_type == "STK")
-    carry = math.log(proposal.forward / proposal.spot) / proposal.tau if proposal.tau else 0.0
-    div_yield = proposal.rate - carry
     later, slots = [], []
     for leg in options:
         days = (leg.expiry - proposal.expiry).days if leg.expiry and proposal.expiry else 0
         if days > 0:
-            # An expiry of its own for each: legs have volatilities of their own.
+            # An expiry of its own for each: legs have volatilities and forwards of their own.
             sigma = (leg.iv or proposal.market_volatility) * vol_ratio
-            later.append(
-                later_expiries.flat(
-                    days / 365.0, proposal.rate, div_yield, sigma, american=is_american
-                )
-            )
+            years, rate = days / 365.0, proposal.rate
+            div_yield = rate - _carry_behind(proposal, leg, years)
+            later.append(later_expiries.flat(years, rate, div_yield, sigma, american=is_american))
         slots.append(len(later) if days > 0 else 0)
     worth = later_expiries.value_at_first_expiry(
         np.array([spot]),
@@ -815,3 +812,14 @@ def settle_proposal(
         "spot": spot,
         "modelled": bool(later),
     }
+
+
+def _carry_behind(proposal: Settleable, leg: Leg, years: float) -> float:
+    """
+    What carries a price of the first expiry to a later one, fraction per year.
+
+    As the forwards of both were; that up to the first expiry where the leg's own is not kept.
+    """
+    if leg.forward is not None:
+        return math.log(leg.forward / proposal.forward) / years
+    return math.log(proposal.forward / proposal.spot) / proposal.tau if proposal.tau else 0.0

@@ -76,6 +76,8 @@ class Leg(Model):
     """Per calendar day."""
     volume: int | None = None
     open_interest: int | None = None
+    forward: float | None = None
+    """Of its own expiry, currency per share; None where it was not known, or not kept."""
 
     @property
     def text(self) -> str:

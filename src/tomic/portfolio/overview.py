@@ -120,7 +120,12 @@ def review(
         assignments=risks,
         alerts=fired,
         gaps=lines.gaps(holdings.lines),
-        notes=(*book.notes, *_rates_used(book, holdings.lines), *holdings.grouping.notes),
+        notes=(
+            *book.notes,
+            *_rates_used(book, holdings.lines),
+            *stress.assumptions(holdings.rows, book),
+            *holdings.grouping.notes,
+        ),
     )
 
 

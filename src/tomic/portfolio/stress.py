@@ -19,6 +19,7 @@ from tomic.config.book import StressSettings
 from tomic.models.book import Book, SymbolMarket
 from tomic.models.review import Driver, Jump, StressCell, StressGrid, SymbolBeta, TailRisk
 from tomic.portfolio.exposure import ExposureRow
+from tomic.portfolio.lines import BookLine
 from tomic.quant.revaluation import stress_grid
 
 _LEAST_DAYS = 60
@@ -164,6 +165,29 @@ def _grid(name: str, parts: FloatArray, labels: Sequence[str], axes: Axes) -> St
 
 def _left_out(rows: Sequence[ExposureRow]) -> tuple[str, ...]:
     return tuple(sorted({row.line.position.contract for row in rows if not row.line.counted}))
+
+
+def assumptions(rows: Sequence[ExposureRow], book: Book) -> tuple[str, ...]:
+    """Of which options revaluation takes for granted that their shares pay no dividends."""
+    assumed = {
+        row.line.position.symbol
+        for row in rows
+        if row.line.counted and row.line.position.is_option and _lacks_yield(row.line, book)
+    }
+    if not assumed:
+        return ()
+    return (
+        f"{', '.join(sorted(assumed))}: IB told no dividends, and no call and put held are a pair "
+        "that implies a forward: stress and VaR revalue their options as if none were paid",
+    )
+
+
+def _lacks_yield(line: BookLine, book: Book) -> bool:
+    market = book.markets.get(line.position.symbol)
+    underlying = market.underlying if market is not None else None
+    if underlying is not None and underlying.is_future:
+        return False
+    return math.isnan(line.forward) and (market is None or market.div_yield is None)
 
 
 # -- the days that were ---------------------------------------------------------------------------

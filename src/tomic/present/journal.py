@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,11 @@ def listing(rows: Sequence[Mapping[str, Any]], shape: Format) -> str:
 def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
+    has_currency = any(row["currency"] for row in rows)
     table = PlainTable(
-        "id", "symbol", "strategy", "legs", "status", "opened", "held", "DTE", "premium", "P&L",
-        "of prem", "PoS", "grade",
-        left=(1, 2, 3, 4, 5),
+        "id", "symbol", "strategy", "legs", "status", "opened", "held", "DTE",
+        *(["currency"] if has_currency else []), "premium", "P&L", "of prem", "PoS", "grade",
+        left=(1, 2, 3, 4, 5, *([8] if has_currency else [])),
     )  # fmt: skip
     for row in rows:
         dte = row["dte"]
@@ -49,6 +51,7 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
             row["opened"],
             str(row["days"]),
             "" if dte is None else str(dte),
+            *([row["currency"] or "?"] if has_currency else []),
             money(row["premium"]),
             money(row["pnl"]),
             per_cent(row["share"]),
@@ -81,9 +84,12 @@ def recorded(entry: nouns.JournalEntry, *, as_json: bool) -> str:
         return document(entry)
     result = campaign.result(entry)
     legs = statistics.legs_text(campaign.held(entry)) or "flat"
-    state = f"result {money(result)}" if result is not None else entry.status.value
+    unit = f" {entry.currency}" if entry.currency else ""
+    state = f"result {money(result)}{unit}" if result is not None else entry.status.value
     premium = campaign.premium(entry)
-    side = "" if premium is None else f" · {'credit' if premium >= 0 else 'debit'} {money(premium)}"
+    side = ""
+    if premium is not None:
+        side = f" · {'credit' if premium >= 0 else 'debit'} {money(premium)}{unit}"
     name = entry.strategy.replace("_", " ")
     return f"{entry.id}  {entry.symbol} {name} · {legs}{side} · {state}\n"
 
@@ -108,6 +114,7 @@ def whole(entry: nouns.JournalEntry, *, as_json: bool) -> str:
         return document(entry)
     lines = [recorded(entry, as_json=False).rstrip()]
     lines += _trade_lines(entry)
+    lines += _cost_lines(entry)
     lines += _figure_lines(entry)
     rules = {k: v for k, v in entry.rules.model_dump().items() if v is not None and v is not False}
     lines.append("rules    " + (", ".join(f"{k} {_value(v)}" for k, v in rules.items()) or "none"))
@@ -135,7 +142,9 @@ def _value(value: Any) -> str:
 def _trade_lines(entry: nouns.JournalEntry) -> list[str]:
     lines = []
     for place, trade in enumerate(entry.trades, 1):
-        net = f" for {trade.price:+.2f} each" if trade.price is not None else ""
+        net = ""
+        if trade.price is not None:
+            net = f" @{abs(trade.price):.2f} {'credit' if trade.price >= 0.0 else 'debit'}"
         lines.append(
             f"trade {place}  {trade.at:%Y-%m-%d %H:%M} {trade.action.value:<7}"
             f"{money(campaign.cash(trade))}{net}" + (f"  {trade.note}" if trade.note else "")
@@ -145,6 +154,15 @@ def _trade_lines(entry: nouns.JournalEntry) -> list[str]:
             mid = "" if fill.mid is None else f" (mid {fill.mid:.2f})"
             lines.append(f"         {fill.quantity:+g} {fill.name}{at}{mid}")
     return lines
+
+
+def _cost_lines(entry: nouns.JournalEntry) -> list[str]:
+    """What all trades have cost in commissions; nothing where they cost nothing."""
+    paid = campaign.commissions(entry)
+    if not paid:
+        return []
+    text = "not known of every fill" if math.isnan(paid) else number(paid, 2)
+    return [f"costs    commissions {text} {entry.currency}".rstrip()]
 
 
 def _figure_lines(entry: nouns.JournalEntry) -> list[str]:

@@ -332,7 +332,7 @@ def shares_of(board: Board, quantity: int) -> Leg:
 
 
 def _model_of(board: Board, row: int) -> dict[str, Any]:
-    names = ("value", "value_error", "iv", "delta", "gamma", "vega", "theta")
+    names = ("value", "value_error", "iv", "delta", "gamma", "vega", "theta", "forward")
     return {name: finite(getattr(board, name)[row]) for name in names}
 
 

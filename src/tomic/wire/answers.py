@@ -602,6 +602,21 @@ class HeadTimestamp:
     time: str
 
 
+@message(ANSWERS, 90)
+class HistoricalUpdate:
+    """The bar that is being made, of a request that is kept up to date."""
+
+    req_id: int
+    count: int
+    day: str
+    open: float
+    close: float
+    high: float
+    low: float
+    average: float
+    volume: int
+
+
 @message(ANSWERS, 95)
 class PnLSingle:
     """Profit and loss of one position."""

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from tomic.errors import BadFile
-from tomic.journal import broker
+from tomic.journal import broker, executions
 from tomic.journal.broker import BrokerFile
 from tomic.models.journal import Action, CashKind, ChangeKind
 
@@ -122,18 +122,30 @@ def test_a_column_of_accounts(language):
     assert (sold.account, sold.currency, sold.symbol) == ("U7654321", "EUR", "XYZ")
 
 
-def test_futures_options_are_no_options_on_shares():
-    """In any language they are counted by their kind."""
-    kinds = [
-        "Options On Futures", "Futures", "Options sur contrats à terme", "Opciones sobre futuros",
-        "Opzioni su future", "Bonds", "CFDs", "Warrants", "Cryptocurrencies",
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Options On Futures", "Options sur contrats à terme", "Opciones sobre futuros",
+        "Opzioni su future", "Futures-Optionen",
+    ],
+)  # fmt: skip
+def test_futures_options_are_kept_aside(kind):
+    """In any language: they are no options on shares, and their exercise is followed nowhere."""
+    found = read(HEADER, row("ES 19DEC25 5000 P", kind=kind))
+
+    assert (found.executions, found.other_assets) == ((), {})
+    assert [one.reason for one in found.odd] == [executions.ON_FUTURE]
+
+
+def test_other_kinds_are_counted():
+    """Each by its name; a warrant is neither an option nor shares."""
+    kinds = ["Futures", "Bonds", "CFDs", "Warrants", "Optionsscheine", "Cryptocurrencies"]
 
     found = read(HEADER, *(row("ES 19DEC25 5000 P", kind=kind) for kind in kinds))
 
     assert found.executions == ()
     assert found.other_assets == dict.fromkeys(kinds, 1)
-    assert "9 rows (Options On Futures 1, Futures 1" in next(found.say())
+    assert "6 rows (Futures 1, Bonds 1" in next(found.say())
 
 
 # -- multipliers and contracts -------------------------------------------------------------------

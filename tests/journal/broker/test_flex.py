@@ -8,8 +8,8 @@ import io
 import pytest
 
 from tomic.errors import BadFile
-from tomic.journal import broker
-from tomic.journal.broker import BrokerFile
+from tomic.journal import broker, executions
+from tomic.journal.broker import BrokerFile, Stored
 from tomic.models.journal import Action, CashKind
 
 ROW = {
@@ -232,13 +232,23 @@ def test_columns_that_cannot_be_left_out(name):
         read({}, without=(name,))
 
 
-@pytest.mark.parametrize("kind", ["FOP", "FUT", "CASH", "BOND", "CFD", "WAR", "FUND", "CRYPTO"])
+@pytest.mark.parametrize("kind", ["FUT", "CASH", "BOND", "CFD", "WAR", "FUND", "CRYPTO"])
 def test_other_instruments(kind):
     """They are counted by their kind."""
     found = read({"AssetClass": kind}, {})
 
     assert found.other_assets == {kind: 1}
     assert len(found.executions) == 1
+
+
+def test_options_on_futures_are_kept_aside():
+    """The row stays with its reason and costs the others nothing; a later version may read it."""
+    found = read({"AssetClass": "FOP", "Symbol": "EWZ5 P5000", "Multiplier": "50"}, {})
+
+    assert (len(found.executions), found.other_assets) == (1, {})
+    assert [(one.reason, "EWZ5 P5000" in one.text) for one in found.odd] == [
+        (executions.ON_FUTURE, True)
+    ]
 
 
 def test_a_currency_without_its_kind():
@@ -254,6 +264,50 @@ def test_a_commission_in_another_currency():
 
     assert found.executions[0].commission is None
     assert any("commissions in EUR on trades in USD" in note for note in found.notes)
+
+
+# -- what is stored already ----------------------------------------------------------------------
+
+STORED = {"0002.01": Stored(12, -1.0, 2.75, "U1")}
+
+
+def test_a_row_that_is_stored_is_recognised_unread():
+    """It is named by its number, whatever else is in the file; twice in it, it is one."""
+    text = lines({}, {}, {"IBExecID": "0003.01"})
+
+    found = broker.parse("x.csv", text, STORED)
+
+    assert found.known == ("0002.01",)
+    assert [one.exec_id for one in found.executions] == ["0003.01"]
+    assert found.other_levels == {"told twice": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "stored"),
+    [
+        ({"Quantity": "-2", "Proceeds": "550"}, STORED["0002.01"]),
+        ({"TradePrice": "2.70", "Proceeds": "270"}, STORED["0002.01"]),
+        ({"Conid": "13"}, STORED["0002.01"]),
+        ({"ClientAccountID": "U2"}, STORED["0002.01"]),
+        ({"Notes/Codes": "Ep"}, STORED["0002.01"]),
+        ({"Notes/Codes": "Ca"}, STORED["0002.01"]),
+        ({}, STORED["0002.01"]._replace(lacks=("order",))),
+        ({}, STORED["0002.01"]._replace(lacks=("commission",))),
+    ],
+)
+def test_a_row_that_may_tell_more_is_read(row, stored):
+    """What differs from what is stored, corrects it, or fills a gap of it."""
+    found = broker.parse("x.csv", lines(row), {"0002.01": stored})
+
+    assert found.known == ()
+    assert len(found.executions) == 1
+
+
+def test_a_gap_that_the_row_has_too_is_none():
+    """What neither tells keeps nothing from being recognised."""
+    stored = STORED["0002.01"]._replace(lacks=("order",))
+
+    assert broker.parse("x.csv", lines({"IBOrderID": ""}), {"0002.01": stored}).known
 
 
 # -- frames --------------------------------------------------------------------------------------

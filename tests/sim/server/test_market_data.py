@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
+from sim.conftest import Probe
+from support import virtual_time
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import Advised, NotSubscribed
+from tomic.sim.market.model import CLOSED_START, OPEN_START, ModelMarket
 from tomic.sim.server.market_data import bars_of, end_of
 from tomic.wire.answers import (
+    BarRow,
     Error,
     HistoricalData,
+    HistoricalUpdate,
     MarketDataType,
     SnapshotEnd,
     TickComputation,
@@ -353,6 +360,8 @@ async def test_an_option_has_no_volatility_series(probe, what):
         ({"end": "yesterday"}, 321, "Invalid end date"),
         ({"end": "20250601 16:00:00 US/Eastern", "what": "ADJUSTED_LAST"}, 321, "adjusted last"),
         ({"end": "20250601 16:00:00", "keep_up_to_date": True}, 321, "keepUpToDate"),
+        ({"what": "BID_ASK", "keep_up_to_date": True}, 321, "updates of BID_ASK"),
+        ({"bar_size": "1 secs", "keep_up_to_date": True}, 321, "updates of 1 secs"),
         ({"date_format": 3}, 321, "Invalid date format"),
         ({"bar_size": "1 hour"}, 162, "returned no data"),
     ],
@@ -444,3 +453,74 @@ async def test_a_cancelled_request_is_confirmed_and_not_answered(market, connect
         await probe.until(Error, code=366)
         assert "cancelled: 1" in probe.got(Error, code=162)[0].text
         assert gateway.open("history") == 0
+
+
+# -- bars that are kept up to date -------------------------------------------------------------
+
+
+def _kept_for(seconds: float, request: ReqHistory, **market):
+    """First answer and updates of a request that is kept up to date for so long."""
+
+    async def scenario():
+        clock = asyncio.get_running_loop().time
+        model = ModelMarket(1, monotonic=clock, **market)
+        limits = Limits().unpaced()
+        async with Gateway(model, profile=Profile.instant(), limits=limits) as gateway:
+            probe = await Probe.open(gateway)
+            try:
+                probe.ask(replace(request, keep_up_to_date=True))
+                await asyncio.sleep(seconds)
+                probe.ask(CancelHistory(1))
+                await asyncio.sleep(20.0)
+                await probe.settle()
+                assert gateway.open("history") == 0
+            finally:
+                await probe.close()
+        (first,) = probe.got(HistoricalData)
+        return first.bars, probe.got(HistoricalUpdate)
+
+    return virtual_time.run(scenario)
+
+
+def _rows(updates):
+    return [
+        BarRow(one.day, one.open, one.high, one.low, one.close, one.volume, one.average, one.count)
+        for one in updates
+    ]
+
+
+def test_bars_are_kept_up_to_date_until_they_are_cancelled():
+    """Every five seconds the last bar has grown; a new one begins when the old one is whole."""
+    minutes = replace(DAILY, bar_size="1 min", duration="1 D")
+    first, updates = _kept_for(130.0, minutes)
+    longer, _ = _kept_for(1.0, minutes, start=OPEN_START + timedelta(seconds=150))
+
+    made = list(dict.fromkeys(update.day for update in updates))
+    last = {row.day: row for row in _rows(updates)}
+    assert 25 <= len(updates) <= 30
+    assert [day[9:17] for day in (first[-1].day, *made)] == [
+        "14:59:00", "15:00:00", "15:01:00", "15:02:00",
+    ]  # fmt: skip
+    assert all(later.volume >= earlier.volume for earlier, later in pairwise(updates)
+               if earlier.day == later.day)  # fmt: skip
+    # A bar that is over is what a later request gets of it.
+    whole = {bar.day: bar for bar in longer}
+    assert [last[day] for day in made[:-1]] == [whole[day] for day in made[:-1]]
+
+
+@pytest.mark.parametrize("size", ["1 day", "1 week", "1 month"])
+def test_the_bar_of_today_has_not_seen_the_evening(size):
+    """Days and longer are kept up to date as well: their last bar grows with today's trading."""
+    first, updates = _kept_for(300.0, replace(DAILY, bar_size=size, duration="1 Y"))
+
+    assert {update.day for update in updates} == {first[-1].day}
+    assert updates[-1].volume > updates[0].volume > first[-1].volume
+
+
+def test_a_closed_market_has_no_updates():
+    """Nothing changes, so nothing is told."""
+    first, updates = _kept_for(
+        60.0, replace(DAILY, bar_size="1 min", duration="1 D"), start=CLOSED_START
+    )
+
+    assert first and updates == []

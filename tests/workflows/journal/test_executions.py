@@ -10,8 +10,10 @@ import pytest
 from support.journal_entries import EXPIRY, at
 from support.journal_market import journal
 from support.told_histories import ROADS, told
+from tomic.config import Settings
+from tomic.errors import UsageError
 from tomic.journal import campaign
-from tomic.journal.executions import Executed, Source
+from tomic.journal.executions import ON_FUTURE, Executed, Source
 from tomic.models.journal import (
     Action,
     CashFlow,
@@ -365,3 +367,47 @@ async def test_a_covered_call_whose_shares_are_older(book):
 
     assert await results(book) == {1: ("closed", pytest.approx(149.0))}
     assert any("-100 shares" in note and "import what bought them" in note for note in taken.notes)
+
+
+async def test_an_option_on_a_future_is_kept_aside_once(book):
+    """It belongs to no entry, is listed with the reason, and costs the others nothing."""
+    rows = [
+        executed("a", -1, "50P", 2.0, 0),
+        executed("b", -1, "5000P", 27.5, 0, symbol="ES", terms={"multiplier": 50}, on_future=True),
+    ]
+
+    first = await executions.take(book, "TWS", rows)
+    again = await executions.take(book, "TWS", rows)
+
+    (row,) = await executions.listing(book, unplaced=True)
+    assert (row.status, row.reason) == ("unread", ON_FUTURE)
+    assert (first.aside, again.known) == (1, 2)
+    assert [entry.symbol for entry in await entries.load_all(book)] == ["XYZ"]
+
+
+# -- several currencies -------------------------------------------------------------------------
+
+
+async def test_a_commission_that_nobody_told_is_of_its_currency(store):
+    """What the settings say of that currency is taken, and both are named apart."""
+    rows = [
+        executed("a", -1, "50P", 2.0, 0, commission=None),
+        executed("b", -2, "40P", 2.0, 0, symbol="ABC", currency="EUR", commission=None),
+    ]
+    settings = Settings.model_validate({"costs": {"commissions": {"EUR": 1.1}}})
+    book = replace(journal(store, None, now=at(100)), settings=settings)
+
+    taken = await executions.take(book, "x", rows)
+
+    found = {entry.currency: campaign.commissions(entry) for entry in await open_entries(book)}
+    assert found == {"USD": 0.65, "EUR": 2.2}
+    assert any("1.1 EUR, 0.65 USD a contract" in note for note in taken.notes)
+
+
+async def test_money_of_another_currency_is_not_linked(book):
+    """An entry in dollars takes no execution in euros, whoever asks."""
+    await executions.take(book, "x", [executed("a", -1, "50P", 2.0, 0)])
+    await executions.take(book, "x", [executed("b", 1, "50P", 1.0, 1, currency="EUR", opens=False)])
+
+    with pytest.raises(UsageError, match="b is in EUR and entry 1 in USD"):
+        await executions.link_executions(book, 1, ["b"])

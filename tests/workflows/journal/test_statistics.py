@@ -12,6 +12,7 @@ from support.journal_market import Quotes, journal
 from tomic.journal.statistics import settle_proposal
 from tomic.models import DataType, Grade, Leg, PriceSource, Proposal, ScorePart, SpotSource
 from tomic.models.journal import Context
+from tomic.quant import black_scholes
 from tomic.store import Bars, Database, NewProposal, VolSeries
 from tomic.workflows.journal import entries as journals, statistics
 
@@ -105,6 +106,27 @@ def test_a_calendar_is_revalued():
     )
     assert rich["result"] - quiet["result"] == pytest.approx(0.5 * (quiet["result"] + 400), 0.01)
     assert quiet["modelled"]
+
+
+def test_a_later_leg_is_carried_as_its_own_forward_stood():
+    """A dividend between both expiries takes from the later one's forward, and only there."""
+    legs = (leg(-1, "595P", 9.0, iv=0.17), leg(1, "595P", 13.0, LATER, iv=0.17, forward=590.0))
+    years = (LATER - EXPIRY).days / 365
+    div_yield = math.log(593.0 / 590.0) / years
+    worth = black_scholes.price(595.0, 595.0, years, 0.0, div_yield, 0.17, False)
+
+    own = settle_proposal(
+        proposal(legs, credit=-398.7, last_expiry=LATER), 595.0, is_american=False
+    )
+    plain = settle_proposal(
+        proposal((legs[0], legs[1].model_copy(update={"forward": None})), credit=-398.7),
+        595.0,
+        is_american=False,
+    )
+
+    assert own["result"] == pytest.approx(100.0 * float(worth) - 400.0, abs=0.02)
+    # The forward is 3 lower, of which a put at the money has a half.
+    assert own["result"] - plain["result"] == pytest.approx(100.0 * 3.0 * 0.5, rel=0.1)
 
 
 # -- all of them -----------------------------------------------------------------------------

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tomic.errors import BadFile
 from tomic.journal.broker import activity, flex, flexxml, unnamed
 from tomic.journal.broker.cells import Cells
-from tomic.journal.broker.rows import BrokerFile, FileRow, Line, Shared
+from tomic.journal.broker.rows import BrokerFile, FileRow, Line, Shared, Stored
 
-__all__ = ["KINDS", "BrokerFile", "FileRow", "parse", "read_again"]
+__all__ = ["KINDS", "BrokerFile", "FileRow", "Stored", "parse", "read_again"]
 
 # What a broker's file may be, in words.
 KINDS = (
@@ -37,22 +37,26 @@ _FRAMES = ("BOF", "BOA", "BOS", "EOS", "EOA", "EOF", "ACCOUNT")
 _SHOWN = 3
 
 
-def parse(name: str, text: str) -> BrokerFile:
+def parse(name: str, text: str, stored: Mapping[str, Stored] | None = None) -> BrokerFile:
     """
     Read a broker's file; *name* is put in front of what is wrong.
+
+    Args:
+        stored: Executions that are known, by number: a row of a query that tells nothing else is
+            recognised before anything is made of it.
 
     Raises:
         BadFile: No such file; it says which of its lines could not be read.
     """
     text = text.lstrip("\ufeff")
     if text.lstrip()[:1] == "<":
-        return flexxml.parse(name, text)
+        return flexxml.parse(name, text, stored)
     lines = _LINES.split(text)
     separator = _separator(lines)
     rows = list(_rows(lines, separator))
     if activity.is_statement(rows):
         return activity.read(rows, separator)
-    return _parse_query(name, rows, separator)
+    return _parse_query(name, rows, separator, stored)
 
 
 def read_again(columns: str, rows: Sequence[str]) -> BrokerFile:
@@ -113,68 +117,95 @@ class _Block:
     rows: int = 0
 
 
-def _parse_query(name: str, lines: Iterable[Line], separator: str) -> BrokerFile:
-    block, notes = _Block(), dict[str, None]()
-    rows: list[flex.Row] = []
-    strange: list[Line] = []
-    bare: dict[tuple[str, int], list[tuple[Line, str]]] = {}
+@dataclass(slots=True)
+class _Query:
+    """What the lines of a query are."""
+
+    rows: list[flex.Row] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    strange: list[Line] = field(default_factory=list)
+    """Lines that no names of columns stand above."""
+    bare: dict[tuple[str, int], list[tuple[Line, str]]] = field(default_factory=dict)
+    """Trades without names of columns, by account and first cell."""
     lacking: tuple[str, ...] = ()
-    is_framed = is_ended = False
+    """Columns that the first names lacked."""
+    is_framed: bool = False
+    is_ended: bool = False
+
+
+def _parse_query(
+    name: str, lines: Iterable[Line], separator: str, stored: Mapping[str, Stored] | None
+) -> BrokerFile:
+    query, block = _Query(), _Block()
     for line in lines:
-        cells = line.row
-        if not any(cells) or not any(map(str.strip, cells)):
-            continue
-        word = cells[0].strip().upper()
-        if word in _FRAMES:
-            is_framed, is_ended = True, word == "EOF"
-            _frame(word, [cell.strip() for cell in cells], line, block, notes)
-            continue
-        first = 2 if word in _TABLES else 0
-        if word in _TABLES and len(cells) > 1 and cells[1] != block.section:
-            block.section, block.columns = cells[1], None
-        names: list[str] = []
-        if word == "HEADER" or not _DIGIT.search(line.text):
-            names = [flex.plain(cell) for cell in cells[first:]]
-        if word == "HEADER" or (word != "DATA" and flex.is_heading(names)):
-            block.columns = {label: first + at for at, label in enumerate(names)}
-            block.heading = line.text
-            lacking = lacking or tuple(flex.lacking(names))
-        elif block.columns is None and block.section == unnamed.TRADES:
-            bare.setdefault((block.account, first), []).append((line, block.account_line))
-            block.rows += 1
-        elif block.columns is None:
-            strange.append(line)
-        else:
-            block.rows += 1
-            rows.append(_query_row(line, block))
-    for (account, first), bare_rows in bare.items():
+        if any(map(str.strip, line.row)):
+            _sort(line, block, query)
+    _name_bare_rows(query)
+    if query.is_framed and not query.is_ended:
+        query.notes["the file has no end record (EOF): it was cut off; download it again"] = None
+    _refuse_what_holds_nothing(name, query)
+    if query.strange:
+        places = ", ".join(str(line.number) for line in query.strange[:_SHOWN])
+        more = "" if len(query.strange) <= _SHOWN else " and others"
+        query.notes[
+            f"{len(query.strange)} rows have no column headers (line {places}{more}) and were left "
+            "out; turn on column headers in the query"
+        ] = None
+    return flex.read(query.rows, separator, notes=query.notes, stored=stored)
+
+
+def _sort(line: Line, block: _Block, query: _Query) -> None:
+    """Take a line for what it is: a record around the data, names of columns, or a row."""
+    cells = line.row
+    word = cells[0].strip().upper()
+    if word in _FRAMES:
+        query.is_framed, query.is_ended = True, word == "EOF"
+        _frame(word, [cell.strip() for cell in cells], line, block, query.notes)
+        return
+    first = 2 if word in _TABLES else 0
+    if word in _TABLES and len(cells) > 1 and cells[1] != block.section:
+        block.section, block.columns = cells[1], None
+    names: list[str] = []
+    if word == "HEADER" or not _DIGIT.search(line.text):
+        names = [flex.plain(cell) for cell in cells[first:]]
+    if word == "HEADER" or (word != "DATA" and flex.is_heading(names)):
+        block.columns = {label: first + at for at, label in enumerate(names)}
+        block.heading = line.text
+        query.lacking = query.lacking or tuple(flex.lacking(names))
+    elif block.columns is None and block.section == unnamed.TRADES:
+        query.bare.setdefault((block.account, first), []).append((line, block.account_line))
+        block.rows += 1
+    elif block.columns is None:
+        query.strange.append(line)
+    else:
+        block.rows += 1
+        query.rows.append(_query_row(line, block))
+
+
+def _name_bare_rows(query: _Query) -> None:
+    """Read trades without names of columns by the type of their values, where these tell."""
+    for (account, first), bare_rows in query.bare.items():
         columns = unnamed.columns_of([line.row for line, _ in bare_rows], first)
         if columns is None:
-            strange += [line for line, _ in bare_rows]
+            query.strange += [line for line, _ in bare_rows]
             continue
-        notes[
+        query.notes[
             f"{len(bare_rows)} rows have no column headers and were read by the type of their "
             "values; look at the trades, or turn on column headers in the query"
         ] = None
-        rows += [
+        query.rows += [
             flex.Row(Cells(line.row, columns), line.kept, unnamed.TRADES, account)
             for line, _ in bare_rows
         ]
-    if is_framed and not is_ended:
-        notes["the file has no end record (EOF): it was cut off; download it again"] = None
+
+
+def _refuse_what_holds_nothing(name: str, query: _Query) -> None:
+    rows, lacking = query.rows, query.lacking
     known = {label for row in rows for label in row.own.columns}
-    if not rows or (strange and not rows) or "symbol" not in known:
-        raise BadFile(_unreadable(name, strange, lacking if rows or lacking else ()))
+    if not rows or "symbol" not in known:
+        raise BadFile(_unreadable(name, query.strange, lacking))
     if not any(not tuple(flex.lacking(row.own.columns)) or _tells(row) for row in rows):
-        raise BadFile(_unreadable(name, strange, lacking))
-    if strange:
-        places = ", ".join(str(line.number) for line in strange[:_SHOWN])
-        more = "" if len(strange) <= _SHOWN else " and others"
-        notes[
-            f"{len(strange)} rows have no column headers (line {places}{more}) and were left out; "
-            "turn on column headers in the query"
-        ] = None
-    return flex.read(rows, separator, notes=notes)
+        raise BadFile(_unreadable(name, query.strange, lacking))
 
 
 def _tells(row: flex.Row) -> bool:

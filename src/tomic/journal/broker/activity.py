@@ -23,7 +23,7 @@ from functools import lru_cache, partial
 from tomic import dates
 from tomic.journal.broker import cells
 from tomic.journal.broker.cells import Cells, Habits, Refused
-from tomic.journal.broker.rows import EVENING, BrokerFile, Line, Reader, Reported
+from tomic.journal.broker.rows import EVENING, BrokerFile, Line, Reader, Reported, on_future
 from tomic.journal.executions import Executed, Source
 from tomic.models.journal import CashFlow, CashKind, ChangeKind, Contract, ContractChange
 
@@ -108,12 +108,13 @@ _STOCK_DIVIDEND = re.compile(
 )
 
 _OPTIONS = ("option", "opcion", "opzion", "optie", "opcao", "опцион", "期权", "オプション")
-_FUTURES = ("futur", "terme", "termin", "фьючерс", "期货", "先物", "warrant")
+_FUTURES = ("futur", "terme", "termin", "фьючерс", "期货", "先物")
+_WARRANTS = ("warrant", "optionsschein")
 _STOCKS = (
     "stocks", "equities", "aktien", "actions", "acciones", "azioni", "aandelen", "акции", "股票",
     "acoes", "akcje", "株式",
 )  # fmt: skip
-_NO_SHARES = ("forex", "cfd", "bond", "bill", "crypto", "fund", *_FUTURES)
+_NO_SHARES = ("forex", "cfd", "bond", "bill", "crypto", "fund", *_FUTURES, *_WARRANTS)
 _STANDARD = 100
 """Shares of an American option whose class was never adjusted (OCC)."""
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -393,11 +394,13 @@ def _has(category: str, words: Iterable[str]) -> bool:
 
 @lru_cache(maxsize=1000)
 def _asset(name: str, symbol: str) -> str:
-    """OPT, STK, CASH, the name itself where it is another kind, or empty where it is unknown."""
+    """OPT, FOP, STK, the name itself where it is another kind, or empty where it is unknown."""
     # The company that holds them may be named behind: "Stocks - Held with …".
     category = plain(name.partition(" - ")[0])
     if _has(category, _OPTIONS):
-        return name if _has(category, _FUTURES) else "OPT"
+        if _has(category, _WARRANTS):
+            return name
+        return "FOP" if _has(category, _FUTURES) else "OPT"
     if any(category.startswith(plain(word)) for word in _STOCKS):
         return "STK"
     if _PAIR.fullmatch(symbol.strip()) or _has(category, _NO_SHARES):
@@ -417,7 +420,7 @@ def _reported(
             None
         )
     level = own.text("level")
-    read: Callable[[], Executed] | None = None
+    read: Callable[[], Executed] | None = on_future if asset == "FOP" else None
     if asset in ("OPT", "STK"):
         read = partial(_trade, own, statement, reader, is_option=asset == "OPT")
     group = (own.text("account"), asset, _named(symbol))

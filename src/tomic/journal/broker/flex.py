@@ -23,7 +23,15 @@ from functools import partial
 from tomic import dates
 from tomic.journal.broker import activity, cells
 from tomic.journal.broker.cells import Cells, Habits, Refused
-from tomic.journal.broker.rows import EVENING, BrokerFile, FileRow, Reader, Reported
+from tomic.journal.broker.rows import (
+    EVENING,
+    BrokerFile,
+    FileRow,
+    Reader,
+    Reported,
+    Stored,
+    on_future,
+)
 from tomic.journal.executions import Executed, Source
 from tomic.models.journal import Action, CashFlow, CashKind, ChangeKind, Contract, ContractChange
 
@@ -129,7 +137,12 @@ class _Instruments:
 
 
 def read(
-    rows: Iterable[Row], separator: str, *, kind: str = KIND, notes: Iterable[str] = ()
+    rows: Iterable[Row],
+    separator: str,
+    *,
+    kind: str = KIND,
+    notes: Iterable[str] = (),
+    stored: Mapping[str, Stored] | None = None,
 ) -> BrokerFile:
     """
     What the rows hold.
@@ -137,12 +150,13 @@ def read(
     Args:
         separator: Between the columns of a CSV; empty for XML.
         notes: What the file itself said.
+        stored: Executions that are known: a row that tells nothing else is not read.
     """
     given = list(rows)
     habits = _habits(given, separator)
     if habits != Habits():
         given = [row.by(habits) for row in given]
-    reader = Reader(_LEVELS)
+    reader = Reader(_LEVELS, stored)
     reader.notes.update(dict.fromkeys(notes))
     instruments = _Instruments()
     by_kind: dict[str, list[Row]] = {}
@@ -223,7 +237,8 @@ def _kind(row: Row) -> str:
 def _reported(row: Row, instruments: _Instruments, reader: Reader) -> Reported:
     own = row.own
     asset = _asset(own)
-    account, read_row = _account(row), None
+    account = _account(row)
+    read_row: Callable[[], Executed | None] | None = on_future if asset == "FOP" else None
     if asset in ("OPT", "STK"):
         read_row = partial(_trade, row, account, instruments, reader, is_option=asset == "OPT")
     group = (account, asset, own.text("conid") or own.text("symbol"))
@@ -256,24 +271,24 @@ def _account(row: Row) -> str:
 
 def _trade(
     row: Row, account: str, instruments: _Instruments, reader: Reader, *, is_option: bool
-) -> Executed:
+) -> Executed | None:
+    """What a row of the trades tells; None where all of it is stored already."""
     own = row.own
-    contract, symbol, told = _contract(own, instruments, reader, is_option=is_option)
-    side, codes = own.text("buysell").upper(), cells.marks(own.text(*CODES))
+    codes = cells.marks(own.text(*CODES))
     kind, action = own.text("transactiontype"), cells.action(codes)
-    cancels = "(CA" in side or "Ca" in codes or kind == "TradeCancel"
-    quantity = own.required(*QUANTITY)
-    if side.startswith(("BUY", "SELL")):
-        # What a cancelled row takes back has the other sign.
-        buys = side.startswith("BUY") is not cancels
-        quantity = abs(quantity) if buys else -abs(quantity)
+    quantity, cancels = _quantity(own, codes, kind)
+    number = own.text(*EXEC_ID)
+    known = reader.stored.get(number) if action is None and not cancels else None
+    if known is not None and _tells_nothing_new(own, known, account, quantity):
+        reader.recognise(number)
+        return None
+    contract, symbol, told = _contract(own, instruments, reader, is_option=is_option)
     price = own.required(*PRICE)
     activity.check_proceeds(quantity, price, told, own.number("proceeds"))
     currency = own.text(*CURRENCY)
     opens = cells.opens(cells.marks(own.text("opencloseindicator")) or codes)
-    originals = (own.text("origtransactionid"), own.text("origtradeid"))
     return Executed(
-        exec_id=own.text(*EXEC_ID),
+        exec_id=number,
         at=_moment(own, action),
         symbol=symbol,
         contract=contract,
@@ -290,8 +305,43 @@ def _trade(
         lacks_multiplier=told is None,
         trade_id=own.text("tradeid"),
         transaction_id=own.text("transactionid"),
-        corrects=tuple(number for number in originals if number and number != "0"),
+        corrects=_originals(own),
         source=Source.FLEX,
+    )
+
+
+def _quantity(own: Cells, codes: frozenset[str], kind: str) -> tuple[float, bool]:
+    """Signed, and whether the row takes an earlier execution back."""
+    side, quantity = own.text("buysell").upper(), own.required(*QUANTITY)
+    cancels = "(CA" in side or "Ca" in codes or kind == "TradeCancel"
+    if side.startswith(("BUY", "SELL")):
+        # What a cancelled row takes back has the other sign.
+        buys = side.startswith("BUY") is not cancels
+        quantity = abs(quantity) if buys else -abs(quantity)
+    return quantity, cancels
+
+
+def _originals(own: Cells) -> tuple[str, ...]:
+    """Numbers of what a row takes back or replaces."""
+    numbers = (own.text("origtransactionid"), own.text("origtradeid"))
+    return tuple(number for number in numbers if number and number != "0")
+
+
+_TELLING: Mapping[str, tuple[str, ...]] = {
+    "order": ORDER, "opens": ("opencloseindicator", *CODES), "account": ACCOUNT,
+    "currency": CURRENCY, "trade_id": ("tradeid",), "transaction_id": ("transactionid",),
+    "commission": COMMISSION,
+}  # fmt: skip
+"""Columns that tell what a stored execution may lack."""
+
+
+def _tells_nothing_new(own: Cells, known: Stored, account: str, quantity: float) -> bool:
+    return (
+        (known.con_id, known.quantity) == (own.whole("conid"), quantity)
+        and known.price == own.number(*PRICE)
+        and account in ("", known.account)
+        and not any(own.text(*_TELLING[name]) for name in known.lacks)
+        and not _originals(own)
     )
 
 
@@ -435,6 +485,9 @@ def _exercises(rows: Iterable[Row], instruments: _Instruments, reader: Reader) -
             _keep(reader, row, partial(_settlement, row, instruments, reader, option))
             continue
         asset = _asset(row.own)
+        if asset == "FOP":
+            reader.attempt(on_future, row.place)
+            continue
         if asset not in ("OPT", "STK"):
             reader.assets[asset] += 1
             continue

@@ -11,7 +11,7 @@ so that it can define no entities and name no files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from xml.parsers import expat
@@ -20,7 +20,7 @@ from xml.sax.saxutils import quoteattr
 from tomic.errors import BadFile
 from tomic.journal.broker import activity, flex
 from tomic.journal.broker.cells import Cells
-from tomic.journal.broker.rows import BrokerFile, FileRow, Shared
+from tomic.journal.broker.rows import BrokerFile, FileRow, Shared, Stored
 
 _ROOT, _STATEMENT = "FlexQueryResponse", "FlexStatement"
 _ANSWER = "FlexStatementResponse"
@@ -51,9 +51,12 @@ class _Document:
     text: list[str] = field(default_factory=list)
 
 
-def parse(name: str, text: str) -> BrokerFile:
+def parse(name: str, text: str, stored: Mapping[str, Stored] | None = None) -> BrokerFile:
     """
     Read a Flex query; *name* is put in front of what is wrong.
+
+    Args:
+        stored: Executions that are known: a row that tells nothing else is not read.
 
     Raises:
         BadFile: No Flex query, cut off, or a document that no broker writes.
@@ -62,7 +65,7 @@ def parse(name: str, text: str) -> BrokerFile:
     if document.root != _ROOT or not document.has_statement:
         raise BadFile(_other(name, document))
     notes = () if document.rows else ("no rows in this query's period",)
-    return flex.read(document.rows, "", notes=notes)
+    return flex.read(document.rows, "", notes=notes, stored=stored)
 
 
 def read_again(columns: str, rows: Sequence[str]) -> BrokerFile:

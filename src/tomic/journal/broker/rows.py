@@ -6,7 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -36,6 +36,17 @@ class FileRow:
     """Why it is not an execution; empty where it is one."""
 
 
+class Stored(NamedTuple):
+    """An execution that is stored already, as far as a row has to agree with it to be that one."""
+
+    con_id: int
+    quantity: float
+    price: float
+    account: str
+    lacks: tuple[str, ...] = ()
+    """What the reports of it did not tell: a row that tells it is read."""
+
+
 @dataclass(frozen=True, slots=True)
 class BrokerFile:
     """What a file holds."""
@@ -46,6 +57,8 @@ class BrokerFile:
     """Dividends, interest, settlements in cash."""
     contract_changes: tuple[ContractChange, ...] = ()
     """Splits and the like."""
+    known: tuple[str, ...] = ()
+    """Numbers of executions that are stored already, and of which the file tells nothing new."""
     odd: tuple[FileRow, ...] = ()
     """Rows that should have been one of these, and are not."""
     rows: tuple[FileRow, ...] = ()
@@ -71,7 +84,11 @@ class BrokerFile:
         if self.left_out:
             yield f"{_rows(self.other_assets)} of other instruments left out"
         if self.other_levels:
-            why = "repeat others" if self.executions else "are of levels that are not read"
+            why = (
+                "repeat others"
+                if self.executions or self.known
+                else "are of levels that are not read"
+            )
             yield f"{_rows(self.other_levels)} left out: they {why}"
         if self.other_rows:
             yield f"{_rows(self.other_rows)} without trades left out"
@@ -128,14 +145,28 @@ class Reported:
     asset: str = ""
 
 
+def on_future() -> Executed:
+    """
+    What is read from the row of an option on a future.
+
+    Raises:
+        Refused: Always; so the row is kept with its reason.
+    """
+    raise Refused(executions.ON_FUTURE)
+
+
 _Report = TypeVar("_Report", Executed, CashFlow, ContractChange)
 
 
 class Reader:
     """Gathers what the rows of a file hold."""
 
-    def __init__(self, levels: tuple[str, ...]) -> None:
+    def __init__(self, levels: tuple[str, ...], stored: Mapping[str, Stored] | None = None) -> None:
         self._levels = levels
+        self.stored: Mapping[str, Stored] = stored or {}
+        """Executions that need not be read again, by their numbers."""
+        self.known: dict[str, None] = {}
+        """Those of them that the file has."""
         self.executions: list[Executed] = []
         self.rows: list[FileRow] = []
         self.flows: list[CashFlow] = []
@@ -170,6 +201,12 @@ class Reader:
                 self.executions.append(execution)
                 self.rows.append(row.place(""))
 
+    def recognise(self, number: str) -> None:
+        """Note an execution that is stored already."""
+        if number in self.known:
+            self.levels["told twice"] += 1
+        self.known[number] = None
+
     def attempt(
         self, read: Callable[[], _Report | None], place: Callable[[str], FileRow]
     ) -> _Report | None:
@@ -189,17 +226,12 @@ class Reader:
 
     def file(self, kind: str) -> BrokerFile:
         """Everything that was read; what two sections of one file tell counts once."""
-        kept: dict[object, tuple[Executed, FileRow]] = {}
-        for place, (execution, row) in enumerate(zip(self.executions, self.rows, strict=True)):
-            key = (execution.exec_id, execution.symbol, execution.contract, execution.quantity)
-            if kept.setdefault(key if execution.exec_id else place, (execution, row))[1] is not row:
-                self.levels["told twice"] += 1
-        self._miss_settlements(execution for execution, _ in kept.values())
-        self.executions = [execution for execution, _ in kept.values()]
-        self.rows = [row for _, row in kept.values()]
+        self._keep_each_once()
+        self._miss_settlements(self.executions)
         return BrokerFile(
             kind,
             executions=tuple(executions.numbered(self.executions)),
+            known=tuple(self.known),
             cash_flows=tuple(self.flows),
             contract_changes=tuple(dict.fromkeys(self.changes)),
             odd=tuple(sorted(self.odd, key=lambda row: row.line)),
@@ -210,6 +242,19 @@ class Reader:
             other_rows=dict(+self.others),
             notes=tuple(self.notes),
         )
+
+    def _keep_each_once(self) -> None:
+        kept: list[tuple[Executed, FileRow]] = []
+        by_number: dict[str, list[Executed]] = {}
+        for execution, row in zip(self.executions, self.rows, strict=True):
+            others = by_number.setdefault(execution.exec_id, []) if execution.exec_id else []
+            if any(_is_told_twice(execution, other) for other in others):
+                self.levels["told twice"] += 1
+                continue
+            others.append(execution)
+            kept.append((execution, row))
+        self.executions = [execution for execution, _ in kept]
+        self.rows = [row for _, row in kept]
 
     def _miss_settlements(self, given: Iterable[Executed]) -> None:
         """Say which options were settled in cash without the file telling at what."""
@@ -230,3 +275,11 @@ class Reader:
                 f"{count} settlements of {symbol} in cash without their amount: include Option "
                 "Exercises, Assignments and Expirations"
             ] = None
+
+
+def _is_told_twice(execution: Executed, other: Executed) -> bool:
+    return (execution.symbol, execution.quantity, execution.contract) == (
+        other.symbol,
+        other.quantity,
+        other.contract,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, time
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -577,6 +577,13 @@ _BAR_SIZES = {
     "8 hours": 28_800, "1 day": 86_400, "1 week": 0, "1 month": 0,
 }  # fmt: skip
 """Seconds of a bar; weeks and months have no fixed length."""
+_DAY_S = 86_400
+_UPDATED = frozenset({"TRADES", "MIDPOINT", "BID", "ASK"})
+_SHORTEST_UPDATED_S = 5
+_UPDATE_S = 5.0
+"""Bars that are kept up to date grow by the real-time bars of five seconds."""
+_UPDATED_SPANS = {"1 week": "1 W", "1 month": "2 M"}
+"""What holds the bar that is being made and the one before; a day does for shorter ones."""
 _BARS_PER_UNIT = {"D": 1, "W": 5, "M": 21, "Y": 252}
 _PACING = "Historical data request pacing violation"
 
@@ -621,6 +628,8 @@ class BarAnswers:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._gateway = client.gateway
+        self._kept: dict[int, ReqHistory] = {}
+        """What is kept up to date, by request id."""
 
     def handlers(self) -> Handlers:
         """What this part answers."""
@@ -654,8 +663,8 @@ class BarAnswers:
             return f"Invalid historical data type: {request.what}"
         if request.what.upper() == "ADJUSTED_LAST" and request.end.strip():
             return "End Date not supported with adjusted last"
-        if request.keep_up_to_date and request.end.strip():
-            return "End Date not supported with keepUpToDate"
+        if request.keep_up_to_date and (objection := _not_updated(request)):
+            return objection
         if request.date_format not in (1, 2):
             return f"Invalid date format: {request.date_format}"
         if isinstance(bars, str):
@@ -695,20 +704,56 @@ class BarAnswers:
         head = f"{first:%Y%m%d} 00:00:00 {listing.time_zone_id}"
         tail = f"{last:%Y%m%d %H:%M:%S} {listing.time_zone_id}"
         self._client.send(answers.HistoricalData(request.req_id, head, tail, rows))
+        if request.keep_up_to_date:
+            self._kept[request.req_id] = request
+            self._update_soon(request, listing, rows[-1])
+
+    def _update_soon(self, request: ReqHistory, listing: Listing, last: answers.BarRow) -> None:
+        until_s = _UPDATE_S - self._gateway.market.now().timestamp() % _UPDATE_S
+        self._client.later(until_s, self._update, request, listing, last)
+
+    def _update(self, request: ReqHistory, listing: Listing, last: answers.BarRow) -> None:
+        """Send the last bar as it has become, and those that have begun since."""
+        if self._kept.get(request.req_id) is not request:
+            return
+        span = _UPDATED_SPANS.get(request.bar_size, "1 D")
+        bars = self._bars(replace(request, duration=span), listing, self._gateway.market.now())
+        rows = [self._row(bar, request, listing) for bar in bars or ()]
+        days = [row.day for row in rows]
+        # Where the last bar is none of them a new session has begun.
+        rows = rows[days.index(last.day) if last.day in days else 0 :]
+        # A market that stands still, a closed one too, has nothing to tell.
+        for row in rows if rows[:1] != [last] else rows[1:]:
+            self._client.send(_update_of(request.req_id, row))
+        self._update_soon(request, listing, rows[-1] if rows else last)
 
     def _bars(self, request: ReqHistory, listing: Listing, end: datetime) -> Sequence[Bar] | None:
         market, what = self._gateway.market, request.what.upper()
         count, size_s = bars_of(request.duration), _BAR_SIZES[request.bar_size]
         if not isinstance(count, int):
             return None
-        if size_s == 0 or size_s == 86_400:
+        if size_s == 0 or size_s == _DAY_S:
             daily = market.bars(listing.con_id, what, count, end)
+            if request.keep_up_to_date and daily:
+                daily = self._so_far(daily, listing, what, end)
             return daily if size_s or not daily else merged(daily, request.bar_size)
         if not isinstance(market, Intraday):
             return None
         bars = market.intraday(listing.con_id, what, size_s, count, end)
         seconds = seconds_of(request.duration)
         return bars if bars is None or seconds is None else bars[-max(seconds // size_s, 1) :]
+
+    def _so_far(
+        self, daily: Sequence[Bar], listing: Listing, what: str, now: datetime
+    ) -> Sequence[Bar]:
+        """Daily bars of which the last has not seen the rest of its day."""
+        market = self._gateway.market
+        if not isinstance(market, Intraday):
+            return daily
+        made = market.intraday(listing.con_id, what, _DAY_S, 1, now)
+        if not made or made[-1].day != daily[-1].day:
+            return daily
+        return [*daily[:-1], replace(made[-1], at=None)]
 
     def _row(self, bar: Bar, request: ReqHistory, listing: Listing) -> answers.BarRow:
         """A bar on the wire; daily ones carry their date in both date formats."""
@@ -725,9 +770,27 @@ class BarAnswers:
         if self._client.open.get(request.req_id) != "history":
             self._client.error(request.req_id, 366, request.req_id)
             return
+        self._kept.pop(request.req_id, None)
         self._client.end(request.req_id)
         text = f"API historical data query cancelled: {request.req_id}"
         self._client.error(request.req_id, 162, text)
+
+
+def _not_updated(request: ReqHistory) -> str:
+    """Why bars cannot be kept up to date; empty where they can."""
+    if request.end.strip():
+        return "End Date not supported with keepUpToDate"
+    if request.what.upper() not in _UPDATED:
+        return f"Real-time updates of {request.what} are not supported"
+    if 0 < _BAR_SIZES[request.bar_size] < _SHORTEST_UPDATED_S:
+        return f"Real-time updates of {request.bar_size} are not supported"
+    return ""
+
+
+def _update_of(req_id: int, row: answers.BarRow) -> answers.HistoricalUpdate:
+    return answers.HistoricalUpdate(
+        req_id, row.count, row.day, row.open, row.close, row.high, row.low, row.average, row.volume
+    )
 
 
 def seconds_of(duration: str) -> int | None:

@@ -102,7 +102,7 @@ async def take_file(journal: Journal, name: str, file: broker.BrokerFile) -> Int
     """Keep what a broker's file holds, and place what can be placed."""
     given = list(zip(file.executions, file.rows, strict=True))
     bookings: tuple[CashFlow | ContractChange, ...] = (*file.cash_flows, *file.contract_changes)
-    return await _take(journal, name, given, file.odd, bookings)
+    return await _take(journal, name, given, file.odd, bookings, recognised=file.known)
 
 
 async def take(
@@ -128,77 +128,154 @@ def _text(execution: Executed) -> str:
     return json.dumps({**_document(execution), **own}, ensure_ascii=False, default=str)
 
 
+async def recognisable(journal: Journal) -> dict[str, broker.Stored]:
+    """Stored executions that a broker's file may name again without telling anything new."""
+    read = await journal.store.journal.each_execution(lambda row: (row.exec_id, _recognisable(row)))
+    return {number: own for number, own in read if own is not None}
+
+
+_ENRICHED = ("order", "opens", "account", "currency", "trade_id", "transaction_id", "commission")
+"""What a later report may tell of an execution."""
+
+
+def _recognisable(stored: Execution) -> broker.Stored | None:
+    """None where more than that may be told: a contract that is not known whole, for one."""
+    document = stored.document
+    contract = document.get("contract") or {}
+    is_whole = contract.get("right") is None or contract.get("trading_class")
+    quantity, price = _number(document.get("quantity")), _number(document.get("price"))
+    if (
+        stored.con_id is None
+        or not is_whole
+        or document.get("lacks_multiplier")
+        or document.get("cancels")
+        or not quantity
+        or price is None
+    ):
+        return None
+    lacks = tuple(name for name in _ENRICHED if document.get(name) in (None, ""))
+    return broker.Stored(stored.con_id, quantity, price, document.get("account", ""), lacks)
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """What was given, by what is stored of it already."""
+
+    stored: dict[str, Executed | None]
+    """None for what can have been no trade."""
+    ids: list[str] = field(default_factory=list)
+    """Numbers of all that was given."""
+    fresh: dict[str, Executed] = field(default_factory=dict)
+    richer: dict[str, Executed] = field(default_factory=dict)
+    """Stored ones of which more is told now."""
+    refused: list[FileRow] = field(default_factory=list)
+    resolved: dict[str, str] = field(default_factory=dict)
+    """Number of the execution that a row kept aside turned out to be."""
+
+
 async def _take(
     journal: Journal,
     name: str,
     given: Sequence[tuple[Executed, FileRow]],
     odd: Sequence[FileRow],
     bookings: Sequence[CashFlow | ContractChange],
+    *,
+    recognised: Sequence[str] = (),
 ) -> Intake:
     """Keep everything; then place what waits, old and new; then say what became of it."""
-    kept, now = journal.store.journal, await journal.clock()
-    read = await kept.each_execution(lambda row: (row.exec_id, _sound(row)[0]))
-    stored = dict(read)
-    del read
-    readable = await _read_again(journal)
-    fresh: dict[str, Executed] = {}
-    richer: dict[str, Executed] = {}
-    refused, resolved = list(odd), dict[str, str]()
-    ids: list[str] = []
-    for told, row, row_id in [*((execution, row, "") for execution, row in given), *readable]:
-        execution = _known_as(told, stored)
-        number = execution.exec_id
-        other = fresh.get(number) or stored.get(number)
-        is_other = other is not None and not _is_same(execution, other)
-        if row_id and not is_other:
-            resolved[row_id] = number
-        elif other is not None and is_other and not row_id:
-            reason = f"number {number} is that of another execution: {_described(other)}"
-            refused.append(replace(row, reason=reason))
-        if not row_id:
-            ids.append(number)
-        if is_other:
-            continue
-        if number not in stored:
-            fresh.setdefault(number, execution)
-        elif other is not None and execution != other:
-            more = executions.enriched(richer.get(number, other), execution)
-            if more != other:
-                richer[number] = more
-    rows = _unread(name, now, refused)
-    new_rows = await kept.save_unread_rows(rows) if rows else 0
-    if fresh:
-        await kept.save_executions(map(_stored, fresh.values()))
-    if richer:
-        await kept.rewrite_executions(map(_stored, richer.values()))
-    if resolved:
-        await kept.resolve_unread_rows(resolved)
+    now = await journal.clock()
+    told = await _sorted(journal, given, odd, bool(bookings))
+    rows = _unread(name, now, told.refused)
+    new_rows = await _keep(journal, told, rows)
     booked = await _keep_bookings(journal, bookings)
     # What another report has told already is set aside: one trade counts once.
-    known = [execution for execution in stored.values() if execution is not None]
-    repeated = executions.told_before(list(fresh.values()), known)
+    known = [execution for execution in told.stored.values() if execution is not None]
+    repeated = executions.told_before(list(told.fresh.values()), known)
     reasons = {number: f"the same trade as {other}" for number, other in repeated.items()}
     await _set_aside(journal, reasons, now)
-    changed = fresh.keys() | richer.keys() | booked.changes
-    at_hand = {execution.exec_id: execution for execution in known} | fresh | richer
+    changed = told.fresh.keys() | told.richer.keys() | booked.changes
+    at_hand = {execution.exec_id: execution for execution in known} | told.fresh | told.richer
     placing = await _place(journal, now, changed=changed, at_hand=at_hand)
     reasons_of_cash = await _book_cash(journal, now)
-    waiting = set(ids) & placing.reasons.keys()
+    waiting = {*told.ids, *recognised} & placing.reasons.keys()
     unbooked = booked.cash & reasons_of_cash.keys()
-    notes = _first_of(placing.notes)
-    notes += _first_of(f"line {row.line}: {row.reason}; kept aside" for row in refused)
-    notes += _first_of(f"waits: {placing.reasons[number]}" for number in sorted(waiting))
-    notes += _first_of(f"waits: {reasons_of_cash[number]}" for number in sorted(unbooked))
-    notes += _first_of(booked.faults)
-    if waiting or refused or unbooked:
-        notes.append("tomic journal executions --unplaced lists what waits for an entry")
+    waits = [placing.reasons[number] for number in sorted(waiting)]
+    waits += [reasons_of_cash[number] for number in sorted(unbooked)]
+    is_known = sum(number in told.stored for number in told.ids) + len(recognised)
     return Intake(
         added=tuple(placing.added),
         changed=tuple(placing.changed),
-        known=sum(number in stored for number in ids) + max(len(rows) - new_rows, 0),
-        aside=len(waiting) + len(refused) + len(unbooked),
-        notes=tuple(notes),
+        known=is_known + max(len(rows) - new_rows, 0),
+        aside=len(waits) + len(told.refused),
+        notes=_say(placing.notes, told.refused, waits, booked.faults),
     )
+
+
+async def _sorted(
+    journal: Journal,
+    given: Sequence[tuple[Executed, FileRow]],
+    odd: Sequence[FileRow],
+    has_bookings: bool,
+) -> _Sorted:
+    """Tell what is new and what says more from what is known; and read again what is aside."""
+    readable = await _read_again(journal)
+    stored: dict[str, Executed | None] = {}
+    if given or readable or has_bookings:
+        stored = dict(
+            await journal.store.journal.each_execution(lambda row: (row.exec_id, _sound(row)[0]))
+        )
+    told = _Sorted(stored, refused=list(odd))
+    for execution, row, row_id in [*((own, row, "") for own, row in given), *readable]:
+        _sort(_known_as(execution, stored), row, row_id, told)
+    return told
+
+
+def _sort(execution: Executed, row: FileRow, row_id: str, told: _Sorted) -> None:
+    """Put one execution where it belongs; *row_id* is that of a row that was kept aside."""
+    number = execution.exec_id
+    other = told.fresh.get(number) or told.stored.get(number)
+    is_other = other is not None and not _is_same(execution, other)
+    if row_id and not is_other:
+        told.resolved[row_id] = number
+    elif other is not None and is_other and not row_id:
+        reason = f"number {number} is that of another execution: {_described(other)}"
+        told.refused.append(replace(row, reason=reason))
+    if not row_id:
+        told.ids.append(number)
+    if is_other:
+        return
+    if number not in told.stored:
+        told.fresh.setdefault(number, execution)
+    elif other is not None and execution != other:
+        more = executions.enriched(told.richer.get(number, other), execution)
+        if more != other:
+            told.richer[number] = more
+
+
+async def _keep(journal: Journal, told: _Sorted, rows: Sequence[UnreadRow]) -> int:
+    """Store what was told; how many rows were not known."""
+    kept = journal.store.journal
+    new_rows = await kept.save_unread_rows(rows) if rows else 0
+    if told.fresh:
+        await kept.save_executions(map(_stored, told.fresh.values()))
+    if told.richer:
+        await kept.rewrite_executions(map(_stored, told.richer.values()))
+    if told.resolved:
+        await kept.resolve_unread_rows(told.resolved)
+    return new_rows
+
+
+def _say(
+    notes: Sequence[str], refused: Sequence[FileRow], waits: Sequence[str], faults: Sequence[str]
+) -> tuple[str, ...]:
+    """What people should read: what was placed, what was not and why, and where that is listed."""
+    said = _first_of(notes)
+    said += _first_of(f"line {row.line}: {row.reason}; kept aside" for row in refused)
+    said += _first_of(f"waits: {reason}" for reason in waits)
+    said += _first_of(faults)
+    if waits or refused:
+        said.append("tomic journal executions --unplaced lists what waits for an entry")
+    return tuple(said)
 
 
 def _known_as(execution: Executed, stored: Mapping[str, Executed | None]) -> Executed:
@@ -346,7 +423,7 @@ async def _place(
     Where something precedes, replaces or takes back what is in entries already, the entries of its
     symbol that were made of executions alone are made anew: the order of files makes no difference.
     """
-    costs = journal.settings.costs.commission
+    costs = journal.settings.costs
     placing = _Placing()
     symbols = None if changed else await _waiting_symbols(journal)
     if symbols is not None and not symbols:
@@ -357,7 +434,7 @@ async def _place(
         work = await _waiting(journal, entries, now, changed, at_hand)
         placing.reasons = dict(work.reasons)
         orders = executions.place(
-            work.executions, work.entries, changes=work.changes, commission=costs
+            work.executions, work.entries, changes=work.changes, commission=costs.commission_of
         )
         # Another run may place the same executions: as long as either of them gets on, go on.
         fruitless = 0 if len(work.executions) < before else fruitless + 1
@@ -374,12 +451,18 @@ async def _place(
     answers = dict.fromkeys(waiting, "") | placing.reasons
     if answers:
         await journal.store.journal.explain_executions(answers)
-    if any(
-        execution.commission is None and not answers[execution.exec_id]
-        for execution in work.executions
-        if execution.exec_id not in work.released
-    ):
-        placing.notes.append(f"commissions unknown: {costs:g} a contract of the settings taken")
+    taken = sorted(
+        {
+            execution.currency
+            for execution in work.executions
+            if execution.commission is None
+            and not answers[execution.exec_id]
+            and execution.exec_id not in work.released
+        }
+    )
+    if taken:
+        fees = ", ".join(f"{costs.commission_of(name):g} {name}".rstrip() for name in taken)
+        placing.notes.append(f"commissions unknown: {fees} a contract of the settings taken")
     return placing
 
 
@@ -435,6 +518,51 @@ async def _waiting(
 
     Links that an interrupted run left out are made up for.
     """
+    decisions = await journal.store.journal.decisions()
+    set_aside = ignored(decisions)
+    there = await _there(journal, entries, now, at_hand, set_aside - _corrected(decisions))
+    sound, aside = executions.without_corrected(there.active)
+    changes = [
+        booking for booking in await _bookings(journal) if isinstance(booking, ContractChange)
+    ]
+    anew = await _to_make_anew(journal, entries, there, aside, changes, changed)
+    ids = {entry.id for entry in anew}
+    released = frozenset(number for number, owner in there.linked.items() if owner in ids)
+    fixed = {number: own for number, own in there.linked.items() if number not in released}
+    decided = _decided(there, aside, fixed)
+    await _set_aside(
+        journal,
+        {number: reason for number, reason in decided.items() if number not in set_aside},
+        now,
+    )
+    waiting = [
+        execution
+        for execution in sound
+        if execution.exec_id not in fixed
+        and execution.exec_id not in there.reasons
+        and execution.exec_id not in set_aside
+    ]
+    rest = [entry for entry in entries if entry.id not in ids]
+    return _Work(waiting, there.reasons, rest, anew, released, changes)
+
+
+@dataclass(slots=True)
+class _There:
+    """Executions that count, by time; which entry has them; and why others do not count."""
+
+    active: list[Executed] = field(default_factory=list)
+    linked: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+async def _there(
+    journal: Journal,
+    entries: Sequence[JournalEntry],
+    now: dt.datetime,
+    at_hand: Mapping[str, Executed],
+    left_out: Collection[str],
+) -> _There:
+    """Every execution but those *left_out*; links that an interrupted run left out are made."""
     kept = journal.store.journal
     owners = {
         number: entry.id
@@ -443,86 +571,71 @@ async def _waiting(
         for fill in trade.fills
         for number in fill.exec_id.split()
     }
-    decisions = await kept.decisions()
-    set_aside, corrected = ignored(decisions), _corrected(decisions)
-    linked: dict[str, int] = {}
-    active: list[Executed] = []
-    reasons: dict[str, str] = {}
     links = await kept.links()
     others: dict[str, tuple[Executed | None, str]] = {}
     if not links.keys() <= at_hand.keys():
         read = await kept.each_execution(lambda row: (row.exec_id, _sound(row)))
         others = {number: told for number, told in read if number not in at_hand}
+    there = _There()
     for number, owner in links.items():
         executed, reason = (at_hand[number], "") if number in at_hand else others[number]
         if owner is None and (owner := owners.get(number)) is not None:
             await kept.link_executions([number], owner)
-        if owner is None and number in set_aside and number not in corrected:
+        if owner is None and number in left_out:
             continue
         if executed is None:
             if owner is None:
-                reasons[number] = reason
+                there.reasons[number] = reason
         elif owner is None and executed.at > now + AHEAD:
-            reasons[number] = f"{_described(executed)} lies in the future"
+            there.reasons[number] = f"{_described(executed)} lies in the future"
         else:
-            active.append(executed)
+            there.active.append(executed)
             if owner is not None:
-                linked[number] = owner
-    active.sort(key=lambda execution: (execution.at, execution.exec_id))
-    sound, aside = executions.without_corrected(active)
-    changes = [
-        booking for booking in await _bookings(journal) if isinstance(booking, ContractChange)
-    ]
-    anew = await _to_make_anew(journal, entries, active, aside, linked, changes, changed)
-    ids = {entry.id for entry in anew}
-    released = frozenset(number for number, owner in linked.items() if owner in ids)
-    for number in [number for number in aside if number in linked and number not in released]:
-        # Its entry was written or changed by hand: only who did that can put it right.
-        del aside[number]
+                there.linked[number] = owner
+    there.active.sort(key=lambda execution: (execution.at, execution.exec_id))
+    return there
+
+
+def _decided(there: _There, aside: Mapping[str, str], fixed: Mapping[str, int]) -> dict[str, str]:
+    """
+    What corrections and what they correct are set aside for.
+
+    What corrects an execution in an entry that stays as it is waits: that entry was written or
+    changed by hand, and only who did that can put it right.
+
+    Args:
+        aside: What `executions.without_corrected` leaves out, and why.
+        fixed: Executions of entries that stay, and these entries.
+    """
+    by_number = {execution.exec_id: execution for execution in there.active}
     decided: dict[str, str] = {}
-    by_number = {execution.exec_id: execution for execution in active}
     for number, reason in aside.items():
         original = reason.removeprefix("takes ").removesuffix(" back")
-        if reason.startswith("takes ") and original in linked and original not in released:
-            entry_id = linked[original]
-            reasons[number] = (
-                f"{_described(by_number[number])} takes {original} back, which is in entry "
-                f"{entry_id}; tomic journal correct {entry_id} changes it there"
-            )
+        if number in fixed:
+            continue
+        if reason.startswith("takes ") and original in fixed:
+            takes = f"takes {original} back"
+            there.reasons[number] = _by_hand(by_number[number], takes, fixed[original])
         else:
-            decided |= {number: reason} if number not in set_aside else {}
-    newer = executions.corrections(by_number)
-    for old, new in newer.items():
-        if old in linked and old not in released and new not in linked:
-            entry_id = linked[old]
-            reasons[new] = (
-                f"{_described(by_number[new])} puts {old} right, which is in entry {entry_id}; "
-                f"tomic journal correct {entry_id} changes it there"
-            )
-    await _set_aside(journal, decided, now)
-    waiting = [
-        execution
-        for execution in sound
-        if (execution.exec_id not in linked or execution.exec_id in released)
-        and execution.exec_id not in reasons
-        and execution.exec_id not in set_aside
-    ]
-    return _Work(
-        waiting,
-        reasons,
-        [entry for entry in entries if entry.id not in ids],
-        anew,
-        released,
-        changes,
+            decided[number] = reason
+    for old, new in executions.corrections(by_number).items():
+        if old in fixed and new not in there.linked:
+            there.reasons[new] = _by_hand(by_number[new], f"puts {old} right", fixed[old])
+    return decided
+
+
+def _by_hand(execution: Executed, does: str, entry_id: int) -> str:
+    return (
+        f"{_described(execution)} {does}, which is in entry {entry_id}; "
+        f"tomic journal correct {entry_id} changes it there"
     )
 
 
 async def _to_make_anew(
     journal: Journal,
     entries: Sequence[JournalEntry],
-    active: Sequence[Executed],
+    there: _There,
     aside: Mapping[str, str],
-    linked: Mapping[str, int],
     changes: Sequence[ContractChange],
     changed: Collection[str],
 ) -> list[JournalEntry]:
@@ -531,6 +644,7 @@ async def _to_make_anew(
 
     Those of a symbol go together, for what closes one may have to close another.
     """
+    active, linked = there.active, there.linked
     last: dict[str, dt.datetime] = {}
     for execution in active:
         if execution.exec_id in linked and execution.exec_id not in changed:
@@ -1109,8 +1223,15 @@ async def link_executions(journal: Journal, entry_id: int, exec_ids: Sequence[st
     foreign = [execution.exec_id for execution in chosen if execution.symbol != entry.symbol]
     if foreign:
         raise UsageError(f"execution {foreign[0]} is not of {entry.symbol}")
-    costs = journal.settings.costs.commission
-    trades = [trade for _, trade in executions.to_trades(chosen, commission=costs)]
+    for execution in chosen:
+        told = {entry.currency, execution.currency} - {""}
+        if len(told) > 1:
+            raise UsageError(
+                f"execution {execution.exec_id} is in {execution.currency} and entry {entry_id} in "
+                f"{entry.currency}: money of two currencies is not added"
+            )
+    fee = journal.settings.costs.commission_of
+    trades = [trade for _, trade in executions.to_trades(chosen, commission=fee)]
 
     def work(current: JournalEntry) -> JournalEntry:
         for trade in trades:

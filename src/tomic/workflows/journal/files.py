@@ -223,7 +223,8 @@ async def import_text(journal: Journal, name: str, text: str) -> ImportedJournal
     Raises:
         BadFile: It is neither, or was cut off.
     """
-    file = await asyncio.to_thread(broker.parse, name, text)
+    stored = await executions.recognisable(journal)
+    file = await asyncio.to_thread(broker.parse, name, text, stored)
     return _imported(file.kind, await executions.take_file(journal, name, file), list(file.say()))
 
 

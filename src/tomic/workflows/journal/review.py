@@ -265,7 +265,8 @@ def _ev_of_holding(
     """Mean P&L from here to the next expiry: as if taken for what closing brings now."""
     if marked is None or market is None:
         return None
-    proceeds = reading.closing(legs, marked, market.board.settings.costs)
+    currency = market.chain.underlying.currency
+    proceeds = reading.closing(legs, marked, market.board.settings.costs, currency)
     if proceeds is None:
         return None
     expected = reading.expect(market.board, legs, -proceeds)

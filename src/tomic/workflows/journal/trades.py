@@ -21,6 +21,7 @@ from tomic.journal import campaign, reading
 from tomic.legs import NamedLeg
 from tomic.models import (
     ExerciseStyle,
+    Leg,
     Proposal,
     Underlying,
     VolSnapshot,
@@ -100,14 +101,18 @@ def make_trade(
     marks: nouns.Snapshot | None,
     prices: Mapping[Any, float],
     settings: Settings,
+    currency: str = "",
 ) -> nouns.Trade:
     """
     A trade of *legs*: at the price of the ticket, at *prices*, or at what the market asks.
 
+    Its commission is that of the ticket, else the settings' in *currency*.
+
     Raises:
         UsageError: No price was given and none is known.
     """
-    fills, net = _priced(_fills(legs, ticket, marks, prices, settings), ticket, marks, settings)
+    fee = settings.costs.commission_of(currency)
+    fills, net = _priced(_fills(legs, ticket, marks, prices, fee), ticket, marks, settings)
     return nouns.Trade(
         at=at,
         action=action,
@@ -124,11 +129,10 @@ def _fills(
     ticket: TradeTicket,
     marks: nouns.Snapshot | None,
     prices: Mapping[Any, float],
-    settings: Settings,
+    fee: float,
 ) -> tuple[nouns.Fill, ...]:
     mids = marks.prices if marks else {}
     contracts = sum(abs(leg.quantity) for leg in legs if not leg.is_stock)
-    fee = settings.costs.commission
     if ticket.commission is not None and contracts:
         fee = ticket.commission / contracts
     return tuple(
@@ -284,7 +288,8 @@ async def _trade(
     needed = ticket.price is None and not prices
     marks, _, why = await look(journal, entry.symbol, contracts, owned, ticket, needed=needed)
     at = ticket.at or campaign.not_before(entry, marks.at if marks else await journal.clock())
-    trade = make_trade(action, at, legs, ticket, marks, prices, journal.settings)
+    currency = entry.currency or journal.underlying(entry.symbol).currency
+    trade = make_trade(action, at, legs, ticket, marks, prices, journal.settings, currency)
     return await _record(journal, entry, trade, marks, why)
 
 
@@ -718,8 +723,9 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
             journal, draft.symbol, draft.legs, draft.legs, ticket, needed=needed
         )
     at = ticket.at or (market.chain.as_of if market else await journal.clock())
+    currency = journal.underlying(draft.symbol).currency
     trade = make_trade(
-        nouns.Action.OPEN, at, draft.legs, ticket, marks, draft.prices, journal.settings
+        nouns.Action.OPEN, at, draft.legs, ticket, marks, draft.prices, journal.settings, currency
     )
     vol = market.vol if market else await _vol_at(journal.store, draft.symbol, at)
     entry = nouns.JournalEntry(
@@ -756,7 +762,7 @@ def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> n
         nouns.LegMark(
             **{name: getattr(leg, name) for name in _OF_LEG},
             multiplier=proposal.multiplier,
-            div_yield=_carry(proposal),
+            div_yield=_div_yield(proposal, leg),
             tau=_tau(proposal, leg.expiry),
             source="stored",
         )
@@ -777,10 +783,12 @@ def _proposed_marks(proposal: Proposal, structures: int, *, european: bool) -> n
     )
 
 
-def _carry(proposal: Proposal) -> float:
-    if not proposal.tau > 0.0:
-        return 0.0
-    return proposal.rate - math.log(proposal.forward / proposal.spot) / proposal.tau
+def _div_yield(proposal: Proposal, leg: Leg) -> float:
+    """What puts the forward where the leg's own expiry traded; the first's where it is not kept."""
+    forward, tau = proposal.forward, proposal.tau
+    if leg.forward is not None:
+        forward, tau = leg.forward, _tau(proposal, leg.expiry)
+    return proposal.rate - math.log(forward / proposal.spot) / tau if tau > 0.0 else 0.0
 
 
 def _tau(proposal: Proposal, expiry: dt.date | None) -> float:
