@@ -97,7 +97,8 @@ def test_a_scan_leaves_a_row_for_each_proposal(scanned, document):
     ]
 
 
-def test_nothing_that_qualifies_is_a_result(scanned, monkeypatch):
+@pytest.mark.usefixtures("home")
+def test_nothing_that_qualifies_is_a_result(monkeypatch):
     """A scan that refuses everything prints no proposal, names the rule and the nearest miss."""
     monkeypatch.setenv("TOMIC_SCAN__METHOD", "thinned")
     monkeypatch.setenv("TOMIC_SCAN__MAX_CONTRACTS", "60")
@@ -325,8 +326,10 @@ def test_vol_with_a_cut_chain_is_code_three(partial_gateway):
     assert re.search(r"^tomic: QQQ: \d+ of \d+ options missing: no answer$", done.stderr, re.M)
 
 
-def test_a_job_ends_with_the_code_of_its_partial_step(partial_gateway):
+@pytest.mark.usefixtures("partial_gateway")
+def test_a_job_ends_with_the_code_of_its_partial_step(monkeypatch):
     """Cron learns from the exit code that the scan of the morning was partial."""
+    monkeypatch.setenv("TOMIC_SCAN__METHOD", "thinned")
     with Path("tomic.toml").open("a") as file:
         file.write('[jobs.partial]\nrun = ["scan SPY QQQ --no-export"]\n')
     done = run("run", "partial")
@@ -443,6 +446,7 @@ def test_unlimited_losses_in_a_report(unlimited):
     assert page.count(">unlimited<") == losses.count(False)
 
 
+@pytest.mark.usefixtures("home")
 @pytest.mark.skipif(missing(XLF_FILE) is not None, reason=missing(XLF_FILE) or "")
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
 def test_recorded_chain_with_unlimited_losses(form):
@@ -463,6 +467,7 @@ def test_recorded_chain_with_unlimited_losses(form):
         assert False in [one["loss_bounded"] for one in proposals]
 
 
+@pytest.mark.usefixtures("home")
 @pytest.mark.skipif(missing(SPY_FILE) is not None, reason=missing(SPY_FILE) or "")
 def test_a_view_on_the_command_line_stands_beside():
     """It is of every symbol scanned, and changes no score; with a drift of 5 % a year EV moves."""
