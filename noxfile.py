@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import shutil
+import subprocess
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -206,6 +209,34 @@ def soak(session: nox.Session) -> None:
     chosen = ("-m", "hypothesis and not soak", "--hypothesis-profile", "soak")
     session.run(*pytest, *chosen, *session.posargs)
     session.run("python", "benchmarks/soak_store.py")
+
+
+BUSY = 8
+"""Processes that keep every core busy in `nox -s stress`."""
+
+
+@contextlib.contextmanager
+def busy_machine() -> Iterator[None]:
+    """Processes that compute for as long as the body runs."""
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BUSY)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+        for hog in hogs:
+            hog.wait()
+
+
+@nox.session
+def stress(session: nox.Session) -> None:
+    """Run the suite three times beside busy processes, each time in another order: all green."""
+    install_dev(session)
+    with busy_machine():
+        for _ in range(3):
+            order = ("--shuffle", str(random.randrange(2**32)))
+            # What hangs is ended; what is only slow has the time that a busy machine needs.
+            session.run("python", "-m", "pytest", "--timeout", "1800", *order, *session.posargs)
 
 
 @nox.session

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import os
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -28,6 +30,27 @@ hypothesis.settings.load_profile("suite")
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many workers again as there are cores: many tests wait for sockets and processes."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `nox -s stress` asks for."""
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="Shuffle files, and the tests of each."
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle files, and the tests of each, where a seed is given; every worker does the same."""
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        return
+    chance = random.Random(seed)
+    files = [list(tests) for _, tests in itertools.groupby(items, lambda item: item.path)]
+    chance.shuffle(files)
+    for tests in files:
+        chance.shuffle(tests)
+    items[:] = itertools.chain.from_iterable(files)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,7 +15,8 @@ from support.clean_home import make_clean_home, write
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = (
     '[chain]\nmonthlies = 2\nweeklies = 0\n[market]\nsymbols = ["SPY", "QQQ"]\n'
-    '[scan]\nstrategies = ["iron_condor", "short_put_spread"]\ntop = 3\nmax_contracts = 60\n'
+    '[scan]\nstrategies = ["iron_condor", "short_put_spread"]\ntop = 3\n'
+    'method = "thinned"\nmax_contracts = 60\n'
 )
 SHOWN = {
     "chain.py": "% complete",

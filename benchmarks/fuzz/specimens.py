@@ -30,6 +30,7 @@ strike_range = "4"
 symbols = ["SPY", "QQQ"]
 
 [scan]
+method = "thinned"
 max_contracts = 40
 symbols_at_once = 2
 

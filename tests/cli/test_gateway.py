@@ -24,7 +24,7 @@ def test_serves_and_tells(tmp_path):
 
     result = run("chain", "SPY", "--port", port, "--json", *SMALL)
     server.send_signal(signal.SIGINT)
-    stdout, stderr = server.communicate(timeout=20)
+    stdout, stderr = server.communicate(timeout=120)
 
     rows = json.loads(result.stdout)["rows"]
     assert {row["greeks_source"] for row in rows if row["bid"]} == {"ib", "local"}

@@ -87,7 +87,7 @@ def test_the_morning_of_a_demo():
         "scan --top 2 --strategy iron_condor",
         "journal check --exit-code",
         "report day --html reports/{date}.html",
-        more="\n[scan]\nmax_contracts = 60\n",
+        more='\n[scan]\nmethod = "thinned"\nmax_contracts = 60\n',
     )
 
     result = run("morning", "--demo", "--quiet")

@@ -29,13 +29,13 @@ def in_terminal(code: str, cwd) -> tuple[int, str]:
             break
         said += part
     os.close(ours)
-    return process.wait(20), said.decode("utf-8", "replace")
+    return process.wait(120), said.decode("utf-8", "replace")
 
 
 def test_without_a_terminal_it_refuses(tmp_path):
     """Code 2, and a way out: every view has a command."""
     process = start("panel", "--demo", cwd=tmp_path, stdin=subprocess.DEVNULL)
-    out, said = process.communicate(timeout=20)
+    out, said = process.communicate(timeout=120)
 
     assert process.returncode == 2
     assert out == ""

@@ -15,6 +15,7 @@ symbols = ["SPY"]
 [scan]
 strategies = ["iron_condor"]
 top = 1
+method = "thinned"
 max_contracts = 60
 """
 

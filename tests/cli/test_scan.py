@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.clean_home import make_clean_home
+from support.clean_home import enter_home, make_clean_home
 from support.command_line import outside_gateway, run
 from support.recorded_chains import DATA, missing
 from tomic.cli import scan
@@ -26,14 +26,24 @@ SPY_FILE = "tomic_ib_SPY_20250519_2026cest.csv"
 
 
 @pytest.fixture(scope="module")
-def scanned(tmp_path_factory):
-    """A scan of SPY with its files, in a working folder that the module keeps."""
+def scan_of_spy(tmp_path_factory):
+    """A folder that the module keeps, and how a scan of SPY ended in it."""
+    folder = tmp_path_factory.mktemp("scan")
     with pytest.MonkeyPatch.context() as patch:
-        make_clean_home(tmp_path_factory.mktemp("scan"), patch)
-        yield run("scan", "SPY", "--demo", "--strategy", KINDS, "--top", 2, "--explain")
+        make_clean_home(folder, patch)
+        done = run("scan", "SPY", "--demo", "--strategy", KINDS, "--top", 2, "--explain")
+    return folder, done
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def scanned(scan_of_spy, monkeypatch):
+    """A scan of SPY with its files, in the working folder."""
+    folder, done = scan_of_spy
+    enter_home(folder, monkeypatch)
+    return done
+
+
+@pytest.fixture
 def document(scanned):
     """The scan as it was written for programs."""
     (path,) = re.findall(r"[^ \n]*scan_[0-9_]*\.json", scanned.stderr)
@@ -59,7 +69,7 @@ def test_a_scan_ranks_and_says_why(scanned, document):
 def test_a_scan_says_at_most_a_line_per_symbol(scanned):
     """Where stderr is no terminal no step on the way is told, and --quiet tells nothing at all."""
     told = scanned.stderr.splitlines()
-    quiet = run("scan", "SPY", "--demo", "--strategy", KINDS, "--no-export", "-q")
+    quiet = run("scan", "SPY", "--demo", "--strategy", "short_put_spread", "--no-export", "-q")
 
     assert len([line for line in told if line.startswith("SPY")]) <= 1
     assert not re.search("first of|contract and hours|spot and expiries", scanned.stderr)
@@ -87,8 +97,11 @@ def test_a_scan_leaves_a_row_for_each_proposal(scanned, document):
     ]
 
 
-def test_nothing_that_qualifies_is_a_result(scanned):
+@pytest.mark.usefixtures("home")
+def test_nothing_that_qualifies_is_a_result(monkeypatch):
     """A scan that refuses everything prints no proposal, names the rule and the nearest miss."""
+    monkeypatch.setenv("TOMIC_SCAN__METHOD", "thinned")
+    monkeypatch.setenv("TOMIC_SCAN__MAX_CONTRACTS", "60")
     done = run(
         "scan", "SPY", "--demo", "--strategy", "iron_condor", "--min-ev", 1e6, "--no-export",
         "--format", "csv",
@@ -136,14 +149,30 @@ def test_a_ticket_is_handed_over(scanned, document):
     assert ticket["closing_order"].startswith("then, good till cancelled: close ")
 
 
-def test_a_proposal_is_judged_anew(scanned, document):
-    """--refresh quotes the legs again and sets the new figures beside the old ones."""
-    done = run("show", document["proposals"][0]["id"], "--demo", "--refresh")
+@pytest.fixture(scope="module")
+def refreshed(scan_of_spy):
+    """The first proposal, judged anew."""
+    folder, done = scan_of_spy
+    with pytest.MonkeyPatch.context() as patch:
+        enter_home(folder, patch)
+        return run("show", re.search(r"\b\d{8}-\d+\b", done.stdout)[0], "--demo", "--refresh")
 
-    assert done.exit_code == 0
-    assert done.stdout.startswith(f"{document['proposals'][0]['id']} · SPY ")
-    assert re.search(r"^ +then +now +change$", done.stdout, re.MULTILINE)
-    assert re.search(r"^score +[\d.]+ +[\d.]+ +[-+][\d.]+$", done.stdout, re.MULTILINE)
+
+def test_a_proposal_is_judged_anew(refreshed, document):
+    """--refresh quotes the legs again and sets the new figures beside the old ones."""
+    assert refreshed.exit_code == 0
+    assert refreshed.stdout.startswith(f"{document['proposals'][0]['id']} · SPY ")
+    assert re.search(r"^ +then +now +change$", refreshed.stdout, re.MULTILINE)
+    assert re.search(r"^score +[\d.]+ +[\d.]+ +[-+][\d.]+$", refreshed.stdout, re.MULTILINE)
+
+
+def test_a_proposal_quoted_anew_keeps_its_number(refreshed, document):
+    """The refreshed proposal is headed by its id, as text and as JSON."""
+    wanted = document["proposals"][0]["id"]
+    fresh = json.loads(run("show", wanted, "--demo", "--refresh", "--json").stdout)
+
+    assert refreshed.stdout.startswith(f"{wanted} · SPY")
+    assert fresh["id"] == wanted
 
 
 def test_an_unknown_proposal_is_said(scanned):
@@ -316,8 +345,10 @@ def test_vol_with_a_cut_chain_is_code_three(partial_gateway):
     assert re.search(r"^tomic: QQQ: \d+ of \d+ options missing: no answer$", done.stderr, re.M)
 
 
-def test_a_job_ends_with_the_code_of_its_partial_step(partial_gateway):
+@pytest.mark.usefixtures("partial_gateway")
+def test_a_job_ends_with_the_code_of_its_partial_step(monkeypatch):
     """Cron learns from the exit code that the scan of the morning was partial."""
+    monkeypatch.setenv("TOMIC_SCAN__METHOD", "thinned")
     with Path("tomic.toml").open("a") as file:
         file.write('[jobs.partial]\nrun = ["scan SPY QQQ --no-export"]\n')
     done = run("run", "partial")
@@ -350,16 +381,6 @@ def test_a_scan_of_a_recording_is_kept_apart(tmp_path, monkeypatch):
     assert "no proposal 20261120-1" in none.stderr
 
 
-def test_a_proposal_quoted_anew_keeps_its_number(scanned, document):
-    """The refreshed proposal is headed by its id, as text and as JSON."""
-    wanted = document["proposals"][0]["id"]
-    text = run("show", wanted, "--demo", "--refresh").stdout
-    fresh = json.loads(run("show", wanted, "--demo", "--refresh", "--json").stdout)
-
-    assert text.startswith(f"{wanted} · SPY")
-    assert fresh["id"] == wanted
-
-
 # -- amounts without bound -----------------------------------------------------------------------
 
 
@@ -369,13 +390,24 @@ def strict(text):
 
 
 @pytest.fixture(scope="module")
-def unlimited(tmp_path_factory):
-    """A scan of strategies that can lose without bound, in a folder that the module keeps."""
+def scan_without_bound(tmp_path_factory):
+    """A folder that the module keeps, and how a scan ended in it that takes unbounded losses."""
+    folder = tmp_path_factory.mktemp("unlimited")
+    kinds = "short_strangle,short_straddle,ratio_spread,naked_put,jade_lizard"
+    options = ("--by-strategy", "--top", 2, "--strategy", kinds)
     with pytest.MonkeyPatch.context() as patch:
-        make_clean_home(tmp_path_factory.mktemp("unlimited"), patch)
-        kinds = "short_strangle,short_straddle,ratio_spread,naked_put,jade_lizard"
-        options = ("--by-strategy", "--top", 2, "--strategy", kinds)
-        yield run("scan", "CRM", "SPY", "--demo", "--json", *options)
+        make_clean_home(folder, patch)
+        patch.setenv("TOMIC_SCAN__METHOD", "thinned")
+        done = run("scan", "CRM", "SPY", "--demo", "--json", *options)
+    return folder, done
+
+
+@pytest.fixture
+def unlimited(scan_without_bound, monkeypatch):
+    """A scan of strategies that can lose without bound, in the working folder."""
+    folder, done = scan_without_bound
+    enter_home(folder, monkeypatch)
+    return done
 
 
 def test_unlimited_losses_in_the_document(unlimited):
@@ -434,6 +466,7 @@ def test_unlimited_losses_in_a_report(unlimited):
     assert page.count(">unlimited<") == losses.count(False)
 
 
+@pytest.mark.usefixtures("home")
 @pytest.mark.skipif(missing(XLF_FILE) is not None, reason=missing(XLF_FILE) or "")
 @pytest.mark.parametrize("form", ["table", "json", "ndjson", "csv"])
 def test_recorded_chain_with_unlimited_losses(form):
@@ -454,6 +487,7 @@ def test_recorded_chain_with_unlimited_losses(form):
         assert False in [one["loss_bounded"] for one in proposals]
 
 
+@pytest.mark.usefixtures("home")
 @pytest.mark.skipif(missing(SPY_FILE) is not None, reason=missing(SPY_FILE) or "")
 def test_a_view_on_the_command_line_stands_beside():
     """It is of every symbol scanned, and changes no score; with a drift of 5 % a year EV moves."""

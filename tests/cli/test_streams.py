@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import shlex
@@ -12,8 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
+from support import forked
 from support.command_line import SMALL, outside_gateway, run
+from tomic.cli import streams
+from tomic.present.chain import chain_table, screen_width
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="redirects of a POSIX shell")
 
@@ -21,13 +26,23 @@ CHAIN = ("chain", "SPY", "--demo", *SMALL)
 FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 
 
+QUICK = {"explain", "config", "--help", "--version"}
+"""Commands that import little, and are always started anew."""
+
+
 def shell(
     tmp_path: Path, *words: object, redirect: str = "", before: str = "", **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
-    """`tomic` as a POSIX shell starts it, without any configuration of this machine."""
+    """
+    `tomic` as a POSIX shell starts it, without any configuration of this machine.
+
+    It is a fork of a process that has imported it, unless the interpreter's own start counts.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TOMIC_")}
     home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
-    line = shlex.join([sys.executable, "-m", "tomic", *map(str, words)])
+    anew = before or words[0] in QUICK or any(name.startswith("PYTHON") for name in environment)
+    program = [sys.executable, "-m", "tomic"] if anew else forked.program(shell.server)
+    line = shlex.join([*program, *map(str, words)])
     return subprocess.run(
         ["sh", "-c", f"{before} {line} {redirect}"],
         cwd=tmp_path,
@@ -36,6 +51,14 @@ def shell(
         check=False,
         timeout=300,
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forking(tmp_path_factory):
+    """The process that commands are forks of."""
+    with forked.server(tmp_path_factory.mktemp("forks")) as path:
+        shell.server = path
+        yield
 
 
 def assert_no_traceback(done: subprocess.CompletedProcess[bytes]) -> None:
@@ -62,21 +85,71 @@ def denied(tmp_path) -> tuple[Path, str]:
 # -- charsets ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("charset", ["cp1252", "latin-1", "ascii", "cp437", "cp1250", "utf-8"])
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_table_in_any_charset(tmp_path, charset, unbuffered):
+CHARSETS = ["cp1252", "latin-1", "ascii", "cp437", "cp1250", "utf-8"]
+
+
+@pytest.fixture(scope="module")
+def table(demo_chain) -> str:
+    """A chain of the demo as `tomic chain` prints it."""
+    return chain_table(demo_chain, width=screen_width(False))[0]
+
+
+def printed(folder: Path, text: str, charset: str, *, unbuffered: bool = False) -> str:
+    """What a file gets of *text*, printed over streams such as Python makes for that charset."""
+    file = folder / "printed"
+    raw = io.FileIO(file, "w")
+    buffer = raw if unbuffered else io.BufferedWriter(raw)
+    given = io.TextIOWrapper(buffer, encoding=charset, write_through=unbuffered)
+    with pytest.MonkeyPatch.context() as patch:
+        # The others are pytest's own, and none of this test's.
+        for name, stream in (
+            ("stdin", io.StringIO()),
+            ("stdout", given),
+            ("stderr", io.StringIO()),
+        ):
+            patch.setattr(sys, name, stream)
+        streams.prepare()
+        typer.echo(text, nl=False)
+        sys.stdout.flush()
+        # They would be closed with it, the one below for the next test too.
+        sys.stdout.detach().detach()
+    given.close()
+    assert streams.take_problem() == ""
+    return in_charset(file.read_bytes(), charset)
+
+
+def in_charset(output: bytes, charset: str) -> str:
+    """Text as it was printed; Click takes UTF-8 for what says that it takes ASCII."""
+    return output.decode("utf-8" if charset == "ascii" else charset)
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_a_table_in_any_charset(tmp_path, table, charset, unbuffered):
     """Signs that a charset lacks become letters of one width; columns stay where they were."""
+    text = printed(tmp_path, table, charset, unbuffered=unbuffered).splitlines()
+
+    assert [len(line) for line in text] == [len(line) for line in table.splitlines()]
+    assert_heads_are_spelled(text, charset)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(("charset", "unbuffered"), [("cp1252", "1"), ("ascii", "")])
+def test_a_table_of_a_process_in_any_charset(tmp_path, charset, unbuffered):
+    """The streams that Python gives a process are taken in the same way."""
     encoding = {"PYTHONIOENCODING": charset, "PYTHONUNBUFFERED": unbuffered}
 
     done = shell(tmp_path, *CHAIN, **encoding)
-    whole = shell(tmp_path, *CHAIN, PYTHONIOENCODING="utf-8")
 
     assert_no_traceback(done)
     assert done.returncode == 0
-    text = done.stdout.decode("utf-8" if charset == "ascii" else charset).splitlines()
-    assert [len(line) for line in text] == [
-        len(line) for line in whole.stdout.decode().splitlines()
-    ]
+    text = in_charset(done.stdout, charset).splitlines()
+    whole = run(*CHAIN)
+    assert [len(line) for line in text] == [len(line) for line in whole.stdout.splitlines()]
+    assert_heads_are_spelled(text, charset)
+
+
+def assert_heads_are_spelled(text: list[str], charset: str) -> None:
     if charset in ("cp1252", "latin-1"):
         assert " D " in text[3]
         assert " G " in text[3]
@@ -162,7 +235,7 @@ def test_closed_streams(tmp_path, words, redirect):
         (("scan", "SPY", "--demo", "--universe", "closed/u.txt"), 5),
         (("chain", "SPY", "--replay", "closed/x.csv"), 5),
         (("record", "closed/bug.jsonl", *CHAIN), 2),
-        (("report", "day", "--demo", "--html", "closed/x.html"), 5),
+        (("report", "journal", "--demo", "--html", "closed/x.html"), 5),
         (("store", "backup", "closed/b.db"), 1),
         (("config", "init", "closed/other.toml"), 2),
     ],
@@ -253,8 +326,8 @@ def test_a_log_that_cannot_be(tmp_path, file):
 @FULL
 def test_devices_are_written_into_and_not_replaced(tmp_path):
     """A report into /dev/full is an error, one into /dev/null is gone; both stay devices."""
-    full = shell(tmp_path, "report", "day", "--demo", "--html", "/dev/full")
-    null = shell(tmp_path, "report", "day", "--demo", "--html", "/dev/null")
+    full = shell(tmp_path, "report", "journal", "--demo", "--html", "/dev/full")
+    null = shell(tmp_path, "report", "journal", "--demo", "--html", "/dev/null")
 
     assert_no_traceback(full)
     assert (full.returncode, null.returncode) == (5, 0)

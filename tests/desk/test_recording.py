@@ -29,7 +29,7 @@ def rows(chain):
 async def recorded(settings, file, gateway=None, **options):
     """A chain and the recording of its session."""
     if gateway is not None:
-        ib = {"port": gateway.port, "reconnect_pauses_s": (0.05, 0.05), "connect_timeout_s": 5.0}
+        ib = {"port": gateway.port, "reconnect_pauses_s": (0.05, 0.05), "connect_timeout_s": 60.0}
         limits = settings.limits.model_copy(update={"messages_per_s": FAST})
         update = {"ib": settings.ib.model_copy(update=ib), "limits": limits}
         settings = settings.model_copy(update=update)
@@ -38,7 +38,7 @@ async def recorded(settings, file, gateway=None, **options):
 
 
 async def replayed(settings, file, symbol="SPY"):
-    ib = settings.ib.model_copy(update={"reconnect_pauses_s": (0.05,), "connect_timeout_s": 5.0})
+    ib = settings.ib.model_copy(update={"reconnect_pauses_s": (0.05,), "connect_timeout_s": 60.0})
     async with Desk(settings.model_copy(update={"ib": ib}), replay=file) as desk:
         return await desk.chain(symbol)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from conftest import settings_in
+from tomic.chain import Chain
 from tomic.desk import Desk
 from tomic.errors import DeadlineExceeded
+from tomic.models import ScanResult
 from tomic.sim import faults
+from tomic.workflows.progress import Event
 
 HASTY = {"silent_s": 0.1, "quote_timeout_s": 0.5, "retries": 0}
 """Patience with options, for faults that never end."""
@@ -366,16 +370,39 @@ def quoted_legs(result):
     return [leg for one in result.proposals for leg in one.legs if leg.sec_type == "OPT"]
 
 
-async def test_every_leg_that_is_shown_has_its_own_fresh_quote(few, gateway):
-    """Legs are priced by their bid and ask alone, which the gateway gave them last of all."""
-    async with Desk(few) as desk:
-        result = await desk.scan(["SPY", "QQQ", "AAPL"])
-        store = await desk.store()
-        chains = {name: await store.chains.load(name) for name in ("SPY", "QQQ", "AAPL")}
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What a scan of three symbols with few quotes found, said and left in the store."""
 
-    assert len(result.proposals) == 3
-    for one in result.proposals:
-        chain = chains[one.symbol]
+    result: ScanResult
+    told: list[Event]
+    chains: dict[str, Chain]
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory):
+    """A sampled scan of QQQ, SPY and AAPL, in this order."""
+    settings = settings_in(
+        tmp_path_factory.mktemp("sampled"),
+        scan={"strategies": ["short_put_spread"], "max_chain_age": dt.timedelta(0)},
+    )
+
+    async def scanned():
+        told = []
+        async with Desk(settings, demo=True, watch=told.append) as desk:
+            result = await desk.scan(["QQQ", "SPY", "AAPL"])
+            store = await desk.store()
+            chains = {name: await store.chains.load(name) for name in ("SPY", "QQQ", "AAPL")}
+        return Sampled(result, told, chains)
+
+    return asyncio.run(scanned())
+
+
+def test_every_leg_that_is_shown_has_its_own_fresh_quote(sampled):
+    """Legs are priced by their bid and ask alone, which the gateway gave them last of all."""
+    assert len(sampled.result.proposals) == 3
+    for one in sampled.result.proposals:
+        chain = sampled.chains[one.symbol]
         last = chain["quoted_at"].max()
         for leg in one.legs:
             (row,) = np.flatnonzero(
@@ -445,14 +472,10 @@ async def test_a_sampled_scan_that_is_stopped_says_so_and_leaves_no_line(few, ga
     assert all(leg.price_source == "true" for leg in quoted_legs(result))
 
 
-async def test_order_and_end_are_said_before_anything_is_asked(few, gateway):
+def test_order_and_end_are_said_before_anything_is_asked(sampled):
     """The first word names the symbols in their order, the messages and when it will be over."""
-    told = []
-    async with Desk(few, watch=told.append) as desk:
-        await desk.scan(["QQQ", "SPY"])
-
-    stages = [event.text for event in told if event.kind == "stage" and not event.symbol]
-    assert stages[0].startswith("2 symbols: QQQ, SPY; about ")
+    stages = [event.text for event in sampled.told if event.kind == "stage" and not event.symbol]
+    assert stages[0].startswith("3 symbols: QQQ, SPY, AAPL; about ")
     assert "messages, done by about " in stages[0]
 
 

@@ -31,7 +31,7 @@ def free_port() -> int:
 def settings_for(folder, port):
     return settings_in(
         folder,
-        ib={"port": port, "reconnect_pauses_s": (0.02,), "connect_timeout_s": 2.0},
+        ib={"port": port, "reconnect_pauses_s": (0.02,), "connect_timeout_s": 60.0},
         chain={"monthlies": 1, "weeklies": 0, "strike_range": "3"},
         market={"symbols": ("SPY",)},
     )
@@ -106,7 +106,7 @@ async def test_keys_work_while_the_desk_computes(panel):
     free = threading.Event()
 
     async def compute(_: object) -> str:
-        assert free.wait(20.0)
+        assert free.wait(120.0)
         return "done"
 
     async with panel.run_test(size=SMALL) as pilot:

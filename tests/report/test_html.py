@@ -35,7 +35,7 @@ from tomic.report.layout import (
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SMALL_SCAN = {
     "market": {"symbols": ["SPY"]},
-    "scan": {"strategies": ["iron_condor"], "top": 2, "max_contracts": 60},
+    "scan": {"strategies": ["iron_condor"], "top": 2, "method": "thinned", "max_contracts": 60},
 }
 
 

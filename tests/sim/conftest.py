@@ -190,7 +190,7 @@ class Probe:
 
     async def _payloads(self) -> list[bytes]:
         try:
-            data = await asyncio.wait_for(self._reader.read(65536), 2.0)
+            data = await asyncio.wait_for(self._reader.read(65536), 60.0)
         except ConnectionError:
             data = b""
         self.closed = not data

@@ -74,7 +74,7 @@ async def _survives(market: Market, frames: list[bytes]) -> list[dict[str, typin
         writer.write(b"".join(frames) + REQUESTS.encode(ReqCurrentTime(), 178))
         stream, told = FrameReader(), False
         while not told:
-            data = await asyncio.wait_for(reader.read(65536), 5.0)
+            data = await asyncio.wait_for(reader.read(65536), 60.0)
             assert data, "the gateway hung up"
             for payload in stream.feed(data):
                 fields = split_fields(payload)
@@ -107,7 +107,7 @@ def test_noise_ends_only_its_own_connection(market, noise, framed):
             reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
             writer.write(hello(157, 178) + (frame(noise) if framed else noise))
             writer.write_eof()
-            await asyncio.wait_for(reader.read(), 5.0)
+            await asyncio.wait_for(reader.read(), 60.0)
             writer.close()
             await writer.wait_closed()
             reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)

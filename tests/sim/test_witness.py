@@ -89,7 +89,7 @@ def stock_of(details):
 
 
 async def _until(condition):
-    for _ in range(400):
+    for _ in range(12_000):
         if condition():
             return
         await asyncio.sleep(0.005)

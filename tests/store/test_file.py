@@ -49,7 +49,7 @@ async def test_cancelling_at_any_moment_leaves_no_thread(path, turns):
         await using
 
     for thread in set(others()) - before:
-        thread.join(timeout=5)
+        thread.join(timeout=60)
     assert set(others()) <= before
 
 
@@ -61,7 +61,7 @@ async def test_a_connection_that_cannot_be_opened_leaves_no_thread(tmp_path):
         await Worker.open(lambda: sqlite3.connect(tmp_path))
 
     for thread in set(others()) - before:
-        thread.join(timeout=5)
+        thread.join(timeout=60)
     assert set(others()) <= before
 
 
@@ -70,7 +70,7 @@ async def test_a_function_runs_whole(path):
     worker = await Worker.open(lambda: sqlite3.connect(":memory:"))
     seen = [await worker.call(lambda _: threading.get_ident()) for _ in range(3)]
     found = await worker.call(lambda db: db.execute("SELECT 1").fetchone())
-    await worker.stop_within(5)
+    await worker.stop_within(60)
 
     assert len(set(seen)) == 1
     assert seen[0] != threading.get_ident()
@@ -101,7 +101,7 @@ async def test_closing_finishes_also_when_it_is_cancelled():
     """Who is cancelled while closing still leaves a closed connection behind."""
     worker = await Worker.open(lambda: sqlite3.connect(":memory:"))
 
-    closing = asyncio.create_task(worker.stop_within(5))
+    closing = asyncio.create_task(worker.stop_within(60))
     await asyncio.sleep(0)
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -13,16 +13,20 @@ from tomic.errors import ConfigError
 
 def make_clean_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Move into an empty folder; return the home, which is empty too."""
+    for name in ("home", "work"):
+        (tmp_path / name).mkdir()
+    return enter_home(tmp_path, monkeypatch)
+
+
+def enter_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Move into what `make_clean_home` made there, as it is by now; return the home."""
     for name in list(os.environ):
         if name.upper().startswith("TOMIC_"):
             monkeypatch.delenv(name)
     home = tmp_path / "home"
-    work = tmp_path / "work"
-    home.mkdir()
-    work.mkdir()
     for name in ("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(home))
-    monkeypatch.chdir(work)
+    monkeypatch.chdir(tmp_path / "work")
     return home
 
 

@@ -88,7 +88,7 @@ def outside_gateway(
     gateway = Gateway(market, faults=faults, **given)
 
     def wait(job):
-        return asyncio.run_coroutine_threadsafe(job, loop).result(10.0)
+        return asyncio.run_coroutine_threadsafe(job, loop).result(60.0)
 
     try:
         wait(gateway.__aenter__())

@@ -54,7 +54,7 @@ class Client:
 
     async def read(self, count):
         """The next *count* messages; fewer when the connection ends."""
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(60.0):
             while len(self.seen) < count:
                 data = await self.reader.read(4096)
                 if not data:
