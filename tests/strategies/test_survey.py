@@ -97,6 +97,24 @@ def test_the_second_stage_gives_what_brute_force_gives():
     )
 
 
+def test_a_coarse_sample_keeps_the_best_of_each_group_and_a_sample_many():
+    """Also where the sample brings no expiry that was not known."""
+    chain = random_chains.chain(3, strikes=31, gaps=False, sigma=0.25)
+    quotes, own = quotes_of(chain), survey_of(chain)
+    few = sampling.coarse(list(quotes), chain.spot.price, chain.as_of.date(), 0.25, 7)
+
+    own.learn({option: quotes[option] for option in few}, list(quotes), coarse=True)
+    best = [trade(one.hit) for one in own.kept]
+    own.learn({option: quotes[option] for option in few})
+    groups = {trade(one.hit)[:3] for one in own.kept}
+
+    assert best == [
+        trade(next(one.hit for one in own.kept if trade(one.hit)[:3] == key[:3])) for key in best
+    ]
+    assert len(best) == len(groups) < len(own.kept)
+    assert not own.is_coarse
+
+
 def test_rescoring_is_the_search_of_what_was_kept():
     """Trades judged again on the same board keep their scores and their order."""
     own, _ = sampled(2)

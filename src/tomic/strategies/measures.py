@@ -260,7 +260,7 @@ def measure(batch: Batch, board: Board) -> Measures:
         loss_chance=below.probability,
         mean_loss=below.mean,
         upside=_upside(batch, board, form),
-        liquidity=_liquidity(batch, board),
+        liquidity=geometric_liquidity(batch, board),
     )
 
 
@@ -308,10 +308,21 @@ def volatility_slope(batch: Batch, board: Board, form: Segments) -> FloatArray:
     """
     near, far = batch.expiries
     if far is None:
-        lot = float(board.chain.multiplier)
-        return np.asarray(lot * (batch.quantity * batch.legs(board.volatility_slope)).sum(axis=1))
+        return slope_of_legs(batch, board)
     low, high = (probability.ev(law, form) for law in board.outlooks[near].bumped)
     return np.asarray((high - low) / (2.0 * BUMP))
+
+
+def slope_of_legs(batch: Batch, board: Board) -> FloatArray:
+    """`volatility_slope` of trades of one expiry, (n,) currency per structure."""
+    slope = batch.quantity * batch.legs(board.volatility_slope)
+    return np.asarray(float(board.chain.multiplier) * slope.sum(axis=1))
+
+
+def expected(batch: Batch, board: Board, credit: FloatArray) -> FloatArray:
+    """Mean P&L of options of one expiry at *credit* under the market's density, (n,) currency."""
+    worth = batch.quantity * batch.legs(board.expected)
+    return np.asarray(credit + float(board.chain.multiplier) * worth.sum(axis=1))
 
 
 def tail_loss(batch: Batch, board: Board, credit: FloatArray, below: FloatArray) -> FloatArray:
@@ -379,7 +390,7 @@ def _upside(batch: Batch, board: Board, form: Segments) -> FloatArray:
     return np.where(form.slope < 0.0, -np.inf, above)
 
 
-def _liquidity(batch: Batch, board: Board) -> FloatArray:
+def geometric_liquidity(batch: Batch, board: Board) -> FloatArray:
     """Geometric mean over the contracts: one bad leg is felt, and twice where it counts twice."""
     contracts = np.abs(batch.quantity)
     logs = contracts * np.log(batch.legs(board.liquidity, unused=1.0))

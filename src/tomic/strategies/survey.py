@@ -69,21 +69,37 @@ class Survey:
     _quoted: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     _sought: Counter[tuple[object, ...]] = field(default_factory=Counter)
     """How many trades of each group were kept when it was searched."""
+    _keep: int = 0
+    """How many of a group the last search of everything kept; 0 before it."""
+    _chain: Chain | None = None
+    """Of what was asked, once somebody wanted it."""
 
     def missing(self, options: Iterable[Wanted]) -> tuple[Wanted, ...]:
         """Those of *options* that were not asked for yet, each once."""
         return tuple(dict.fromkeys(option for option in options if option not in self.quotes))
 
-    def learn(self, quotes: Mapping[Wanted, OptionQuote], listed: Sequence[Wanted] = ()) -> None:
-        """Take in *quotes*, of options just asked; *listed* replaces what is known to exist."""
+    def learn(
+        self,
+        quotes: Mapping[Wanted, OptionQuote],
+        listed: Sequence[Wanted] = (),
+        *,
+        coarse: bool = False,
+    ) -> None:
+        """
+        Take in *quotes*, of options just asked; *listed* replaces what is known to exist.
+
+        Of a *coarse* sample only the best of each group is kept: it is sampled again or put aside.
+        """
         self.quotes |= {option: row for option, row in quotes.items() if self._is_news(option, row)}
         known = dict.fromkeys((*(listed or self.listed), *self.quotes))
         grown = len(known) != len(self.listed)
         self.listed = tuple(known) if grown else self.listed
         self.estimated = self._estimate()
-        self._quoted = self.estimated.quoted
-        if grown or not self.kept:
-            self._search()
+        self._quoted, self._chain = self.estimated.quoted, None
+        # A book may like any of them best.
+        keep = 1 if coarse and self.book is None else KEPT
+        if grown or not self.kept or keep > self._keep:
+            self._search(keep)
         else:
             self._rescore()
 
@@ -102,9 +118,10 @@ class Survey:
         asked[[self._rows[option] for option in self.quotes]] = True
         return estimates.complete(chain, asked, self.vol, self.settings)
 
-    def _search(self) -> None:
+    def _search(self, keep: int) -> None:
         assert self.estimated is not None
-        found = search.search(self.estimated.board, self.gated.templates, keep=KEPT)
+        self._keep = keep
+        found = search.search(self.estimated.board, self.gated.templates, keep=keep)
         self.tally, self.kept = found.tally, self._with_fit(found.hits)
         self._sought = Counter(map(_group, found.hits))
 
@@ -117,7 +134,7 @@ class Survey:
         spent = {group[0] for group, size in self._sought.items() if 2 * left[group] < size}
         if spent:
             again = [one for one in self.gated.templates if one.name in spent]
-            found = search.search(board, again, keep=KEPT).hits
+            found = search.seek(board, again, keep=KEPT)
             self._sought |= Counter(map(_group, found))
             # Quoted ones stay: they may be worth less than those that are now estimated.
             new = {_key(hit) for hit in found}
@@ -139,7 +156,20 @@ class Survey:
     @property
     def chain(self) -> Chain:
         """The options that were asked for, and nothing else."""
-        return self.make(list(self.quotes.values()))
+        if self._chain is None:
+            self._chain = self.make(list(self.quotes.values()))
+        return self._chain
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether only the best of each group are known."""
+        return self._keep < KEPT
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether any option has a quote with Greeks."""
+        counts = () if self.estimated is None else self.estimated.chain.counts
+        return any(RowStatus(name) is RowStatus.OK for name in counts)
 
     @property
     def quoted(self) -> BoolArray:
@@ -167,7 +197,7 @@ class Survey:
     def sought(self) -> tuple[Contender, ...]:
         """The best of all trades of what was asked, found by a search of those alone."""
         assert self.estimated is not None
-        return self._with_fit(search.search(self.estimated.of_asked(), self.gated.templates).hits)
+        return self._with_fit(search.seek(self.estimated.of_asked(), self.gated.templates))
 
     def evaluation(self) -> Evaluation:
         """The symbol as `propose.evaluate` leaves it, of kept trades with quotes on all legs."""
