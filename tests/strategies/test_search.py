@@ -12,7 +12,7 @@ from support import random_chains, recorded_chains, reference
 from tomic.config import ScoreSettings, Settings
 from tomic.files import load_chain
 from tomic.quant import density, margin, payoff, probability, smile
-from tomic.strategies import propose, scoring, search
+from tomic.strategies import measures, propose, scoring, search
 from tomic.strategies.candidates import Candidates
 from tomic.strategies.catalogue.templates import CATALOGUE, choose
 from tomic.strategies.measures import Batch
@@ -87,6 +87,25 @@ def test_a_search_of_hits_alone_gives_those_of_the_search():
     assert [hit.legs for hit in alone] == [hit.legs for hit in whole.hits]
     scores = [hit.score for hit in whole.hits]
     assert [hit.score for hit in alone] == pytest.approx(scores, abs=POINT)
+
+
+def test_no_expected_value_is_made_by_revaluing_later_expiries():
+    """At the smile a calendar of American puts in the money is worth what it costs."""
+    chain = random_chains.chain(5, strikes=31, gaps=False, sec_type="STK")
+    board = boards.prepare(chain, random_chains.snapshot(chain, hv30=0.22), Settings())
+    hits = search.search(board, choose(Settings(), ["calendar"]), keep=search.ALL).hits
+
+    puts = [hit for hit in hits if hit.legs[0][2] == "P"]
+    for hit in puts:
+        batch = Batch.of(
+            [Candidates(hit.template, hit.expiries, np.array([hit.rows], dtype=np.int64))]
+        )
+        credit, at_mid, _ = measures.credits(batch, board)
+        residual = board.price - board.value - board.doubted
+        believed = -100.0 * float((batch.quantity * batch.legs(residual)).sum())
+
+        assert hit.ev == pytest.approx(float(credit[0] - at_mid[0]) + believed, abs=1e-6)
+    assert puts
 
 
 def test_ceilings_are_the_scores_of_trades_that_lose_on_one_side_alone():

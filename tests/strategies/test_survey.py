@@ -16,7 +16,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.models import RowStatus
 from tomic.selection import Wanted
-from tomic.strategies import candidates, propose, sampling, search, survey
+from tomic.strategies import candidates, propose, sampling, search, survey, thesis
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.propose import Gated
 from tomic.strategies.survey import Hunt, Survey
@@ -156,6 +156,25 @@ def test_rounds_end_when_no_estimate_above_the_bar_lacks_a_quote():
     assert len(shown) == 5
     asked = sum(len(own.quotes) for own, _ in surveys)
     assert asked < sum(map(len, all_quotes.values())) * 0.9
+
+
+def test_what_would_not_be_shown_beside_a_better_trade_is_not_asked_for():
+    """Of a thesis one trade is shown: another of it must beat that, not the last place."""
+    own, _ = sampled(1)
+    hunt, best = hunt_of([own]), own.kept[0]
+    rivals = {survey._group_of(best): best}
+    other = next(
+        one
+        for one in own.kept
+        if thesis.of(one.hit) == thesis.of(best.hit)
+        and one.hit.template.name != best.hit.template.name
+        and one.score < best.score - hunt.margin
+    )
+
+    assert not hunt._would_be_shown(other, rivals)
+    assert hunt._would_be_shown(other, {})
+    hunt.margin = best.score - other.score + 0.1
+    assert hunt._would_be_shown(other, rivals)
 
 
 FIRST, SECOND = dt.date(2026, 12, 18), dt.date(2027, 1, 15)

@@ -236,7 +236,8 @@ def measure(batch: Batch, board: Board) -> Measures:
     most, worst = payoff.extremes(as_printed(form, batch, board, credit))
     below = probability.shortfall(first.market, form)
     pos, at_quotes = probability.pos(first.market, form), probability.ev(first.market, form)
-    ev = at_quotes - distrusted(batch, board)
+    ev = at_quotes - made_by_revaluation(batch, board, credit, at_quotes)
+    ev = ev - distrusted(batch, board)
     ranked_pos, ranked_ev = ranked(first, form, pos, ev)
     if board.settings.score.robust:
         ranked_ev = ranked_ev - robust_cost(volatility_slope(batch, board, form))
@@ -273,6 +274,23 @@ def distrusted(batch: Batch, board: Board) -> FloatArray:
     """
     doubted = batch.quantity * batch.legs(board.doubted)
     return np.asarray(-float(board.chain.multiplier) * doubted.sum(axis=1))
+
+
+def made_by_revaluation(
+    batch: Batch, board: Board, credit: FloatArray, at_quotes: FloatArray
+) -> FloatArray:
+    """
+    What of a mean P&L the revaluation of later legs makes by itself, (n,) currency; 0 without any.
+
+    At the first expiry an option is worth no less than its exercise, which lifts its mean above
+    today's value by more than the right to exercise is worth, and the exercise premium of the leg
+    sold counts as earned. Neither is: at the smile all legs are worth what they cost.
+    """
+    if batch.expiries[1] is None:
+        return np.zeros(len(batch))
+    worth = batch.quantity * batch.legs(board.value)
+    at_smile = credit + float(board.chain.multiplier) * worth.sum(axis=1)
+    return np.asarray(at_quotes - at_smile)
 
 
 def ev_error(batch: Batch, board: Board) -> FloatArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -318,23 +318,41 @@ class Hunt:
         """
         What to ask for in the next round, by symbol; empty when it is over.
 
-        Of each strategy and pair of expiries with an estimate above the bar, the legs of its best
-        ones. The bar is the last place among trades that are quoted, less the margin.
+        Of each strategy and pair of expiries with an estimate that would be shown, the legs of its
+        best ones above the bar: the last place among trades that are quoted, less the margin.
         """
         if self.rounds >= ROUNDS:
             return {}
-        bars = self._exact_bars()
+        rivals = [one for survey in self.surveys.values() for one in survey.exact()]
+        bars = self._bars(rivals)
         if self.rounds == 0 or not bars:
-            bars = self._bars([one for survey in self.surveys.values() for one in survey.kept])
+            rivals = [one for survey in self.surveys.values() for one in survey.kept]
+            bars = self._bars(rivals)
         self.rounds += 1
+        near = {
+            key: one
+            for key, one in _best_of_groups([*self.others, *rivals]).items()
+            if one.score >= _bar(bars, one) - self.margin
+        }
         wanted = {
-            symbol: survey.missing(self._promising(survey, bars))
+            symbol: survey.missing(self._promising(survey, bars, near))
             for symbol, survey in self.surveys.items()
         }
         return {symbol: options for symbol, options in wanted.items() if options}
 
-    def _promising(self, survey: Survey, bars: Mapping[str, float]) -> list[Wanted]:
+    def _would_be_shown(self, contender: Contender, rivals: Mapping[object, Contender]) -> bool:
+        """Whether a trade would have a place among *rivals* of other groups, the margin added."""
+        hit = replace(contender.hit, score=contender.hit.score + self.margin)
+        own = _group_of(contender)
+        others = [one for key, one in rivals.items() if key != own]
+        chosen = self.choose([*others, contender._replace(hit=hit)])
+        return any(one.hit is hit for one in chosen)
+
+    def _promising(
+        self, survey: Survey, bars: Mapping[str, float], rivals: Mapping[object, Contender]
+    ) -> list[Wanted]:
         legs: list[Wanted] = []
+        shown: dict[object, bool] = {}
         taken: dict[object, int] = defaultdict(int)
         best: dict[object, float] = {}
         for one in survey.exact():
@@ -343,7 +361,12 @@ class Hunt:
             key = _group(one.hit)
             # Of a group one is shown, so what is quoted there is a bar of its own.
             bar = max(_bar(bars, one) - self.margin, best.get(key, -np.inf) - GROUP_MARGIN)
-            if one.score >= bar and taken[key] < self.legs_of and not survey.is_exact(one):
+            if one.score < bar or taken[key] >= self.legs_of or survey.is_exact(one):
+                continue
+            # Where the best of a group would not be shown, no other of it would.
+            if key not in shown:
+                shown[key] = self._would_be_shown(one, rivals)
+            if shown[key]:
                 taken[key] += 1
                 legs += survey.legs(one)
         return legs
@@ -354,16 +377,24 @@ class Hunt:
     def _bars(self, contenders: Sequence[Contender]) -> dict[str, float]:
         """Score of the last place, by strategy where each has its own ranking; {} where fewer."""
         # Of a group one is shown at most, and thousands are kept.
-        best: dict[object, Contender] = {}
-        for one in sorted(contenders, key=lambda one: -one.score):
-            best.setdefault((one.hit.board.chain.symbol, *_group(one.hit)), one)
-        chosen = self.choose([*self.others, *best.values()])
+        chosen = self.choose([*self.others, *_best_of_groups(contenders).values()])
         if not self.by_strategy:
             return {"": chosen[-1].score} if len(chosen) >= self.top else {}
         scores: dict[str, list[float]] = defaultdict(list)
         for one in chosen:
             scores[one.hit.template.name].append(one.score)
         return {name: of_it[-1] for name, of_it in scores.items() if len(of_it) >= self.top}
+
+
+def _group_of(contender: Contender) -> tuple[object, ...]:
+    return contender.hit.board.chain.symbol, *_group(contender.hit)
+
+
+def _best_of_groups(contenders: Iterable[Contender]) -> dict[object, Contender]:
+    best: dict[object, Contender] = {}
+    for one in sorted(contenders, key=lambda one: -one.score):
+        best.setdefault(_group_of(one), one)
+    return best
 
 
 def _is_plain(contender: Contender) -> bool:
