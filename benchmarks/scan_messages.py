@@ -150,7 +150,7 @@ def hunted(
         for name, one in wholes.items():
             of = hunt.surveys[name]
             few = sampling.coarse(one.quotes, *_money(one), strikes, pairs=of.has_pairs)
-            messages += _ask(of, one, few, {option.expiry for option in few})
+            messages += _ask(of, one, few, {option.expiry for option in few}, coarse=True)
         running = hunt.put_aside()
     while running:
         for name in running:
@@ -215,11 +215,13 @@ def _money(one: Whole) -> tuple[float, object, float]:
     return one.chain.spot.price, one.chain.as_of.date(), one.sigma
 
 
-def _ask(of: Survey, one: Whole, options: Sequence[Wanted], touched: set[object]) -> int:
+def _ask(
+    of: Survey, one: Whole, options: Sequence[Wanted], touched: set[object], *, coarse: bool = False
+) -> int:
     known = {option.expiry for option in of.listed}
     listed = [option for option in one.quotes if option.expiry in known | touched]
     missing = of.missing(options)
-    of.learn({option: one.quotes[option] for option in missing}, listed)
+    of.learn({option: one.quotes[option] for option in missing}, listed, coarse=coarse)
     return PER_OPTION * len(missing) + PER_EXPIRY * len(touched - known)
 
 

@@ -12,8 +12,10 @@ from support import random_chains, recorded_chains, reference
 from tomic.config import ScoreSettings, Settings
 from tomic.files import load_chain
 from tomic.quant import density, margin, payoff, probability, smile
-from tomic.strategies import propose, scoring, search
+from tomic.strategies import measures, propose, scoring, search
+from tomic.strategies.candidates import Candidates
 from tomic.strategies.catalogue.templates import CATALOGUE, choose
+from tomic.strategies.measures import Batch
 from tomic.strategies.pricing import board as boards
 
 POINT = 1e-6
@@ -33,7 +35,9 @@ def assert_same_as_brute_force(chain, settings=None, names=tuple(CATALOGUE)):
 
     for template in templates:
         found = search.search(board, [template], keep=TOP)
-        assert_same_groups(found.hits, [one for one in trades if one.strategy == template.name])
+        own = [one for one in trades if one.strategy == template.name]
+        assert_same_groups(found.hits, own)
+        assert_same_groups(search.seek(board, [template], keep=TOP), own)
     whole = propose.propose(chain, vol, strategies=names, settings=settings)
 
     expected, like = reference.walk(trades, settings.scan, TOP)
@@ -67,6 +71,57 @@ def legs_of(proposal):
         for leg in proposal.legs
         if leg.sec_type == "OPT"
     )
+
+
+def test_a_search_of_hits_alone_gives_those_of_the_search():
+    """Also where more candidates than are measured first lose on one side alone."""
+    chain = random_chains.chain(5, strikes=61, gaps=False, sec_type="IND")
+    settings = Settings()
+    board = boards.prepare(chain, random_chains.snapshot(chain, hv30=0.22), settings)
+    templates = choose(settings, ["jade_lizard"])
+
+    whole = search.search(board, templates, keep=TOP)
+    alone = search.seek(board, templates, keep=TOP)
+
+    assert whole.tally.considered > 3 * search.PROMISING
+    assert [hit.legs for hit in alone] == [hit.legs for hit in whole.hits]
+    scores = [hit.score for hit in whole.hits]
+    assert [hit.score for hit in alone] == pytest.approx(scores, abs=POINT)
+
+
+def test_no_expected_value_is_made_by_revaluing_later_expiries():
+    """At the smile a calendar of American puts in the money is worth what it costs."""
+    chain = random_chains.chain(5, strikes=31, gaps=False, sec_type="STK")
+    board = boards.prepare(chain, random_chains.snapshot(chain, hv30=0.22), Settings())
+    hits = search.search(board, choose(Settings(), ["calendar"]), keep=search.ALL).hits
+
+    puts = [hit for hit in hits if hit.legs[0][2] == "P"]
+    for hit in puts:
+        batch = Batch.of(
+            [Candidates(hit.template, hit.expiries, np.array([hit.rows], dtype=np.int64))]
+        )
+        credit, at_mid, _ = measures.credits(batch, board)
+        residual = board.price - board.value - board.doubted
+        believed = -100.0 * float((batch.quantity * batch.legs(residual)).sum())
+
+        assert hit.ev == pytest.approx(float(credit[0] - at_mid[0]) + believed, abs=1e-6)
+    assert puts
+
+
+def test_ceilings_are_the_scores_of_trades_that_lose_on_one_side_alone():
+    """Moments of the density give what the segments of each trade give."""
+    chain = random_chains.chain(5, strikes=31, gaps=False, sec_type="STK")
+    settings = Settings()
+    board = boards.prepare(chain, random_chains.snapshot(chain, hv30=0.22), settings)
+    hits = search.search(board, choose(settings, ["jade_lizard"]), keep=search.ALL).hits
+    built = [
+        Candidates(hit.template, hit.expiries, np.array([hit.rows], dtype=np.int64)) for hit in hits
+    ]
+
+    ceilings = [float(search._ceilings(Batch.of([one]), board)[0]) for one in built]
+
+    assert hits
+    assert ceilings == pytest.approx([hit.score for hit in hits], abs=0.01 * search.OFF)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.models import RowStatus
 from tomic.selection import Wanted
-from tomic.strategies import candidates, propose, sampling, search, survey
+from tomic.strategies import candidates, propose, sampling, search, survey, thesis
 from tomic.strategies.catalogue.templates import CATALOGUE
 from tomic.strategies.propose import Gated
 from tomic.strategies.survey import Hunt, Survey
@@ -97,6 +97,24 @@ def test_the_second_stage_gives_what_brute_force_gives():
     )
 
 
+def test_a_coarse_sample_keeps_the_best_of_each_group_and_a_sample_many():
+    """Also where the sample brings no expiry that was not known."""
+    chain = random_chains.chain(3, strikes=31, gaps=False, sigma=0.25)
+    quotes, own = quotes_of(chain), survey_of(chain)
+    few = sampling.coarse(list(quotes), chain.spot.price, chain.as_of.date(), 0.25, 7)
+
+    own.learn({option: quotes[option] for option in few}, list(quotes), coarse=True)
+    best = [trade(one.hit) for one in own.kept]
+    own.learn({option: quotes[option] for option in few})
+    groups = {trade(one.hit)[:3] for one in own.kept}
+
+    assert best == [
+        trade(next(one.hit for one in own.kept if trade(one.hit)[:3] == key[:3])) for key in best
+    ]
+    assert len(best) == len(groups) < len(own.kept)
+    assert not own.is_coarse
+
+
 def test_rescoring_is_the_search_of_what_was_kept():
     """Trades judged again on the same board keep their scores and their order."""
     own, _ = sampled(2)
@@ -138,6 +156,25 @@ def test_rounds_end_when_no_estimate_above_the_bar_lacks_a_quote():
     assert len(shown) == 5
     asked = sum(len(own.quotes) for own, _ in surveys)
     assert asked < sum(map(len, all_quotes.values())) * 0.9
+
+
+def test_what_would_not_be_shown_beside_a_better_trade_is_not_asked_for():
+    """Of a thesis one trade is shown: another of it must beat that, not the last place."""
+    own, _ = sampled(1)
+    hunt, best = hunt_of([own]), own.kept[0]
+    rivals = {survey._group_of(best): best}
+    other = next(
+        one
+        for one in own.kept
+        if thesis.of(one.hit) == thesis.of(best.hit)
+        and one.hit.template.name != best.hit.template.name
+        and one.score < best.score - hunt.margin
+    )
+
+    assert not hunt._would_be_shown(other, rivals)
+    assert hunt._would_be_shown(other, {})
+    hunt.margin = best.score - other.score + 0.1
+    assert hunt._would_be_shown(other, rivals)
 
 
 FIRST, SECOND = dt.date(2026, 12, 18), dt.date(2027, 1, 15)

@@ -192,6 +192,9 @@ def figure(board, variant, pair, rows):
     node, value, slope = profit_and_loss(board, variant, pair, legs, credit)
     law = Law(outlook.market)
     trade.ev = law.mean(node, value, slope)
+    if pair[1] is not None:
+        # Of later legs the mean at the first expiry is what the smile says today.
+        trade.ev = credit + sum(leg.quantity * lot * board.value[row] for leg, row in legs)
     for leg, row in legs:
         trade.ev += leg.quantity * lot * distrusted(board, row)
     success = law.chance_above(node, value, slope, 0.0)

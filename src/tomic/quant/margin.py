@@ -297,7 +297,11 @@ def _spreads(book: _Book, calls: _Spreads, puts: _Spreads, rules: MarginRules) -
     both = calls.cost + puts.cost
     larger = np.maximum(calls.cost, puts.cost)
     one_time = _one_expiry(book.tau, book.quantity != 0.0)
-    worst = _worst(book.strike, book.is_call, calls.covered + puts.covered)
+    # With spreads on one side alone both ways give its cost.
+    two = (calls.covered < 0.0).any(axis=1) & (puts.covered < 0.0).any(axis=1)
+    worst = np.zeros(both.shape)
+    covered = calls.covered[two] + puts.covered[two]
+    worst[two] = _worst(book.strike[two], book.is_call[two], covered)
     if rules.unequal_condor == "wider":
         return np.where(one_time, np.minimum(both, np.maximum(larger, worst)), both)
     per_call = calls.cost / _units(calls.covered)
@@ -388,8 +392,13 @@ def _paired(book: _Book, *, right: bool) -> tuple[_Spreads, FloatArray]:
 
 def _worst(strike: FloatArray, is_call: Num, quantity: FloatArray) -> FloatArray:
     """Largest loss at expiry of legs whose longs cover their shorts, per share; (n,)."""
-    lowest: FloatArray = payoff.segments(strike, is_call, quantity).value.min(axis=-1)
-    return np.maximum(-lowest, 0.0)
+    # Longs alone lose nothing.
+    at_risk = np.flatnonzero((quantity < 0.0).any(axis=1))
+    worst = np.zeros(len(quantity))
+    calls = is_call if isinstance(is_call, bool) else np.asarray(is_call)[at_risk]
+    form = payoff.segments(strike[at_risk], calls, quantity[at_risk])
+    worst[at_risk] = np.maximum(-form.value.min(axis=-1), 0.0)
+    return worst
 
 
 def _one_expiry(tau: FloatArray, used: BoolArray) -> BoolArray:

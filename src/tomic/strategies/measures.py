@@ -237,7 +237,8 @@ def measure(batch: Batch, board: Board) -> Measures:
     most, worst = payoff.extremes(as_printed(form, batch, board, credit))
     below = probability.shortfall(first.market, form)
     pos, at_quotes = probability.pos(first.market, form), probability.ev(first.market, form)
-    ev = at_quotes - distrusted(batch, board)
+    ev = at_quotes - made_by_revaluation(batch, board, credit, at_quotes)
+    ev = ev - distrusted(batch, board)
     ranked_pos, ranked_ev = ranked(first, form, pos, ev)
     if board.settings.score.robust:
         ranked_ev = ranked_ev - robust_cost(volatility_slope(batch, board, form))
@@ -261,7 +262,7 @@ def measure(batch: Batch, board: Board) -> Measures:
         loss_chance=below.probability,
         mean_loss=below.mean,
         upside=_upside(batch, board, form),
-        liquidity=_liquidity(batch, board),
+        liquidity=geometric_liquidity(batch, board),
     )
 
 
@@ -274,6 +275,23 @@ def distrusted(batch: Batch, board: Board) -> FloatArray:
     """
     doubted = batch.quantity * batch.legs(board.doubted)
     return np.asarray(-float(board.chain.multiplier) * doubted.sum(axis=1))
+
+
+def made_by_revaluation(
+    batch: Batch, board: Board, credit: FloatArray, at_quotes: FloatArray
+) -> FloatArray:
+    """
+    What of a mean P&L the revaluation of later legs makes by itself, (n,) currency; 0 without any.
+
+    At the first expiry an option is worth no less than its exercise, which lifts its mean above
+    today's value by more than the right to exercise is worth, and the exercise premium of the leg
+    sold counts as earned. Neither is: at the smile all legs are worth what they cost.
+    """
+    if batch.expiries[1] is None:
+        return np.zeros(len(batch))
+    worth = batch.quantity * batch.legs(board.value)
+    at_smile = credit + float(board.chain.multiplier) * worth.sum(axis=1)
+    return np.asarray(at_quotes - at_smile)
 
 
 def ev_error(batch: Batch, board: Board) -> FloatArray:
@@ -309,10 +327,21 @@ def volatility_slope(batch: Batch, board: Board, form: Segments) -> FloatArray:
     """
     near, far = batch.expiries
     if far is None:
-        lot = float(board.chain.multiplier)
-        return np.asarray(lot * (batch.quantity * batch.legs(board.volatility_slope)).sum(axis=1))
+        return slope_of_legs(batch, board)
     low, high = (probability.ev(law, form) for law in board.outlooks[near].bumped)
     return np.asarray((high - low) / (2.0 * BUMP))
+
+
+def slope_of_legs(batch: Batch, board: Board) -> FloatArray:
+    """`volatility_slope` of trades of one expiry, (n,) currency per structure."""
+    slope = batch.quantity * batch.legs(board.volatility_slope)
+    return np.asarray(float(board.chain.multiplier) * slope.sum(axis=1))
+
+
+def expected(batch: Batch, board: Board, credit: FloatArray) -> FloatArray:
+    """Mean P&L of options of one expiry at *credit* under the market's density, (n,) currency."""
+    worth = batch.quantity * batch.legs(board.expected)
+    return np.asarray(credit + float(board.chain.multiplier) * worth.sum(axis=1))
 
 
 def tail_loss(batch: Batch, board: Board, credit: FloatArray, below: FloatArray) -> FloatArray:
@@ -391,7 +420,7 @@ def _upside(batch: Batch, board: Board, form: Segments) -> FloatArray:
     return np.where(form.slope < 0.0, -np.inf, above)
 
 
-def _liquidity(batch: Batch, board: Board) -> FloatArray:
+def geometric_liquidity(batch: Batch, board: Board) -> FloatArray:
     """Geometric mean over the contracts: one bad leg is felt, and twice where it counts twice."""
     contracts = np.abs(batch.quantity)
     logs = contracts * np.log(batch.legs(board.liquidity, unused=1.0))

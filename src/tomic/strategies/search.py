@@ -29,6 +29,10 @@ FIRST_ROUND = 8
 """Candidates of a group whose tail is computed before the first bound is known."""
 MEASURED = 4096
 """Candidates whose figures are computed at once."""
+PROMISING = 512
+"""Candidates that are measured first of those with a ceiling."""
+OFF = 1e-4
+"""What rounding may do to a ceiling, in points."""
 ALL = 1_000_000_000
 """Keeps every candidate."""
 ROUNDING = 1e-9
@@ -145,6 +149,80 @@ def search(board: Board, templates: Sequence[leg_rules.Template], *, keep: int =
     for batch in batches(board, others):
         hits += _search_batch(batch, board, leg_verdicts, tally, keep)
     return SearchResult(tuple(sorted(hits, key=Hit.key)), tally)
+
+
+def seek(
+    board: Board, templates: Sequence[leg_rules.Template], *, keep: int = 1
+) -> tuple[Hit, ...]:
+    """
+    The hits of `search`, for those who do not ask what became of all others.
+
+    Of strategies that lose on one side alone only those are measured that may be among the best.
+    """
+    one_sided, others = [], []
+    simple = not (_is_original(board) or _needs_each_condor(board))
+    for template in templates:
+        (one_sided if simple and _falls_alone(template) else others).append(template)
+    found, leg_verdicts = list(search(board, others, keep=keep).hits), rules.judge_rows(board)
+    for variant in (variant for template in one_sided for variant in template.variants):
+        for pair in candidates.expiries(variant, board):
+            built = candidates.build(variant, board, pair)
+            if len(built):
+                found += _promising(Batch.of([built]), board, leg_verdicts, keep)
+    return tuple(sorted(found, key=Hit.key))
+
+
+def _falls_alone(template: leg_rules.Template) -> bool:
+    """Whether it loses only below the put it sells, where it passes its own rules."""
+    puts = [leg.quantity for leg in template.legs if leg.right == "P"]
+    plain = template.gap is None and not template.stock
+    return plain and template.no_upside_loss and puts == [-1]
+
+
+def _promising(
+    batch: Batch, board: Board, leg_verdicts: Sequence[RuleVerdict], keep: int
+) -> list[Hit]:
+    """The *keep* best of candidates of `_falls_alone`, highest ceilings first."""
+    legal = np.all([verdict.miss <= 0.0 for verdict in leg_verdicts], axis=0)
+    batch = batch.take(np.all(legal[batch.row] | (batch.quantity == 0.0), axis=1))
+    ceiling = _ceilings(batch, board)
+    # A figure that is missing refuses.
+    order = np.argsort(-ceiling, kind="stable")[: np.count_nonzero(~np.isnan(ceiling))]
+    hits: list[Hit] = []
+    done, size = 0, max(PROMISING, keep)
+    while done < order.size:
+        if len(hits) == keep and ceiling[order[done]] < hits[-1].score - OFF:
+            break
+        part = batch.take(order[done : done + size])
+        passed = _passing(part, board, leg_verdicts, Tally())
+        if passed is not None and len(passed[0]):
+            hits = sorted((*hits, *best(*passed, board, keep).hits), key=Hit.key)[:keep]
+        done, size = done + size, 2 * size
+    return hits
+
+
+def _ceilings(batch: Batch, board: Board) -> FloatArray:
+    """
+    Not below the scores, by `OFF`, of those of `_falls_alone` that pass the rules; (n,).
+
+    All of their losses are of the put sold, below its breakeven: what they lose on average and in
+    the worst 5 % are moments of the density.
+    """
+    first, law = board.outlooks[batch.expiries[0]], board.outlooks[batch.expiries[0]].market
+    credit = measures.credits(batch, board)[0]
+    money = float(board.chain.multiplier) * first.discount
+    put = np.where((batch.quantity < 0.0) & ~batch.is_call, batch.legs(board.strike), 0.0)
+    breakeven = np.maximum(put.sum(axis=1) - np.maximum(credit, 0.0) / money, 0.0)
+    chance, mean = law.probability_below(breakeven), money * law.put_value(breakeven)
+    at = law.quantile(TAIL)
+    worst = money * (breakeven - law.moments_below(at)[1] / TAIL)
+    tail = np.where(chance > TAIL, worst, mean / TAIL)
+    ev = measures.expected(batch, board, credit) - measures.distrusted(batch, board)
+    if board.settings.score.robust:
+        ev = ev - measures.robust_cost(measures.slope_of_legs(batch, board))
+    liquidity = measures.geometric_liquidity(batch, board)
+    of_all = scoring.ScoreFigures(1.0 - chance, ev, tail, liquidity)
+    return scoring.total(of_all, board.settings.score)
 
 
 def among(board: Board, hits: Iterable[Hit], *, keep: int = ALL) -> tuple[Hit, ...]:
@@ -525,8 +603,8 @@ class Side(NamedTuple):
         return Side(*(column[None, rows] for column in self))
 
 
-BLOCK = 8192
-"""Condors scored at once: their temporaries stay in the second-level cache."""
+BLOCK = 16384
+"""Condors scored at once: fewer cost calls, more the cache."""
 CROWD = 16384
 """Condors that may wait for their CVaR before those without a chance are sorted out."""
 TRIED = 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -69,21 +69,37 @@ class Survey:
     _quoted: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     _sought: Counter[tuple[object, ...]] = field(default_factory=Counter)
     """How many trades of each group were kept when it was searched."""
+    _keep: int = 0
+    """How many of a group the last search of everything kept; 0 before it."""
+    _chain: Chain | None = None
+    """Of what was asked, once somebody wanted it."""
 
     def missing(self, options: Iterable[Wanted]) -> tuple[Wanted, ...]:
         """Those of *options* that were not asked for yet, each once."""
         return tuple(dict.fromkeys(option for option in options if option not in self.quotes))
 
-    def learn(self, quotes: Mapping[Wanted, OptionQuote], listed: Sequence[Wanted] = ()) -> None:
-        """Take in *quotes*, of options just asked; *listed* replaces what is known to exist."""
+    def learn(
+        self,
+        quotes: Mapping[Wanted, OptionQuote],
+        listed: Sequence[Wanted] = (),
+        *,
+        coarse: bool = False,
+    ) -> None:
+        """
+        Take in *quotes*, of options just asked; *listed* replaces what is known to exist.
+
+        Of a *coarse* sample only the best of each group is kept: it is sampled again or put aside.
+        """
         self.quotes |= {option: row for option, row in quotes.items() if self._is_news(option, row)}
         known = dict.fromkeys((*(listed or self.listed), *self.quotes))
         grown = len(known) != len(self.listed)
         self.listed = tuple(known) if grown else self.listed
         self.estimated = self._estimate()
-        self._quoted = self.estimated.quoted
-        if grown or not self.kept:
-            self._search()
+        self._quoted, self._chain = self.estimated.quoted, None
+        # A book may like any of them best.
+        keep = 1 if coarse and self.book is None else KEPT
+        if grown or not self.kept or keep > self._keep:
+            self._search(keep)
         else:
             self._rescore()
 
@@ -102,9 +118,10 @@ class Survey:
         asked[[self._rows[option] for option in self.quotes]] = True
         return estimates.complete(chain, asked, self.vol, self.settings)
 
-    def _search(self) -> None:
+    def _search(self, keep: int) -> None:
         assert self.estimated is not None
-        found = search.search(self.estimated.board, self.gated.templates, keep=KEPT)
+        self._keep = keep
+        found = search.search(self.estimated.board, self.gated.templates, keep=keep)
         self.tally, self.kept = found.tally, self._with_fit(found.hits)
         self._sought = Counter(map(_group, found.hits))
 
@@ -117,7 +134,7 @@ class Survey:
         spent = {group[0] for group, size in self._sought.items() if 2 * left[group] < size}
         if spent:
             again = [one for one in self.gated.templates if one.name in spent]
-            found = search.search(board, again, keep=KEPT).hits
+            found = search.seek(board, again, keep=KEPT)
             self._sought |= Counter(map(_group, found))
             # Quoted ones stay: they may be worth less than those that are now estimated.
             new = {_key(hit) for hit in found}
@@ -139,7 +156,20 @@ class Survey:
     @property
     def chain(self) -> Chain:
         """The options that were asked for, and nothing else."""
-        return self.make(list(self.quotes.values()))
+        if self._chain is None:
+            self._chain = self.make(list(self.quotes.values()))
+        return self._chain
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether only the best of each group are known."""
+        return self._keep < KEPT
+
+    @property
+    def has_quotes(self) -> bool:
+        """Whether any option has a quote with Greeks."""
+        counts = () if self.estimated is None else self.estimated.chain.counts
+        return any(RowStatus(name) is RowStatus.OK for name in counts)
 
     @property
     def quoted(self) -> BoolArray:
@@ -167,7 +197,7 @@ class Survey:
     def sought(self) -> tuple[Contender, ...]:
         """The best of all trades of what was asked, found by a search of those alone."""
         assert self.estimated is not None
-        return self._with_fit(search.search(self.estimated.of_asked(), self.gated.templates).hits)
+        return self._with_fit(search.seek(self.estimated.of_asked(), self.gated.templates))
 
     def evaluation(self) -> Evaluation:
         """The symbol as `propose.evaluate` leaves it, of kept trades with quotes on all legs."""
@@ -288,23 +318,41 @@ class Hunt:
         """
         What to ask for in the next round, by symbol; empty when it is over.
 
-        Of each strategy and pair of expiries with an estimate above the bar, the legs of its best
-        ones. The bar is the last place among trades that are quoted, less the margin.
+        Of each strategy and pair of expiries with an estimate that would be shown, the legs of its
+        best ones above the bar: the last place among trades that are quoted, less the margin.
         """
         if self.rounds >= ROUNDS:
             return {}
-        bars = self._exact_bars()
+        rivals = [one for survey in self.surveys.values() for one in survey.exact()]
+        bars = self._bars(rivals)
         if self.rounds == 0 or not bars:
-            bars = self._bars([one for survey in self.surveys.values() for one in survey.kept])
+            rivals = [one for survey in self.surveys.values() for one in survey.kept]
+            bars = self._bars(rivals)
         self.rounds += 1
+        near = {
+            key: one
+            for key, one in _best_of_groups([*self.others, *rivals]).items()
+            if one.score >= _bar(bars, one) - self.margin
+        }
         wanted = {
-            symbol: survey.missing(self._promising(survey, bars))
+            symbol: survey.missing(self._promising(survey, bars, near))
             for symbol, survey in self.surveys.items()
         }
         return {symbol: options for symbol, options in wanted.items() if options}
 
-    def _promising(self, survey: Survey, bars: Mapping[str, float]) -> list[Wanted]:
+    def _would_be_shown(self, contender: Contender, rivals: Mapping[object, Contender]) -> bool:
+        """Whether a trade would have a place among *rivals* of other groups, the margin added."""
+        hit = replace(contender.hit, score=contender.hit.score + self.margin)
+        own = _group_of(contender)
+        others = [one for key, one in rivals.items() if key != own]
+        chosen = self.choose([*others, contender._replace(hit=hit)])
+        return any(one.hit is hit for one in chosen)
+
+    def _promising(
+        self, survey: Survey, bars: Mapping[str, float], rivals: Mapping[object, Contender]
+    ) -> list[Wanted]:
         legs: list[Wanted] = []
+        shown: dict[object, bool] = {}
         taken: dict[object, int] = defaultdict(int)
         best: dict[object, float] = {}
         for one in survey.exact():
@@ -313,7 +361,12 @@ class Hunt:
             key = _group(one.hit)
             # Of a group one is shown, so what is quoted there is a bar of its own.
             bar = max(_bar(bars, one) - self.margin, best.get(key, -np.inf) - GROUP_MARGIN)
-            if one.score >= bar and taken[key] < self.legs_of and not survey.is_exact(one):
+            if one.score < bar or taken[key] >= self.legs_of or survey.is_exact(one):
+                continue
+            # Where the best of a group would not be shown, no other of it would.
+            if key not in shown:
+                shown[key] = self._would_be_shown(one, rivals)
+            if shown[key]:
                 taken[key] += 1
                 legs += survey.legs(one)
         return legs
@@ -324,16 +377,24 @@ class Hunt:
     def _bars(self, contenders: Sequence[Contender]) -> dict[str, float]:
         """Score of the last place, by strategy where each has its own ranking; {} where fewer."""
         # Of a group one is shown at most, and thousands are kept.
-        best: dict[object, Contender] = {}
-        for one in sorted(contenders, key=lambda one: -one.score):
-            best.setdefault((one.hit.board.chain.symbol, *_group(one.hit)), one)
-        chosen = self.choose([*self.others, *best.values()])
+        chosen = self.choose([*self.others, *_best_of_groups(contenders).values()])
         if not self.by_strategy:
             return {"": chosen[-1].score} if len(chosen) >= self.top else {}
         scores: dict[str, list[float]] = defaultdict(list)
         for one in chosen:
             scores[one.hit.template.name].append(one.score)
         return {name: of_it[-1] for name, of_it in scores.items() if len(of_it) >= self.top}
+
+
+def _group_of(contender: Contender) -> tuple[object, ...]:
+    return contender.hit.board.chain.symbol, *_group(contender.hit)
+
+
+def _best_of_groups(contenders: Iterable[Contender]) -> dict[object, Contender]:
+    best: dict[object, Contender] = {}
+    for one in sorted(contenders, key=lambda one: -one.score):
+        best.setdefault(_group_of(one), one)
+    return best
 
 
 def _is_plain(contender: Contender) -> bool:

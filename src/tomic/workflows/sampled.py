@@ -11,11 +11,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import ParamSpec, TypeVar
 
 from tomic import errors
 from tomic.chain import Chain
 from tomic.config import Settings
-from tomic.models import OptionQuote, RowStatus, VolSnapshot
+from tomic.models import OptionQuote, VolSnapshot
 from tomic.selection import Wanted
 from tomic.strategies import sampling, windows
 from tomic.strategies.propose import Evaluation, Gated
@@ -27,6 +28,9 @@ from tomic.workflows.chain.portions import Portions
 from tomic.workflows.progress import Event
 from tomic.workflows.resources import Resources
 from tomic.workflows.volatility.measure import keep_chain, remember_chain
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 AT_ONCE = 12
 """Symbols asked at the same time: a sample is over before details of contracts have come."""
@@ -72,6 +76,7 @@ class SampledScan:
     coarse: bool
     failures: dict[str, errors.TomicError]
     book: FitModel | None = None
+    _computing: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, 1))
     _asked: dict[str, _Asked] = field(default_factory=dict)
     _confirmed: dict[str, set[Wanted]] = field(default_factory=dict)
 
@@ -104,8 +109,8 @@ class SampledScan:
         sigma = portions.setup.ticks.implied_volatility or vol.iv30 or windows.UNKNOWN_VOLATILITY
         asked = _Asked(portions, survey, sigma)
         await self._sample(asked, coarse=self.coarse)
-        chain = survey.chain
-        if not any(RowStatus(name) is RowStatus.OK for name in chain.counts):
+        if not survey.has_quotes:
+            chain = survey.chain
             if chain.is_cut:
                 raise fetch.cut_short(chain)
             raise errors.DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
@@ -122,14 +127,16 @@ class SampledScan:
             if not missing or self._is_over():
                 break
             quotes |= await asked.portions.quote(missing)
-        await self._learn(asked, quotes)
+        await self._learn(asked, quotes, coarse=coarse)
 
-    async def _learn(self, asked: _Asked, quotes: Mapping[Wanted, OptionQuote]) -> None:
+    async def _learn(
+        self, asked: _Asked, quotes: Mapping[Wanted, OptionQuote], *, coarse: bool = False
+    ) -> None:
         if not quotes:
             return
         days = {option.expiry for option in (*asked.survey.listed, *quotes)}
-        # Kernels are pure, and the session must go on answering meanwhile.
-        await asyncio.to_thread(asked.survey.learn, quotes, asked.portions.listed(days))
+        listed = asked.portions.listed(days)
+        await self._compute(asked.survey.learn, quotes, listed, coarse=coarse)
 
     async def finish(self, others: Sequence[Evaluation]) -> list[Evaluation]:
         """
@@ -146,25 +153,25 @@ class SampledScan:
             others=tuple(one for other in others for one in other.contenders),
         )
         if self.coarse and hunt.surveys:
-            running = await asyncio.to_thread(hunt.put_aside)
+            running = await self._compute(hunt.put_aside)
             self._tell(f"sampling {len(running)} of {len(self._asked)} symbols")
             await self._each(running, partial(self._sample, coarse=False))
         await self._rounds(hunt)
-        while not self._is_over() and (back := await asyncio.to_thread(hunt.take_back)):
+        while not self._is_over() and (back := await self._compute(hunt.take_back)):
             self._tell(f"sampling {len(back)} more symbols")
             await self._each(back, partial(self._sample, coarse=False))
             await self._rounds(hunt)
-        for symbol in sorted(await asyncio.to_thread(hunt.in_the_running)):
+        for symbol in sorted(await self._compute(hunt.in_the_running)):
             survey = hunt.surveys[symbol]
-            survey.keep(await asyncio.to_thread(survey.sought))
+            survey.keep(await self._compute(survey.sought))
         await self._confirm(hunt)
         return [
-            await asyncio.to_thread(self._evaluation, symbol, is_over=self._is_over())
+            await self._compute(self._evaluation, symbol, is_over=self._is_over())
             for symbol in sorted(self._asked)
         ]
 
     async def _rounds(self, hunt: Hunt) -> None:
-        while not self._is_over() and (wanted := await asyncio.to_thread(hunt.wanted)):
+        while not self._is_over() and (wanted := await self._compute(hunt.wanted)):
             count = sum(map(len, wanted.values()))
             self._tell(f"round {hunt.rounds}: {count} options of {len(wanted)} symbols")
             await self._quote(wanted)
@@ -219,12 +226,24 @@ class SampledScan:
     def _evaluation(self, symbol: str, *, is_over: bool) -> Evaluation:
         """A symbol with only the trades whose legs were all quoted, and again if there was time."""
         survey = self._asked[symbol].survey
+        if is_over and survey.is_coarse:
+            survey.keep(survey.sought())
         own = survey.evaluation()
         exact: Sequence[Contender] = own.contenders
         if not is_over:
             fresh = self._confirmed.get(symbol, set())
             exact = [one for one in exact if fresh.issuperset(legs_of(one.hit))]
         return replace(own, contenders=tuple(exact))
+
+    async def _compute(self, job: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        """
+        Do *job* in a thread, one at a time.
+
+        Kernels are pure, and the session must go on answering meanwhile: several at once would
+        fight it and each other for the interpreter, which only their loops give up.
+        """
+        async with self._computing:
+            return await asyncio.to_thread(job, *args, **options)
 
     def _is_over(self) -> bool:
         """Whether nothing more may be asked."""

@@ -231,6 +231,17 @@ class Board:
         return slope
 
     @cached_property
+    def expected(self) -> FloatArray:
+        """By row the value under the market's density, today's money per share; NaN without one."""
+        value, expiry = np.full(len(self.chain), np.nan), self.chain["expiry"]
+        for day, outlook in self.outlooks.items():
+            rows = np.flatnonzero(expiry == np.datetime64(day))
+            strike, law = self.strike[rows], outlook.market
+            ends = np.where(self.chain.is_call[rows], law.call_value(strike), law.put_value(strike))
+            value[rows] = outlook.discount * ends
+        return value
+
+    @cached_property
     def events(self) -> tuple[PricedEvent, ...]:
         """The events that its smiles price, those of known dates first."""
         levels = {
