@@ -123,6 +123,16 @@ async def test_the_store_holds_no_address(server, store, tmp_path):
     assert all(SECRET.encode() not in file.read_bytes() for file in tmp_path.iterdir())
 
 
+async def test_what_another_version_kept_is_no_obstacle(server, store):
+    """A notice that cannot be read is told again if it still holds."""
+    await store.notices.keep([("alert:vega", {"kind": "of a later version"})])
+
+    told = await notify.tell(store, Settings(), [look("vega")], at=AT)
+
+    assert told.said == 1
+    assert [each["key"] for each in await store.notices.kept()] == ["alert:vega"]
+
+
 async def test_without_an_address_it_is_said(store, monkeypatch):
     """What was seen is not lost: nothing is kept as told."""
     monkeypatch.delenv("TOMIC_NOTIFY_URLS", raising=False)

@@ -244,7 +244,7 @@ async def show(
         document = documents.to_document(now or saved)
         typer.echo(forms.to_json(document | {"ticket": orders.ticket_document(made)}), nl=False)
         return
-    typer.echo(details.proposal_text(now or saved, width=_width(), rules=rules), nl=False)
+    typer.echo(details.proposal_text(now or saved, width=_width(), order=made), nl=False)
     if now is not None:
         typer.echo(f"\n{details.beside(saved, now)}")
     if review is not None and not review.accepted:

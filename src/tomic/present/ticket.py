@@ -99,10 +99,12 @@ def _ticker(symbol: str) -> str:
 
 
 def optionstrat(ticket: Ticket) -> TicketLine:
-    """The page of OptionStrat that shows the ticket; for American options."""
+    """The page of OptionStrat that shows what the ticket opens; for American options."""
+    if ticket.kind != "open":
+        return TicketLine(why_none="OptionStrat shows a position, and this order changes one")
     if ticket.currency != "USD" or any(leg.sec_type == "FOP" for leg in ticket.legs):
         return TicketLine(why_none="OptionStrat knows options on American shares and indices only")
-    page = _PAGES.get(ticket.strategy, "custom") if ticket.kind == "open" else "custom"
+    page = _PAGES.get(ticket.strategy, "custom")
     legs = ",".join(_optionstrat_leg(leg, ticket.quantity) for leg in ticket.legs)
     under = _ticker(ticket.symbol).replace(".", "%2F")
     return TicketLine(f"https://optionstrat.com/build/{page}/{under}/{legs}")
