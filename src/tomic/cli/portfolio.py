@@ -88,12 +88,8 @@ class WhatIfOptions:
 
     def of(self, view: review.PortfolioReview) -> WhatIf:
         """What was asked, of a review."""
-        held = work.subjects(view.book, view.claims, view.review.structures)
-        return work.what_if(
-            work.find(held, self.what_if),
-            move=self.move or 0.0,
-            vol=self.vol or 0.0,
-            days=self.days or 0,
+        return view.what_if(
+            self.what_if, move=self.move or 0.0, vol=self.vol or 0.0, days=self.days or 0
         )
 
 
