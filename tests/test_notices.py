@@ -13,6 +13,15 @@ from tomic import notices
 from tomic.models import ExitCheck, ExitSignal, ScanResult, SymbolOutcome
 from tomic.models.journal import Verdict
 from tomic.models.notices import KeptNotice, Notice, Observation
+from tomic.models.review import (
+    Alert,
+    AssignmentRisk,
+    BookReview,
+    BookTotals,
+    Jump,
+    PortfolioGreeks,
+    Severity,
+)
 
 AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -238,6 +247,70 @@ def test_a_trade_found_again_is_no_news():
     assert first.say[0].more == "tomic show 20261120-1"
     assert not again.say
     assert len(failed.kept) == 1 and not gone.kept
+
+
+def book_review(*, alerts=(), assignments=(), jumps=()) -> BookReview:
+    return BookReview(
+        as_of=AT, currency="EUR", data_type=None, accounts=(), net_liquidation=None,
+        totals=BookTotals(greeks=PortfolioGreeks()), structures=(), alerts=alerts,
+        assignments=assignments, jumps=jumps,
+    )  # fmt: skip
+
+
+def alert(rule="stress_loss", severity=Severity.ALARM, scope="book") -> Alert:
+    return Alert(
+        rule=rule, severity=severity, scope=scope, value=0.116, limit=0.1, unit="fraction",
+        message="the worst cell costs 11.6%", advice="hedge it",
+    )  # fmt: skip
+
+
+def test_alerts_say_scope_number_and_limit():
+    """Context is not told, and what an assignment risk says is not told twice."""
+    risk = AssignmentRisk(
+        structure="XLF-1", contract="XLF 2026-11-20 48C", quantity=-2.0, reason="dividend",
+        time_value=0.05, dividend=0.21, day=AT.date(), message="time value 0.05 is less than 0.21",
+    )  # fmt: skip
+    said = alert("assignment_dividend", Severity.WARNING, "XLF-1")
+    alerts = (alert(), alert("vega", Severity.INFO), said)
+
+    seen = notices.of_book(book_review(alerts=alerts, assignments=(risk,)), whole=True)
+
+    assert [(each.kind, each.text) for each in seen.notices] == [
+        (
+            "assignment",
+            "XLF-1: short XLF 2026-11-20 48C: time value 0.05 is less than 0.21; close or roll it",
+        ),
+        ("alert", "book: the worst cell costs 11.6% (limit 10%); hedge it"),
+    ]
+    assert seen.covers and not notices.of_book(book_review(), whole=False).covers
+
+
+def test_ex_dividend_by_tomorrow():
+    """Today's and tomorrow's, with what they do to what is held; earnings are an alert's."""
+
+    def jump(days, kind="dividend"):
+        day = AT.date() + dt.timedelta(days=days)
+        return Jump(symbol="KO", kind=kind, day=day, move=-0.0075, up=None, down=-75.0)
+
+    jumps = (jump(-1), jump(0), jump(1), jump(2), jump(1, "earnings"))
+    seen = notices.of_book(book_review(jumps=jumps), whole=True)
+
+    assert [each.key for each in seen.notices] == [
+        "dividend:KO:2026-11-20", "dividend:KO:2026-11-21"
+    ]  # fmt: skip
+    assert seen.notices[1].text == (
+        "KO goes ex-dividend on 21 Nov, a drop of 0.75%: -75 EUR for what is held"
+    )
+
+
+def test_a_gateway_comes_back():
+    """Lost, still lost, and there again."""
+    away = notices.changed((), [notices.of_gateway("no gateway at 127.0.0.1:7497")], at=AT)
+    still = notices.changed(away.told(AT), [notices.of_gateway("no gateway")], at=AT)
+    back = notices.changed(still.told(AT), [notices.of_gateway()], at=AT)
+
+    assert away.say[0].text == "TWS unreachable: no gateway at 127.0.0.1:7497"
+    assert not still.say and not back.kept
 
 
 def test_a_lost_gateway_is_one_notice():

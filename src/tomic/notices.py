@@ -14,7 +14,7 @@ from typing import NamedTuple, get_args
 from tomic.models import BookReview, ScanResult
 from tomic.models.journal import ExitCheck, Verdict
 from tomic.models.notices import KeptNotice, Notice, NoticeKind, Observation
-from tomic.models.review import Severity
+from tomic.models.review import Alert, Severity
 
 KINDS: tuple[NoticeKind, ...] = get_args(NoticeKind)
 _NOUNS: Mapping[NoticeKind, tuple[str, str]] = {
@@ -27,6 +27,8 @@ _NOUNS: Mapping[NoticeKind, tuple[str, str]] = {
     "proposal": ("new proposal", "new proposals"),
 }
 _UNJUDGED = frozenset({Verdict.STALE, Verdict.UNJUDGED})
+_ASSIGNMENT = "assignment_"
+"""Beginning of the rules of alerts that say what an assignment risk says."""
 _SHARE_OF_ROOM = 0.9
 """Of a service's limit: some write a text in a longer form than it was given."""
 _CUT = " …"
@@ -222,17 +224,17 @@ def of_book(review: BookReview, *, whole: bool) -> Observation:
         Notice(
             kind="alert",
             key=f"alert:{alert.rule}:{alert.scope}",
-            text=_joined(alert.message, alert.advice),
+            text=_joined(_of_alert(alert), alert.advice),
             more="tomic portfolio",
         )
         for alert in review.alerts
-        if alert.severity is not Severity.INFO
+        if alert.severity is not Severity.INFO and not alert.rule.startswith(_ASSIGNMENT)
     ]
     risks = [
         Notice(
             kind="assignment",
             key=f"assignment:{risk.structure}:{risk.contract}:{risk.reason}",
-            text=risk.message,
+            text=f"{risk.structure}: short {risk.contract}: {risk.message}; close or roll it",
             more="tomic portfolio --stress",
         )
         for risk in review.assignments
@@ -257,6 +259,12 @@ def of_book(review: BookReview, *, whole: bool) -> Observation:
     )
 
 
+def _of_alert(alert: Alert) -> str:
+    scope = "" if alert.message.startswith(alert.scope) else f"{alert.scope}: "
+    limit = f" ({alert.limit_text})" if alert.limit_text else ""
+    return f"{scope}{alert.message}{limit}"
+
+
 def of_scan(result: ScanResult) -> Observation:
     """Proposals of a scan; the same trade found again is no news."""
     partial = frozenset(result.partial)
@@ -275,6 +283,16 @@ def of_scan(result: ScanResult) -> Observation:
             for each in result.proposals
         ),
         covers=tuple(f"proposal:{symbol}:" for symbol in looked),
+    )
+
+
+def of_gateway(lost: str = "") -> Observation:
+    """Whether TWS could be reached: *lost* is why not, empty where it could."""
+    if not lost:
+        return Observation(covers=("gateway",))
+    text = f"TWS unreachable: {lost}"
+    return Observation(
+        notices=(Notice(kind="gateway", key="gateway", text=text, more="tomic doctor"),)
     )
 
 

@@ -14,14 +14,13 @@ import contextlib
 import logging
 import os
 import re
-import stat
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from tomic import disk
 from tomic.config.notify import NotifySettings
 from tomic.errors import ConfigError
 from tomic.masking import named_here
@@ -91,17 +90,8 @@ def scheme_of(url: str) -> str:
 
 
 def _in_file(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            if sys.platform != "win32" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise ConfigError(
-                    f"{file}: others may read the addresses; chmod 600 {file}", file=str(file)
-                )
-            text = opened.read(_MOST).decode("utf-8", "replace")
-    except OSError as exc:
-        raise ConfigError(f"{file}: {exc.strerror or exc}", file=str(file)) from exc
-    lines = (line.strip() for line in text.removeprefix("\ufeff").splitlines())
+    text = disk.read_private(file, _MOST, "the addresses").decode("utf-8-sig", "replace")
+    lines = (line.strip() for line in text.splitlines())
     return "\n".join(line for line in lines if not line.startswith("#"))
 
 

@@ -81,6 +81,16 @@ def test_a_job_tells_what_failed_once(server):
     assert SECRET not in told
 
 
+def test_a_command_tells_that_tws_is_gone(server):
+    """Once; it ends as it would without a message."""
+    first, second = run("portfolio", "--notify"), run("portfolio", "--notify")
+
+    assert (first.exit_code, second.exit_code) == (4, 4)
+    (message,) = server.messages
+    assert message["title"] == "TOMIC: TWS unreachable"
+    assert message["message"].startswith("TWS unreachable: ")
+
+
 def test_a_message_that_fails_fails_no_job(server):
     """It is said, and the exit code stays that of the steps."""
     write("tomic.toml", SETTINGS.replace('"prices SPY", ', ""))

@@ -70,6 +70,37 @@ def test_a_demo_never_overwrites_the_real_book(saved):
     assert done.exit_code == 5 and "run tomic portfolio first" in done.stderr
 
 
+def test_what_if_of_one_structure(saved):
+    """Its P&L by price and day; in JSON the same, and the point that was asked."""
+    asked = ("portfolio", "--demo", "--last", "-q", "--what-if", "spy-1", "--move", "-5%")
+    text = run(*asked, "--vol", "+20%", "--days", 7).stdout
+    document = json.loads(run(*asked, "--vol", "+20%", "--days", 7, "--json").stdout)
+
+    assert text.startswith("SPY-1 iron condor: SPY -5.00% to ")
+    assert f"{document['change']:+,.2f} USD against now" in text
+    assert (document["move"], document["vol"], document["days"]) == (-0.05, 0.2, 7)
+    assert re.search(r"^ *price +move +now +\+7d +\+14d +expiry ", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--what-if", "NOPE"), 2, "no structure 'NOPE' is held; there is AAPL-1, IWM-1"),
+        (("--what-if", "SPY-1", "--move", "-100%"), 2, "cannot move by -100%; it must be above"),
+        (("--what-if", "SPY-1", "--days", "-1"), 2, "-1 days: must be 0 to 3650"),
+        (("--what-if", "SPY-1", "--with", "SPY"), 2, "give one"),
+        (("--move", "5%"), 2, "--move needs a structure: --what-if ID"),
+        (("--what-if", "SPY-1", "--move", "nan%"), 2, "write it in per cent, such as -5%"),
+    ],
+)
+def test_what_cannot_be_asked_is_a_sentence(saved, words, code, said):
+    """What is wrong, and how to write it."""
+    done = run("portfolio", "--demo", "--last", "-q", *words)
+
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert said in done.stderr
+
+
 def test_document(saved):
     """JSON has a schema, meta, rows, totals, alerts and gaps; grids only with --stress."""
     plain = json.loads(run("portfolio", "--demo", "--last", "--json").stdout)

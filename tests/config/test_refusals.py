@@ -20,6 +20,24 @@ from tomic.config.section import duration_text
         ),
         ("[market]\nsymbols = []", "[market] symbols: must not be empty"),
         (
+            "[notify]\nquiet = '10pm-7am'",
+            "[notify] quiet: '10pm-7am' must be two times of day, such as 22:00-07:00",
+        ),
+        (
+            "[notify]\nquiet = '07:00-07:00'",
+            "[notify] quiet: '07:00-07:00' begins when it ends; write two times, or none",
+        ),
+        (
+            "[notify]\ntime_zone = 'Amsterdam/Europe'",
+            "[notify] time_zone: 'Amsterdam/Europe' is no time zone; write one such as "
+            "Europe/Amsterdam",
+        ),
+        (
+            "[notify]\nurls = ['ntfy://topic']",
+            "[notify] urls: a secret is no setting; put it into TOMIC_NOTIFY_URLS or the file of "
+            "notify.urls_file",
+        ),
+        (
             "[chain]\nmin_delta = 0.5\nmax_delta = 0.5",
             "[chain]: max_delta must be > min_delta, got 0.5 with min_delta 0.5",
         ),

@@ -90,10 +90,6 @@ def test_the_file_names_the_last_day_of_trading():
             "covered-call/SPY/SPYx100@590.00,-.SPY261218C600.5",
         ),
         (
-            ticket(option(1, 570.0, "P"), strategy="iron_condor", kind="close"),
-            "custom/SPY/.SPY261218P570",
-        ),
-        (
             ticket(option(-1, 6000.0, "P", dt.date(2026, 12, 17), symbol="SPX",
                           trading_class="SPX", price=41.5)),
             "custom/SPX/-.SPX261218P6000@41.50",
@@ -185,6 +181,9 @@ def test_what_other_programs_do_not_know_is_said():
         "", "OptionStrat knows options on American shares and indices only"
     )  # fmt: skip
     assert "American" in present.thinkorswim(abroad).why_none
+    closing = ticket(option(1, 570.0, "P"), kind="close")
+    assert "changes one" in present.optionstrat(closing).why_none
+    assert present.closing_line(closing) == ""
     covered = ticket(shares(100), option(-1, 600.0, "C"))
     assert "shares" in present.thinkorswim(covered).why_none
     assert any("SMART" in note for note in present.what_if_notes(abroad))

@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose
 from tomic.errors import DataError, UsageError
 from tomic.models.journal import Calibration, CalibrationBin, Interval
 from tomic.models.review import StressCell, StressGrid
+from tomic.models.what_if import WhatIf, WhatIfRow
 from tomic.quant import realized
 from tomic.report import figures, pictures
 from tomic.report.figures import ThemeName, axes_for, theme_named, to_svg
@@ -181,6 +182,25 @@ def test_heat_map_prints_every_cell_that_has_a_value():
     assert sorted(one.get_text() for one in ax.texts) == ["-1,200", "-300", "0"]
     assert ax.images[0].get_clim() == (-1200.0, 1200.0)
     assert [one.get_text() for one in ax.get_xticklabels()] == ["-10%", "0%"]
+
+
+def test_what_if_draws_a_line_a_day():
+    """P&L from entry at the prices of the rows; shares alone have no expiry to draw."""
+    asked = WhatIf(
+        id="SPY-1", symbol="SPY", strategy="iron_condor", currency="EUR", spot=600.0, move=0.0,
+        vol=0.2, days=7, change=20.0, pnl=80.0, to_expiry=28.0, horizons=(0.0, 7.0, 28.0),
+        rows=(
+            WhatIfRow(move=-0.05, price=570.0, change=(-100.0, -150.0, -400.0)),
+            WhatIfRow(move=0.0, price=600.0, change=(0.0, 20.0, 220.0)),
+        ),
+    )  # fmt: skip
+    ax = asked.plot()
+
+    assert_allclose(drawn(ax, "in 7 days"), [[570.0, 600.0], [-70.0, 100.0]])
+    assert_allclose(drawn(ax, "at expiry"), [[570.0, 600.0], [-320.0, 300.0]])
+    assert ax.get_title(loc="left") == "SPY-1 iron condor, volatility +20%"
+    with pytest.raises(UsageError, match="shares alone"):
+        pictures.what_if(asked.model_copy(update={"to_expiry": None}))
 
 
 def test_large_heat_map_is_not_written_full():

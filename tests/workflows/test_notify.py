@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import random
 
@@ -121,6 +122,27 @@ async def test_the_store_holds_no_address(server, store, tmp_path):
     await store.close()
 
     assert all(SECRET.encode() not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+async def test_two_runs_at_once_tell_it_once(server, store, tmp_path):
+    """The second waits for the first, and then has nothing to say."""
+    async with Database(tmp_path / "t.db") as other:
+        both = await asyncio.gather(
+            *(notify.tell(each, Settings(), [look("vega")], at=AT) for each in (store, other))
+        )
+
+    assert sorted(told.said for told in both) == [0, 1]
+    assert len(server.messages) == 1
+
+
+async def test_what_another_version_kept_is_no_obstacle(server, store):
+    """A notice that cannot be read is told again if it still holds."""
+    await store.notices.keep([("alert:vega", {"kind": "of a later version"})])
+
+    told = await notify.tell(store, Settings(), [look("vega")], at=AT)
+
+    assert told.said == 1
+    assert [each["key"] for each in await store.notices.kept()] == ["alert:vega"]
 
 
 async def test_without_an_address_it_is_said(store, monkeypatch):

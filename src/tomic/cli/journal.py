@@ -319,7 +319,9 @@ async def check(
         run = await review.check(journal, entries or (), keep=not no_keep)
         if telling.is_wanted(common, notify):
             look = notices.of_checks(run.checks, every=not entries, failed=bool(run.errors))
-            await telling.tell(journal.store, journal.settings, look, common)
+            lost = [str(exc) for exc in run.errors.values() if isinstance(exc, SessionError)]
+            looks = [look, *([notices.of_gateway(lost[0])] if lost else [])]
+            await telling.tell(journal.store, journal.settings, looks, common)
     typer.echo(present.checks(run, common.shape), nl=False)
     for name, error in run.errors.items():
         typer.echo(f"tomic: {name}: {error}", err=True)

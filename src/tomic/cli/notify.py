@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomic import config as configuration
+from tomic import config as configuration, desk as desks, notices
 from tomic.cli import options
 from tomic.cli.running import configure_logging, runs
-from tomic.errors import TomicError
+from tomic.errors import SessionError, TomicError
 from tomic.masking import named_here
 from tomic.workflows import notify as work
 
@@ -46,14 +47,34 @@ def is_wanted(common: options.CommonOptions, notify: bool) -> bool:
 async def tell(
     store: Database,
     settings: configuration.Settings,
-    look: Observation,
+    looks: Sequence[Observation],
     common: options.CommonOptions,
 ) -> None:
-    """Tell what *look* saw, or leave that to the job that this is a step of."""
+    """Tell what was seen, or leave that to the job that this is a step of."""
     if common.invocation.observed is not None:
-        common.invocation.observed.append(look)
+        common.invocation.observed.extend(looks)
     else:
-        await tell_all(store, settings, [look], common)
+        await tell_all(store, settings, looks, common)
+
+
+async def tell_of(desk: desks.Desk, look: Observation, common: options.CommonOptions) -> None:
+    """Tell what was seen at *desk*, and that TWS was there where it was asked."""
+    looks = [look, *([notices.of_gateway()] if desk.has_session else [])]
+    await tell(await desk.store(), desk.settings, looks, common)
+
+
+@contextlib.asynccontextmanager
+async def of_loss(
+    desk: desks.Desk, common: options.CommonOptions, *, notify: bool
+) -> AsyncIterator[None]:
+    """Tell that TWS cannot be reached, where that ends what is inside; a job tells it itself."""
+    try:
+        yield
+    except SessionError as exc:
+        if notify:
+            look = notices.of_gateway(str(exc))
+            await tell(await desk.store(), desk.settings, [look], common)
+        raise
 
 
 async def tell_all(

@@ -88,12 +88,8 @@ class WhatIfOptions:
 
     def of(self, view: review.PortfolioReview) -> WhatIf:
         """What was asked, of a review."""
-        held = work.subjects(view.book, view.claims, view.review.structures)
-        return work.what_if(
-            work.find(held, self.what_if),
-            move=self.move or 0.0,
-            vol=self.vol or 0.0,
-            days=self.days or 0,
+        return view.what_if(
+            self.what_if, move=self.move or 0.0, vol=self.vol or 0.0, days=self.days or 0
         )
 
 
@@ -154,7 +150,10 @@ async def portfolio(
     asked.check(with_)
     market = {"realtime_only": realtime_only or None}
     is_saved = last or file is not None
-    async with at_desk(common, gateway, stops=True, quiet=is_saved, market=market) as desk:
+    async with (
+        at_desk(common, gateway, stops=True, quiet=is_saved, market=market) as desk,
+        telling.of_loss(desk, common, notify=notify),
+    ):
         view = await desk.portfolio(
             with_, each_symbol=stress, ib_margin=ib_margin, file=file, last=last
         )
@@ -162,7 +161,7 @@ async def portfolio(
         if telling.is_wanted(common, notify):
             whole = not view.book.unfinished and not interrupted
             look = notices.of_book(view.review, whole=whole)
-            await telling.tell(await desk.store(), desk.settings, look, common)
+            await telling.tell_of(desk, look, common)
     if asked.what_if.strip():
         shown = what_if.shown(asked.of(view), shape)
     else:

@@ -172,19 +172,22 @@ async def scan(
 ) -> int:
     """Find the best trades over many symbols, rank them, and say why."""
     names = checked_symbols([*(symbols or []), *_universe(universe)])
-    async with at_desk(
-        common,
-        gateway,
-        stops=True,
-        brief=True,
-        asks=not chain,
-        scan={
-            **asdict(limits),
-            "profile": search.profile,
-            "method": "exhaustive" if search.exhaustive else None,
-        },
-        score={"definition": score},
-    ) as desk:
+    async with (
+        at_desk(
+            common,
+            gateway,
+            stops=True,
+            brief=True,
+            asks=not chain,
+            scan={
+                **asdict(limits),
+                "profile": search.profile,
+                "method": "exhaustive" if search.exhaustive else None,
+            },
+            score={"definition": score},
+        ) as desk,
+        telling.of_loss(desk, common, notify=notify),
+    ):
         names = names or checked_symbols(_universe(desk.settings.scan.universe))
         chains = _loaded(chain, names)
         searched = [given.symbol for given in chains] or names or list(desk.settings.market.symbols)
@@ -200,7 +203,7 @@ async def scan(
         interrupted = desk.interrupted
         if telling.is_wanted(common, notify):
             look = notices.of_scan(result)
-            await telling.tell(await desk.store(), desk.settings, look, common)
+            await telling.tell_of(desk, look, common)
     paths = export_scan(result, export_folder(common, desk.settings))
     print_scan(result, common.shape, explain=explain)
     if not common.quiet:
@@ -241,7 +244,7 @@ async def show(
         document = documents.to_document(now or saved)
         typer.echo(forms.to_json(document | {"ticket": orders.ticket_document(made)}), nl=False)
         return
-    typer.echo(details.proposal_text(now or saved, width=_width(), rules=rules), nl=False)
+    typer.echo(details.proposal_text(now or saved, width=_width(), order=made), nl=False)
     if now is not None:
         typer.echo(f"\n{details.beside(saved, now)}")
     if review is not None and not review.accepted:

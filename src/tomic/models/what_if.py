@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tomic._drawing import draw
 from tomic.models.market import Model
 
 
@@ -41,6 +44,14 @@ class WhatIf(Model):
     rows: tuple[WhatIfRow, ...]
     """Ascending in price."""
     notes: tuple[str, ...] = ()
+
+    def plot(self, **options: Any) -> Any:
+        """
+        Draw P&L over the price, now, later and at the first expiry.
+
+        Returns matplotlib axes; needs ``pip install tomic[plot]``.
+        """
+        return draw("what_if", self, **options)
 
     @property
     def then(self) -> float | None:

@@ -37,7 +37,7 @@ _LEAST_MOVE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class HeldStructure:
     """A structure with the numbers of its legs."""
 
     structure: Structure
@@ -59,7 +59,7 @@ class Subject:
 
 def subjects(
     book: Book, claims: Sequence[Claim], structures: Sequence[Structure]
-) -> tuple[Subject, ...]:
+) -> tuple[HeldStructure, ...]:
     """
     Every structure of a review with its legs, in its order.
 
@@ -70,12 +70,12 @@ def subjects(
     holdings = Holdings.of(book, claims)
     legs = [tuple(part) for _, part in groupby(holdings.rows, key=lambda row: row.group)]
     return tuple(
-        Subject(structure, rows, book.currency)
+        HeldStructure(structure, rows, book.currency)
         for structure, rows in zip(structures, legs, strict=True)
     )
 
 
-def find(held: Iterable[Subject], name: str) -> Subject:
+def find(held: Iterable[HeldStructure], name: str) -> HeldStructure:
     """
     The structure that *name* means: its id, the number of its journal entry, or its symbol.
 
@@ -105,7 +105,7 @@ def find(held: Iterable[Subject], name: str) -> Subject:
     return subject
 
 
-def _is_entry(subject: Subject, number: str) -> bool:
+def _is_entry(subject: HeldStructure, number: str) -> bool:
     return subject.structure.source == "journal" and subject.structure.link == number
 
 
@@ -127,7 +127,9 @@ def check(move: float, vol: float, days: int) -> None:
         raise UsageError(f"{days} days: must be 0 to {MOST_DAYS}")
 
 
-def what_if(subject: Subject, *, move: float = 0.0, vol: float = 0.0, days: int = 0) -> WhatIf:
+def what_if(
+    subject: HeldStructure, *, move: float = 0.0, vol: float = 0.0, days: int = 0
+) -> WhatIf:
     """
     The P&L of a structure over prices and days, and at one point of them.
 
@@ -169,7 +171,7 @@ def what_if(subject: Subject, *, move: float = 0.0, vol: float = 0.0, days: int 
 
 
 def grid(
-    subject: Subject, moves: Sequence[float], vols: Sequence[float], days: Sequence[float]
+    subject: HeldStructure, moves: Sequence[float], vols: Sequence[float], days: Sequence[float]
 ) -> StressGrid | None:
     """P&L of a structure against now over these moves; None where a leg cannot be valued."""
     if not all(row.line.counted for row in subject.rows):
@@ -182,7 +184,7 @@ def grid(
 
 
 def _revalued(
-    subject: Subject, moves: FloatArray, vol: float, horizons: Sequence[float]
+    subject: HeldStructure, moves: FloatArray, vol: float, horizons: Sequence[float]
 ) -> FloatArray:
     """Change against now, (moves, days)."""
     axes = stress.Axes(moves, np.array([vol]), np.array(horizons))
@@ -200,7 +202,7 @@ def _horizons(to_expiry: float | None, days: int) -> tuple[float, ...]:
     return tuple(sorted({*usual, *end, float(days)}))
 
 
-def _moves(subject: Subject, asked: float) -> dict[float, str]:
+def _moves(subject: HeldStructure, asked: float) -> dict[float, str]:
     """Moves of the spot to show, ascending, each with what it is."""
     spot, names = subject.spot, {0.0: "spot"}
     strikes = {
@@ -224,7 +226,7 @@ def _moves(subject: Subject, asked: float) -> dict[float, str]:
     return dict(sorted(names.items()))
 
 
-def _notes(subject: Subject, days: int) -> Iterable[str]:
+def _notes(subject: HeldStructure, days: int) -> Iterable[str]:
     left = subject.to_expiry
     if left is not None and days > left:
         yield (

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from tomic.models.exits import ExitRules
+from tomic.models.ticket import Ticket
 from tomic.models.trade import (
     CurvePoint,
     Leg,
@@ -77,14 +77,14 @@ def source_text(source: str) -> str:
 
 
 def proposal_text(
-    proposal: Proposal, *, width: int | None = None, rules: ExitRules | None = None
+    proposal: Proposal, *, width: int | None = None, order: Ticket | None = None
 ) -> str:
     """
     Everything about one proposal, down to the order as one would type it in TWS.
 
     Args:
         width: Where figures and notes are folded; None folds nothing.
-        rules: Whose profit target closes it, in an order of its own; None leaves that out.
+        order: How it is typed; None is one structure at mid, without an order that closes it.
     """
     sections = [
         f"{proposal.id or 'proposal'} · {proposal.symbol} {proposal.strategy.replace('_', ' ')} · "
@@ -97,7 +97,7 @@ def proposal_text(
         score_text(proposal),
         payoff_text(proposal),
         similar_text(proposal),
-        order_text(proposal, rules),
+        order_text(proposal, order),
         *(_folded(f"note: {note}", width, indent=6) for note in proposal.notes),
     ]
     return "\n\n".join(filter(None, sections)) + f"\n\n{NOT_ADVICE}\n"
@@ -385,9 +385,9 @@ def similar_text(proposal: Proposal) -> str:
 # -- the order -----------------------------------------------------------------------------
 
 
-def order_text(proposal: Proposal, rules: ExitRules | None = None) -> str:
+def order_text(proposal: Proposal, order: Ticket | None = None) -> str:
     """The order as one would type it in TWS and elsewhere, and the one that closes it."""
-    return ticket.ticket_text(tickets.of_proposal(proposal, rules)).rstrip("\n")
+    return ticket.ticket_text(order or tickets.of_proposal(proposal)).rstrip("\n")
 
 
 def order_lines(proposal: Proposal) -> tuple[str, ...]:

@@ -337,7 +337,7 @@ def _what_if(view: PortfolioReview) -> list[dict[str, Any]]:
     return [item for item in items if item is not None]
 
 
-def _sliders(subject: what_if.Subject) -> dict[str, Any] | None:
+def _sliders(subject: what_if.HeldStructure) -> dict[str, Any] | None:
     last = subject.to_expiry
     days = [day for day in _DAYS if last is None or day < last]
     words = {0.0: "now", 1.0: "in 1 day"}

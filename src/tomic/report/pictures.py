@@ -22,6 +22,7 @@ from tomic.models import Proposal, VolSnapshot
 from tomic.models.backtest import BacktestBucket, BacktestResult
 from tomic.models.journal import Calibration
 from tomic.models.review import StressGrid
+from tomic.models.what_if import WhatIf
 from tomic.quant import density, implied, realized, revaluation
 from tomic.quant.density import Density
 from tomic.report import figures
@@ -287,6 +288,33 @@ def stress_heat_map(
         [[cell[at] for cell in grid.pnl[row]] for row in rows],
         currency=currency,
         title=f"{grid.name}, {'now' if days == 0 else f'in {days} days'}",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def what_if(asked: WhatIf, *, ax: Axes | None = None, theme: ThemeName = "auto") -> Axes:
+    """
+    P&L of one structure over the price, a line a day, at the volatility that was asked.
+
+    Raises:
+        UsageError: It is shares alone, which have no expiry.
+    """
+    if asked.to_expiry is None:
+        raise UsageError(f"{asked.id} is shares alone: its P&L is a straight line")
+    base = asked.pnl or 0.0
+    lines = {
+        day: [base + row.change[place] for row in asked.rows]
+        for place, day in enumerate(asked.horizons)
+    }
+    named = {day: "now" if day == 0.0 else f"in {day:g} days" for day in lines}
+    return figures.payoff(
+        [row.price for row in asked.rows],
+        lines[asked.to_expiry],
+        before={named[day]: profit for day, profit in lines.items() if day < asked.to_expiry},
+        spot=asked.spot,
+        currency=asked.currency,
+        title=f"{asked.id} {asked.strategy.replace('_', ' ')}, volatility {asked.vol:+.0%}",
         ax=ax,
         theme=theme,
     )

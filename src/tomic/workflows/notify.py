@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
 
 from tomic import notices, notify
 from tomic.config import Settings
@@ -70,7 +72,7 @@ async def tell(
     quiet = notices.is_quiet(at, ours.quiet, zone)
     masked = [_masked(look) for look in seen]
     async with store.run_lock(_LOCK, wait_s=settings.store.lock_wait_s + ours.timeout_s):
-        kept = [KeptNotice.model_validate(document) for document in await store.notices.kept()]
+        kept = [notice for each in await store.notices.kept() if (notice := _read(each))]
         changes = notices.changed(kept, masked, at=at, quiet=quiet, tell=ours.tell)
         told = Told(waiting=sum(notice.told is None for notice in changes.kept))
         state = changes.kept
@@ -81,6 +83,14 @@ async def tell(
         if tuple(kept) != state:
             await store.notices.keep((notice.key, to_document(notice)) for notice in state)
     return told
+
+
+def _read(document: Mapping[str, Any]) -> KeptNotice | None:
+    """A kept notice; None for one of another version, which is told again if it still holds."""
+    try:
+        return KeptNotice.model_validate(document)
+    except ValidationError:
+        return None
 
 
 async def test(settings: Settings, *, demo: bool = False) -> tuple[notify.Delivery, ...]:

@@ -41,7 +41,7 @@ class WhatIfSheet(Sheet):
         Binding("0", "reset", "As now"),
     ]
 
-    def __init__(self, subject: work.Subject, *, last: bool = False) -> None:
+    def __init__(self, subject: work.HeldStructure, *, last: bool = False) -> None:
         super().__init__(f"What if: {subject.structure.id}")
         self._subject = subject
         self._book = ("portfolio", *(("--last",) if last else ()))

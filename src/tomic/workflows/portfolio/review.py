@@ -33,7 +33,8 @@ from tomic.models import Carry, DataType, OptionQuote, Proposal, RowStatus, Unde
 from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
 from tomic.models.documents import finite
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
-from tomic.portfolio import alerts, fit, overview
+from tomic.models.what_if import WhatIf
+from tomic.portfolio import alerts, fit, overview, what_if
 from tomic.portfolio.grouping import Claim, is_named
 from tomic.selection import Wanted
 from tomic.store import Database, Dividend, Earnings
@@ -638,6 +639,22 @@ class PortfolioReview:
     """Where the book was written, or read from."""
     claims: tuple[Claim, ...] = ()
     """What its legs were grouped by."""
+
+    def what_if(self, name: str, *, move: float = 0.0, vol: float = 0.0, days: int = 0) -> WhatIf:
+        """
+        What one structure would bring if the market moved; see `tomic.portfolio.what_if`.
+
+        Args:
+            name: Its id, the number of its journal entry, or its symbol where it is the only one.
+            move, vol: Of the price and, relative, of every volatility; fractions.
+            days: Calendar days to pass.
+
+        Raises:
+            UsageError: There is no such structure, or what is asked cannot be.
+            DataError: One of its legs cannot be valued.
+        """
+        held = what_if.subjects(self.book, self.claims, self.review.structures)
+        return what_if.what_if(what_if.find(held, name), move=move, vol=vol, days=days)
 
 
 @dataclass(frozen=True, slots=True)
