@@ -138,6 +138,8 @@ class KeptChainTables(TableGroup):
 
     async def prune(self, before: dt.date) -> int:
         """Delete the chains of the days before; how many there were."""
+        if not await self._rows("SELECT 1 FROM kept_chains LIMIT 1"):
+            return 0  # Where there is no store, none is made.
         return await self._write_rows(
             "DELETE FROM kept_chains WHERE day < ?", [(before.isoformat(),)]
         )
