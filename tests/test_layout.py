@@ -83,6 +83,7 @@ TESTED_IN = {
     "models/journal": "test_models",
     "models/market": "test_models",
     "models/review": "test_documents",
+    "models/track": "workflows/journal/test_track",
     "models/trade": "test_models",
     "panel/views/chain": "panel/test_views",
     "panel/views/data": "panel/test_screens",

@@ -27,13 +27,14 @@ from tomic.errors import (
     UsageError,
 )
 from tomic.journal import campaign
-from tomic.present import journal as present
+from tomic.present import journal as present, track as track_record
 from tomic.workflows.journal import (
     entries as journals,
     executions as imported,
     files as journal_files,
     review,
     statistics,
+    track,
     trades,
 )
 
@@ -375,13 +376,26 @@ async def stats(
         str | None, typer.Option(metavar="strategy|symbol|month|grade", help="A line for each.")
     ] = None,
     symbol: SymbolOption = None,
+    proposals: Annotated[
+        bool,
+        typer.Option(
+            "--proposals", help="What saved proposals came to, traded or not, grade by grade."
+        ),
+    ] = False,
     *,
     common: RowsOptions,
 ) -> None:
     """Win rate, expectancy, drawdown, and how honest the forecasts and the score have been."""
     if by is not None and by not in statistics.BY:
         raise UsageError(f"--by {by}: there are {', '.join(statistics.BY)}")
+    if proposals and by is not None:
+        raise UsageError("--proposals counts by grade and month: leave --by out")
     async with opened(common, asks=False) as journal:
+        if proposals:
+            record = await track.record(journal, symbol=symbol)
+            typer.echo(track_record.report(record, common.shape), nl=False)
+            common.say(*(f"note: {text}" for text in record.notes))
+            return
         report = await statistics.report(journal, by=statistics.BY.get(by or ""), symbol=symbol)
     typer.echo(present.report(report, common.shape), nl=False)
     common.say(*(f"note: {text}" for text in report.notes))

@@ -81,6 +81,13 @@ async def journal(html: HtmlOption, *, common: ReportOptions) -> int:
     return await _write(collect.journal, html, common)
 
 
+@app.command()
+@runs
+async def track(html: HtmlOption, *, common: ReportOptions) -> int:
+    """What saved proposals came to, traded or not: promised and realised, grade by grade."""
+    return await _write(collect.track, html, common)
+
+
 async def _write(
     collected: Callable[[tomic.Desk], Awaitable[layout.ReportPage]],
     file: Path,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tomic import config as configuration, store
+from tomic import config as configuration, dates, store
 from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 from tomic.cli.running import runs
 from tomic.present import store as present
@@ -72,6 +73,18 @@ async def check(
     typer.echo(present.problems(problems, as_json=as_json), nl=False)
     typer.echo(present.verdict(db.path, problems), err=True)
     return 1 if problems else 0
+
+
+@app.command()
+@runs
+async def prune(demo: StoreOfDemo = False, config: ConfigOption = None) -> None:
+    """Delete kept chains that are older than store.keep_chains; with "0d" all of them."""
+    keep = configuration.load_settings(config).store.keep_chains
+    today = dt.datetime.now(dates.NEW_YORK).date()
+    before = today - keep if keep else None
+    async with _open(config, demo=demo) as db:
+        count = await db.kept.prune(before or dt.date.max)
+    typer.echo(present.pruned(db.path, count, before), err=True)
 
 
 def _judge(files: list[Path], *, as_json: bool) -> None:

@@ -4,6 +4,7 @@ The root of all settings, and its sections about this computer: the connection, 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import shlex
 from pathlib import Path
@@ -24,7 +25,7 @@ from tomic.config.scan import (
     ScoreSettings,
     ViewSettings,
 )
-from tomic.config.section import Location, Names, NotEmpty, Seconds, Section
+from tomic.config.section import Duration, Location, Names, NotEmpty, Seconds, Section
 
 _LONGEST_NAME = 64
 _JOB_NAME = re.compile(rf"\w[\w .-]{{,{_LONGEST_NAME - 1}}}")
@@ -129,6 +130,8 @@ class StoreSettings(Section):
     """SQLite file with bars, volatility, chains of the day, scans and the journal."""
     lock_wait_s: float = Field(default=10.0, ge=0.0, le=3600.0)
     """Seconds to wait for another run before giving up with exit code 7."""
+    keep_chains: Duration = Field(default=dt.timedelta(days=90), le=dt.timedelta(days=3650))
+    """How long the quotes of a chain a symbol and day are kept; "0d" keeps none."""
 
     @property
     def demo_path(self) -> Path:

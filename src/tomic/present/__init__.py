@@ -2,4 +2,6 @@
 
 from tomic import _lazy
 
-_lazy.offer(__name__, modules="chain journal portfolio proposal scan store text volatility")
+_lazy.offer(
+    __name__, modules="backtest chain journal portfolio proposal scan store text track volatility"
+)

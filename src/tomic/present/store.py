@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +95,18 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
+def kilobytes(size: int) -> str:
+    """A small number of bytes."""
+    return f"{size / 1e3:,.1f} kB"
+
+
+def pruned(path: Path, count: int, before: dt.date | None) -> str:
+    """How many kept chains went."""
+    what = f"kept chain{'' if count == 1 else 's'}"
+    since = "" if before is None else f" from before {before}"
+    return f"{path}: {count} {what}{since} deleted"
+
+
 def _document(store: StoreInfo) -> str:
     return to_json(
         {
@@ -113,6 +127,7 @@ def _document(store: StoreInfo) -> str:
                 }
                 for span in store.series
             ],
+            "kept_chains": None if store.kept is None else asdict(store.kept),
         }
     )
 
@@ -126,6 +141,12 @@ def _lines(store: StoreInfo) -> list[str]:
         for span in store.series
     ]
     tables = [f"  {name:<22} {count:>10} rows" for name, count in store.tables.items() if count]
+    if store.kept is not None:
+        kept = store.kept
+        spans.append(
+            f"  {'kept chains':<22} {kept.chains:>10} of {kept.symbols} symbols, {kept.first} to "
+            f"{kept.last}, {kilobytes(kept.size)}, the largest {kilobytes(kept.largest)}"
+        )
     return [
         f"{store.path}: {megabytes(store.size)}, schema {store.schema_version}, "
         f"SQLite {store.sqlite_version}",

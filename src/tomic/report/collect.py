@@ -17,15 +17,17 @@ from tomic.desk import Desk
 from tomic.errors import BadFile, DataError, StoreError, UsageError
 from tomic.masking import Masks
 from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
+from tomic.models.backtest import BacktestResult, Comparison
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.review import BookReview
+from tomic.present import backtest as backtests, track as told
 from tomic.present.proposal import NO_EDGE, legs_text, limit_per_share, order_lines
 from tomic.present.scan import events_text, similar_count
-from tomic.report import pages
+from tomic.report import pages, records
 from tomic.report.layout import ReportPage, SvgPicture
 from tomic.store import StoredScan
-from tomic.workflows.journal import review as journal_review, statistics
+from tomic.workflows.journal import review as journal_review, statistics, track as track_record
 from tomic.workflows.journal.entries import load_open
 from tomic.workflows.journal.review import CheckRun
 from tomic.workflows.portfolio.files import snapshot_path
@@ -140,6 +142,53 @@ async def journal(desk: Desk) -> ReportPage:
         if measured.n
     ]
     return pages.journal(_masked(document, desk), calibration=_drawn(draws))
+
+
+async def backtest(desk: Desk, result: BacktestResult) -> ReportPage:
+    """What a backtest came to; its trades are in the JSON of the command."""
+    whole = {**_document("backtest", desk, None, None), "backtest": backtests.page_document(result)}
+    whole["meta"]["data"] = [f"{result.start} to {result.end}", *result.data]
+    draws: list[Draw] = [
+        partial(_picture, "backtest_equity", "Weekly total; red is below its peak", result),
+        partial(
+            _picture, "backtest_calibration",
+            "How often what was promised came: honest is on the diagonal", result,
+        ),
+        partial(
+            _picture, "backtest_promises", "Expected value against what came, by decile", result
+        ),
+    ]  # fmt: skip
+    page = records.backtest(_masked(whole, desk), pictures=[*map(_drawn_alone, draws)])
+    return replace(page, partial=result.partial)
+
+
+async def comparison(desk: Desk, compared: Comparison) -> ReportPage:
+    """Two configurations over the same days, and how sure their difference is."""
+    document = {
+        **_document("backtest", desk, None, None),
+        "comparison": backtests.comparison_document(compared),
+    }
+    document["meta"]["data"] = [f"{compared.base.start} to {compared.base.end}"]
+    page = records.comparison(_masked(document, desk))
+    return replace(page, partial=compared.base.partial or compared.other.partial)
+
+
+async def track(desk: Desk) -> ReportPage:
+    """What saved proposals came to, grade by grade, followed by what is stored."""
+    record = await track_record.record(await desk.journal(offline=True))
+    document = {**_document("track", desk, None, None), "track": told.page_document(record)}
+    days = [each.made for each in record.proposals]
+    document["meta"] |= {
+        "data": [f"proposals of {min(days)} to {max(days)}"] if days else [],
+        "last_month": record.last_month,
+        "day": str(record.as_of),
+    }
+    return records.track(_masked(document, desk))
+
+
+def _drawn_alone(drawing: Draw) -> tuple[SvgPicture, ...]:
+    """One picture, or none where it cannot be drawn."""
+    return _drawn([drawing])
 
 
 def _masked(document: dict[str, Any], desk: Desk, accounts: Iterable[str] = ()) -> dict[str, Any]:

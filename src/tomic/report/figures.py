@@ -426,6 +426,83 @@ def calibration(
     return ax
 
 
+def promised(
+    said: ArrayLike,
+    came: ArrayLike,
+    *,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    n: Sequence[int] = (),
+    what: str = "",
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    What was promised against what came, as fractions; an honest promise lies on the diagonal.
+
+    Args:
+        said, came: Mean of each group, (n,); NaN is left out.
+        low, high: Interval of what came, (n,).
+        n: How many each group holds, written beside the points.
+        what: Of both axes.
+    """
+    ax, colours = axes_for(ax, theme, title=title, size=(5.0, 4.6))
+    x, y = np.asarray(said, dtype=float), np.asarray(came, dtype=float)
+    known = np.isfinite(x) & np.isfinite(y)
+    ends = np.array([low, high], dtype=float) if low is not None and high is not None else None
+    if ends is not None:
+        ax.vlines(x[known], *ends[:, known], color=colours.main, linewidth=1.2, alpha=0.5)
+    ax.axline((0.0, 0.0), slope=1.0, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
+    ax.axhline(0.0, color=colours.ink, linewidth=0.6)
+    ax.plot(x[known], y[known], color=colours.main, marker="o", markersize=6, linestyle="none")
+    for count, at, value in zip(n, x, y, strict=False):
+        if np.isfinite(at) and np.isfinite(value):
+            ax.annotate(
+                f"{count}", (at, value), xytext=(7, -10), textcoords="offset points", fontsize=8,
+                color=colours.ink,
+            )  # fmt: skip
+    # What came spreads far more than what was promised.
+    ax.margins(x=0.1)
+    ax.set_xlabel(f"promised {what}".strip())
+    ax.set_ylabel(f"came {what}".strip())
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    return ax
+
+
+def equity(
+    days: Sequence[dt.date],
+    total: ArrayLike,
+    *,
+    currency: str = "",
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    A running total over time, and below it how far it is under its highest point so far.
+
+    Args:
+        days: Ascending.
+        total: Currency, (n,); it starts at nothing.
+    """
+    ax, colours = axes_for(ax, theme, title=title)
+    sums = np.asarray(total, dtype=float)
+    fallen = sums - np.maximum(np.maximum.accumulate(sums), 0.0) if sums.size else sums
+    dates = np.array(days, dtype="datetime64[D]")
+    ax.plot(dates, sums, color=colours.main, label="total")
+    ax.fill_between(
+        dates, fallen, 0.0, color=colours.loss, alpha=0.3, linewidth=0, label="below its peak"
+    )
+    ax.axhline(0.0, color=colours.ink, linewidth=0.8)
+    ax.set_ylabel(f"P&L{f', {currency}' if currency else ''}")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.tick_params(axis="x", labelsize=8)
+    legend(ax, colours)
+    return ax
+
+
 def _move_ticks(ax: Axes, spots: np.ndarray, vols: np.ndarray) -> None:
     """Per cents along both axes, no more than fit."""
     step = max(1, -(-spots.size // 11))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import DataError, UsageError
 from tomic.models import Proposal, VolSnapshot
+from tomic.models.backtest import BacktestBucket, BacktestResult
 from tomic.models.journal import Calibration
 from tomic.models.review import StressGrid
 from tomic.quant import density, implied, realized, revaluation
@@ -303,6 +304,74 @@ def calibration(
         high=[_number(band.hit.high) for band in bins],
         n=[band.n for band in bins],
         title=f"{measured.what} ({measured.n})",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def backtest_calibration(
+    result: BacktestResult, *, ax: Axes | None = None, theme: ThemeName = "auto"
+) -> Axes:
+    """
+    Promised PoS of every candidate against the share that won, by decile.
+
+    Raises:
+        DataError: There are no candidates.
+    """
+    return figures.calibration(
+        **_buckets(result.pos_deciles, "forecast", "observed"),
+        title="probability of success, by decile",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def backtest_promises(
+    result: BacktestResult, *, ax: Axes | None = None, theme: ThemeName = "auto"
+) -> Axes:
+    """
+    Promised EV per margin of every candidate against what came, by decile.
+
+    Raises:
+        DataError: There are no candidates.
+    """
+    return figures.promised(
+        **_buckets(result.ev_deciles, "said", "came"),
+        what="per margin",
+        title="expected value per margin, by decile",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def _buckets(buckets: Sequence[BacktestBucket], said: str, came: str) -> dict[str, Any]:
+    """Deciles as the columns that a figure takes."""
+    if not buckets:
+        raise DataError("no candidate has ended: there is nothing to compare")
+    return {
+        said: [bucket.promised for bucket in buckets],
+        came: [_number(bucket.came.value) for bucket in buckets],
+        "low": [_number(bucket.came.low) for bucket in buckets],
+        "high": [_number(bucket.came.high) for bucket in buckets],
+        "n": [bucket.trades for bucket in buckets],
+    }
+
+
+def backtest_equity(
+    result: BacktestResult, *, ax: Axes | None = None, theme: ThemeName = "auto"
+) -> Axes:
+    """
+    The weekly total of a backtest and its drawdown.
+
+    Raises:
+        DataError: No week has a trade.
+    """
+    if not result.weeks:
+        raise DataError("no trade was opened: there is no total to draw")
+    return figures.equity(
+        [week.monday for week in result.weeks],
+        [week.total for week in result.weeks],
+        title="total of the account, one structure a trade",
         ax=ax,
         theme=theme,
     )

@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from tomic.store.calendar import *  # noqa: F403
     from tomic.store.contracts import *  # noqa: F403
     from tomic.store.database import *  # noqa: F403
+    from tomic.store.followed import *  # noqa: F403
     from tomic.store.history import *  # noqa: F403
     from tomic.store.importing import *  # noqa: F403
     from tomic.store.journal import *  # noqa: F403
+    from tomic.store.kept_chains import *  # noqa: F403
     from tomic.store.scans import *  # noqa: F403
     from tomic.store.upkeep import *  # noqa: F403
 
@@ -19,9 +21,11 @@ _NAMES = {
     "calendar": "Dividend Earnings",
     "contracts": "StoredContract",
     "database": "Database",
+    "followed": "FollowedRow",
     "history": "Bars Coverage IvKind VolSeries",
     "importing": "Imported",
     "journal": "Booking Change Decision Execution UnreadRow replay",
+    "kept_chains": "KeptDay",
     "scans": "NewProposal StoredProposal StoredScan",
     "upkeep": "SeriesInfo StoreInfo",
 }

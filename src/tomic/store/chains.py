@@ -90,8 +90,18 @@ def _is_part(chain: Chain) -> bool:
 
 
 def _packed(chain: Chain) -> tuple[str, bytes]:
+    header = header_of(chain) | {
+        "columns": [[name, array.dtype.str] for name, array in chain.columns.items()]
+    }
+    # Columns of one kind of number side by side compress far better than rows would.
+    payload = b"".join(np.ascontiguousarray(array).tobytes() for array in chain.columns.values())
+    return json.dumps(header), zlib.compress(payload, 3)
+
+
+def header_of(chain: Chain) -> dict[str, Any]:
+    """All of a chain but its columns, JSON-ready; `chain_of` reads it."""
     zone = getattr(chain.as_of.tzinfo, "key", None)
-    header = {
+    return {
         "underlying": to_document(chain.underlying),
         "spot": to_document(chain.spot),
         "as_of": chain.as_of.isoformat(),
@@ -105,11 +115,7 @@ def _packed(chain: Chain) -> tuple[str, bytes]:
         "multiplier": chain.multiplier,
         "trading_class": chain.trading_class,
         "rows": len(chain),
-        "columns": [[name, array.dtype.str] for name, array in chain.columns.items()],
     }
-    # Columns of one kind of number side by side compress far better than rows would.
-    payload = b"".join(np.ascontiguousarray(array).tobytes() for array in chain.columns.values())
-    return json.dumps(header), zlib.compress(payload, 3)
 
 
 def _fetch_document(fetch: Fetch) -> dict[str, Any]:
@@ -125,13 +131,20 @@ def _fetch(document: dict[str, Any]) -> Fetch:
 
 def _unpacked(header_text: str, packed: bytes) -> Chain:
     try:
-        return _chain(documents.load(header_text), packed)
+        header = documents.load(header_text)
+        payload = zlib.decompress(packed)
+        return chain_of(header, _columns(header["columns"], header["rows"], payload))
     except (zlib.error, LookupError, TypeError, ValueError, OverflowError) as exc:
         raise StoreError(f"a stored chain is damaged ({exc}); {documents.REMEDY}") from exc
 
 
-def _chain(header: dict[str, Any], packed: bytes) -> Chain:
-    columns = _columns(header["columns"], header["rows"], zlib.decompress(packed))
+def chain_of(header: dict[str, Any], columns: Mapping[str, NDArray[Any]]) -> Chain:
+    """The chain of a header and its columns; those that this version added since are missing."""
+    rows = header["rows"]
+    whole = {
+        name: columns[name] if name in columns else _missing(kind, rows)
+        for name, kind in COLUMNS.items()
+    }
     as_of = dt.datetime.fromisoformat(header["as_of"])
     if header["zone"]:
         as_of = as_of.astimezone(ZoneInfo(header["zone"]))
@@ -143,7 +156,7 @@ def _chain(header: dict[str, Any], packed: bytes) -> Chain:
         # Before carries were stated, 0 stood for a yield that nobody knew.
         div_yield=header["div_yield"] if "carries" in header else header["div_yield"] or None,
         data_type=DataType(header["data_type"]),
-        columns=columns,
+        columns=whole,
         notes=tuple(header["notes"]),
         fetch=_fetch(header["fetch"]),
         multiplier=header["multiplier"],
@@ -155,16 +168,14 @@ def _chain(header: dict[str, Any], packed: bytes) -> Chain:
 
 
 def _columns(kinds: list[list[str]], rows: int, payload: bytes) -> Mapping[str, NDArray[Any]]:
-    """Cut the payload into columns; one that this version added since is filled as missing."""
+    """Cut the payload into columns."""
     arrays: dict[str, NDArray[Any]] = {}
     offset = 0
     for name, kind in kinds:
         array = np.frombuffer(payload, dtype=np.dtype(kind), count=rows, offset=offset)
         offset += array.nbytes
         arrays[name] = array
-    for name in COLUMNS.keys() - arrays.keys():
-        arrays[name] = _missing(COLUMNS[name], rows)
-    return {name: arrays[name] for name in COLUMNS}
+    return arrays
 
 
 def _missing(kind: str, rows: int) -> NDArray[Any]:

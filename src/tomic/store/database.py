@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from tomic.store import importing, upkeep
+from tomic.store.backtests import BacktestTables
 from tomic.store.calendar import CalendarTables
 from tomic.store.chains import ChainTables
 from tomic.store.contracts import ContractTables
 from tomic.store.file import StoreFile
+from tomic.store.followed import FollowedTables
 from tomic.store.history import HistoryTables
 from tomic.store.importing import Imported
 from tomic.store.journal import JournalTables
+from tomic.store.kept_chains import KeptChainTables
 from tomic.store.scans import ScanTables
 from tomic.store.upkeep import StoreInfo
 
@@ -39,11 +42,14 @@ class Database(StoreFile):
         super().__init__(
             path, busy_timeout_s=busy_timeout_s, operation_timeout_s=operation_timeout_s
         )
+        self.backtests = BacktestTables(self)
         self.calendar = CalendarTables(self)
         self.chains = ChainTables(self)
         self.contracts = ContractTables(self)
+        self.followed = FollowedTables(self)
         self.history = HistoryTables(self)
         self.journal = JournalTables(self)
+        self.kept = KeptChainTables(self)
         self.scans = ScanTables(self)
 
     async def import_file(self, path: Path | str) -> Imported:

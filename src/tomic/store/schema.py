@@ -465,6 +465,30 @@ _BOOKINGS: tuple[Step, ...] = (
     " BEGIN SELECT raise(ABORT, 'the journal only grows'); END",
 )
 
+_RECORD: tuple[Step, ...] = (
+    """
+    CREATE TABLE kept_chains (
+        symbol TEXT NOT NULL, day TEXT NOT NULL, trading_class TEXT NOT NULL,
+        as_of REAL NOT NULL, options INTEGER NOT NULL, whole INTEGER NOT NULL,
+        header TEXT NOT NULL, columns BLOB NOT NULL,
+        PRIMARY KEY (symbol, day, trading_class)
+    ) STRICT
+    """,
+    "CREATE INDEX kept_chains_by_day ON kept_chains (day)",
+    """
+    CREATE TABLE followed (
+        proposal_id TEXT NOT NULL PRIMARY KEY REFERENCES proposals (id),
+        until TEXT NOT NULL, ended TEXT, document TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE backtests (
+        id INTEGER PRIMARY KEY, at TEXT NOT NULL, variant TEXT NOT NULL, document TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX backtests_by_variant ON backtests (variant)",
+)
+
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CONTRACTS,
     _HISTORY,
@@ -475,6 +499,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _LEGACY,
     _ASIDE,
     _BOOKINGS,
+    _RECORD,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from tomic.errors import StoreError
 from tomic.models.documents import first_fault
-from tomic.store import journal, schema
+from tomic.store import journal, kept_chains, schema
 from tomic.store.file import BUSY, StoreFile, is_there
 
 _DOCUMENTS = (
@@ -26,6 +26,9 @@ _DOCUMENTS = (
     ("option_params", "document"),
     ("vol_snapshots", "document"),
     ("chains", "header"),
+    ("kept_chains", "header"),
+    ("followed", "document"),
+    ("backtests", "document"),
     ("scans", "document"),
     ("proposals", "document"),
     ("entries", "document"),
@@ -61,6 +64,20 @@ class SeriesInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptInfo:
+    """The chains that are kept for months, over all symbols."""
+
+    chains: int
+    symbols: int
+    first: dt.date
+    last: dt.date
+    size: int
+    """Bytes."""
+    largest: int
+    """Bytes of the largest."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoreInfo:
     """What is in the store."""
 
@@ -73,13 +90,15 @@ class StoreInfo:
     tables: Mapping[str, int]
     """Table to number of rows."""
     series: tuple[SeriesInfo, ...]
+    kept: KeptInfo | None = None
+    """None where no chain is kept."""
 
 
 async def info(store: StoreFile) -> StoreInfo:
     """Sizes, counts and coverage of *store*."""
     exists = is_there(store.path)
-    tables, series, version = await store.read(
-        lambda db: (_counts(db), _series(db), schema.version_of(db))
+    tables, series, kept, version = await store.read(
+        lambda db: (_counts(db), _series(db), _kept(db), schema.version_of(db))
     )
     return StoreInfo(
         path=store.path,
@@ -89,6 +108,7 @@ async def info(store: StoreFile) -> StoreInfo:
         sqlite_version=sqlite3.sqlite_version,
         tables=tables,
         series=series,
+        kept=kept,
     )
 
 
@@ -299,6 +319,18 @@ def _series(db: sqlite3.Connection) -> tuple[SeriesInfo, ...]:
     )
 
 
+def _kept(db: sqlite3.Connection) -> KeptInfo | None:
+    size = "length(header) + length(columns)"
+    count, symbols, first, last, total, largest = db.execute(
+        "SELECT count(*), count(DISTINCT symbol), min(day), max(day),"
+        f" total({size}), max({size}) FROM kept_chains"
+    ).fetchone()
+    if not count:
+        return None
+    day = dt.date.fromisoformat
+    return KeptInfo(count, symbols, day(first), day(last), int(total), largest)
+
+
 def problems(db: sqlite3.Connection) -> Iterator[str]:
     problems = [line for (line,) in db.execute("PRAGMA integrity_check(20)") if line != "ok"]
     yield from problems
@@ -311,6 +343,8 @@ def problems(db: sqlite3.Connection) -> Iterator[str]:
     for table, column in _DOCUMENTS:
         if table not in missing:
             yield from _unreadable(db, table, column)
+    if "kept_chains" not in missing:
+        yield from kept_chains.damaged(db)
     if not missing & {"entries", "journal_history"}:
         yield from _journal_problems(db)
 

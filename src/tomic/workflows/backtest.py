@@ -45,7 +45,7 @@ from tomic.workflows.progress import Event
 from tomic.workflows.resources import Resources
 
 _EVENT = "backtest"
-"""Kind of the store's events that count runs."""
+"""What a run is called in what is told of its progress."""
 _TOLD_EVERY_S = 5.0
 _FEW = 4
 _OLD_S = 7 * 86400.0
@@ -405,22 +405,18 @@ class _Walked:
         return Looked.joined(whole) if whole else None, +missing, partial_text
 
     async def _count(self, settings: Settings) -> int:
-        """How many different backtests of these data this store has seen, this one among them."""
+        """How many different backtests of these data or symbols were run, this one among them."""
         asked = self.asked
-        over = [*self.data, *(history.symbol for history in self.histories)]
-        about = _digest("\n".join(over))
         shape = [asked.run, asked.every, asked.strategies, asked.first, asked.last]
-        made = _digest(json.dumps([results.changed(Settings(), settings), shape], default=str))
+        changed = results.changed(Settings(), settings)
+        made = _digest(json.dumps([changed, shape], default=str))
         store = await self.resources.store()
-        seen = {
-            detail.partition(" ")[2]
-            for _, _, kind, detail in await store.history.events("")
-            if kind == _EVENT and detail.partition(" ")[0] == about
-        }
-        if made not in seen:
-            at = self.resources.clock_now()
-            await store.history.note("", _EVENT, f"{about} {made}", at=at)
-        return len(seen | {made})
+        return await store.backtests.note(
+            [made],
+            [*self.data, *(history.symbol for history in self.histories)],
+            at=self.resources.clock_now(),
+            facts={"changed": changed, "data": list(self.data)},
+        )
 
 
 def _cut(done: int, total: int, what: str) -> str:

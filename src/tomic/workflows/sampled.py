@@ -26,7 +26,7 @@ from tomic.workflows.chain import fetch
 from tomic.workflows.chain.portions import Portions
 from tomic.workflows.progress import Event
 from tomic.workflows.resources import Resources
-from tomic.workflows.volatility.measure import remember_chain
+from tomic.workflows.volatility.measure import keep_chain, remember_chain
 
 AT_ONCE = 12
 """Symbols asked at the same time: a sample is over before details of contracts have come."""
@@ -246,6 +246,6 @@ class SampledScan:
             chain: Chain = asked.survey.chain
             if chain.fetch.sampled:
                 # Its volatility was measured before; a part changes nothing of that.
-                await store.chains.save(chain)
+                await keep_chain(store, chain, self.settings)
             else:
                 await remember_chain(store, chain, self.settings)

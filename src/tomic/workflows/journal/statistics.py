@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+import numpy as np
 from pydantic import ValidationError
 
 from tomic import dates
@@ -95,6 +96,10 @@ def _named(row: Statistics, currency: str, parts: Mapping[str, object]) -> Stati
 # -- proposals ---------------------------------------------------------------------------------
 
 
+SPLIT = "prices were replaced since (a split): strikes and prices do not compare"
+"""Why a proposal counts nowhere whose symbol was split within its life."""
+
+
 async def settle(journal: Journal) -> Settled:
     """Work out what every expired proposal came to, where its price is stored."""
     now = await journal.clock()
@@ -106,7 +111,7 @@ async def settle(journal: Journal) -> Settled:
     symbols = sorted({proposal.symbol for proposal in awaiting})
     bars = await journal.store.history.many_bars(symbols)
     vols = await journal.store.history.many_iv(symbols, "ib30")
-    replaced = await _replaced(journal, symbols)
+    replaced = await replaced_at(journal, symbols)
     outcomes: list[tuple[str, dict[str, Any]]] = []
     waiting: set[str] = set()
     for proposal in awaiting:
@@ -120,7 +125,7 @@ async def settle(journal: Journal) -> Settled:
     return Settled(len(outcomes) - voided, voided, tuple(sorted(waiting)))
 
 
-async def _replaced(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
+async def replaced_at(journal: Journal, symbols: Sequence[str]) -> dict[str, list[dt.datetime]]:
     """When bars of a symbol were replaced as a whole, after a split."""
     tables = journal.store.history
     events = {symbol: await tables.events(symbol) for symbol in symbols}
@@ -138,7 +143,7 @@ def _outcome(
     replaced: Mapping[str, Sequence[dt.datetime]],
 ) -> dict[str, Any] | None:
     if any(at > stored.as_of for at in replaced[stored.symbol]):
-        return {"void": "prices were replaced since (a split): strikes and prices do not compare"}
+        return {"void": SPLIT}
     spot = close_on(bars.get(stored.symbol), stored.expiry)
     if spot is None:
         return None
@@ -146,7 +151,7 @@ def _outcome(
         proposal = Proposal.model_validate(stored.document)
     except ValidationError as exc:
         return {"void": f"it cannot be read: {first_fault(exc)}"}
-    ratio = _vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
+    ratio = vol_ratio(vols.get(stored.symbol), stored.as_of.date(), stored.expiry)
     settled = proposal.as_of + dt.timedelta(seconds=proposal.tau * dates.YEAR_SECONDS)
     if stored.symbol in dates.AM_SETTLED and settled.astimezone(dates.NEW_YORK).time() < _NOON:
         return {"void": "settled at an opening, whose value is no close and is not stored"}
@@ -174,16 +179,16 @@ def close_on(bars: Bars | None, day: dt.date) -> float | None:
     return float(bars.close[earlier[-1]]) if is_known else None
 
 
-def _vol_ratio(series: VolSeries | None, first: dt.date, last: dt.date) -> float:
+def vol_ratio(series: VolSeries | None, first: dt.date, last: dt.date) -> float:
     """How the 30-day volatility changed between two days; 1 where that is not stored."""
     if series is None or not len(series):
         return 1.0
-    days = series.date.astype("datetime64[D]").tolist()
-    before = [value for day, value in zip(days, series.value, strict=True) if day <= first]
-    after = [value for day, value in zip(days, series.value, strict=True) if day <= last]
-    if not before or not before[-1] > 0.0:
+    days = series.date.astype("datetime64[D]")
+    ends = np.array([first, last], dtype="datetime64[D]")
+    start, end = np.searchsorted(days, ends, side="right").tolist()
+    if start == 0 or not series.value[start - 1] > 0.0:
         return 1.0
-    return float(after[-1] / before[-1])
+    return float(series.value[end - 1] / series.value[start - 1])
 
 
 def _known(stored: Sequence[StoredProposal]) -> list[ProposalOutcome]:

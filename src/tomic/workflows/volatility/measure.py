@@ -586,8 +586,7 @@ async def remember_chain(store: Database, chain: Chain, settings: Settings) -> V
     Raises:
         StoreError: The store cannot be used.
     """
-    await store.chains.save(chain)
-    day = stored.session_day(chain.as_of, chain.underlying.sessions)
+    day = await keep_chain(store, chain, settings)
     now = Now(chain.as_of, chains={chain.symbol: chain}, day=day)
     whole = not chain.fetch.cut_short
     (report,) = await volatility(store, [chain.symbol], settings, now=now, keep=whole)
@@ -595,6 +594,19 @@ async def remember_chain(store: Database, chain: Chain, settings: Settings) -> V
         series = VolSeries.from_rows(chain.symbol, "chain30", [(day, report.own.value)])
         await store.history.save_iv(series)
     return report.snapshot
+
+
+async def keep_chain(store: Database, chain: Chain, settings: Settings) -> dt.date:
+    """
+    Store *chain* for today, and its quotes for `store.keep_chains`; its trading day.
+
+    Raises:
+        StoreError: The store cannot be used.
+    """
+    await store.chains.save(chain)
+    day = stored.session_day(chain.as_of, chain.underlying.sessions)
+    await store.kept.save(chain, day=day, keep=settings.store.keep_chains)
+    return day
 
 
 async def chain_of_the_day(store: Database, symbol: str, now: dt.datetime) -> Chain | None:
