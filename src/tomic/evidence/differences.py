@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtr
 
 from tomic._typing import FloatArray
 from tomic.evidence import results, statistics
@@ -123,7 +124,10 @@ def adjusted_p(
         mean = total.sum(axis=0) / count.sum(axis=0)
         drawn = (weight @ total[there]) / (weight @ count[there])
         error = np.nanstd(drawn, axis=0)
-        score = np.abs(mean) / error
+        blocks = max(int(there.sum()) // statistics.BLOCK_MONTHS, 2)
+        # Of few blocks the error itself is uncertain, and too small by one degree of freedom.
+        student = np.abs(mean) / error * np.sqrt(1.0 - 1.0 / blocks)
+        score = -ndtri(stdtr(blocks - 1, -student))
         chance = np.abs(drawn - mean) / error
     usable = np.isfinite(score)
     raw: list[float | None] = [None] * len(columns)
