@@ -399,9 +399,10 @@ class _Walked:
             tell.one_more(symbol)
         for symbol in sorted(parts):
             missing.update(parts[symbol][1])
-        there = [parts[symbol][0] for symbol in sorted(parts)]
-        whole = [each for each in there if each is not None]
+        whole = [each for symbol in sorted(parts) if (each := parts[symbol][0]) is not None]
         partial_text = _cut(len(parts), len(histories), "symbols")
+        # One below the other they take the same memory once more.
+        parts.clear()
         return Looked.joined(whole) if whole else None, +missing, partial_text
 
     async def _count(self, settings: Settings) -> int:
