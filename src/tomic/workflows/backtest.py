@@ -242,7 +242,8 @@ class _Walked:
             refused.update(part.refused)
         pooled = [part.pool for part in parts if part.pool is not None]
         if not pooled:
-            raise errors.DataError(f"no trade could be found on any day: {_reasons(missing)}")
+            why = _reasons(missing or self.missing)
+            raise errors.DataError(f"no trade could be found on any day: {why}")
         rows = pools.joined(pooled) if len(pooled) > 1 else pooled[0]
         about = Described(
             settings=settings,
@@ -689,13 +690,15 @@ class _Kept:
 
 def value_of(settings: Settings, key: str) -> str:
     """
-    The value of *key*, such as ``score.ev_scale``, as text.
+    The value of *key*, such as ``score.ev_scale``, as text; empty inside an absent table.
 
     Raises:
         ConfigError: There is no such key.
     """
     node: Any = settings
     for name in key.split("."):
+        if node is None:
+            return ""
         if isinstance(node, Mapping):
             node = node.get(name)
         elif name in type(node).model_fields:
