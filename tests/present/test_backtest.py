@@ -106,7 +106,7 @@ def test_two_configurations_beside_each_other():
 
     assert "score.min_pos: 0.5 > 0.6" in text
     assert "per CVaR, %      +1.0   +2.0  +0.4 (-1.2 to +2.1)" in text
-    assert "P&L a trade     -23.2  -22.0        -0.1 (too few)" in text
+    assert "P&L a trade     -23.2  -22.0       -0.1 (too few)" in text
     assert "8 variants tried" in text
     assert (row["difference"], row["difference_low"]) == ("0.004", "-0.012")
 

@@ -67,6 +67,9 @@ class HistoryOptions:
         list[Path] | None,
         typer.Option("--chains", metavar="PATH", help="Recorded chains, a folder too; repeatable."),
     ] = None
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Chains that the store kept of each day.")
+    ] = False
 
 
 @app.command()
@@ -110,6 +113,7 @@ async def backtest(
             "run": "hold" if period.hold else "managed",
             "surface": history.surface,
             "chains": history.chains or (),
+            "kept": history.kept,
         }
         page: layout.ReportPage | None = None
         if compare is not None:

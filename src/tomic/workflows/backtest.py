@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from tomic import errors
 from tomic._typing import BoolArray
+from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.evidence import candidates, choice, differences, pool as pools, quoted, results, walk
 from tomic.evidence.candidates import Looked, Terms
@@ -44,6 +45,8 @@ from tomic.workflows import workers
 from tomic.workflows.progress import Event
 from tomic.workflows.resources import Resources
 
+KEPT = "chains kept in the store"
+"""What a result calls them among its data."""
 _EVENT = "backtest"
 """What a run is called in what is told of its progress."""
 _TOLD_EVERY_S = 5.0
@@ -73,6 +76,8 @@ class Asked:
     surface: Path | None = None
     """Daily surfaces; None takes the store's closes and volatilities."""
     chains: tuple[Path, ...] = ()
+    kept: bool = False
+    """Whether the chains that the store keeps of each day are walked over too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +207,10 @@ class _Walked:
         if asked.chains:
             quotes = await asyncio.to_thread(_read, asked)
             data = tuple(map(str, asked.chains))
-        if asked.surface is not None or not asked.chains:
+        if asked.kept:
+            quotes = _by_day([*(quotes or ()), *await _of_kept(resources, asked)])
+            data += (KEPT,)
+        if asked.surface is not None or quotes is None:
             load = _of_file if asked.surface is not None else _of_store
             histories, source, more = await load(resources, asked, missing)
             data += more
@@ -450,6 +458,33 @@ def _of_symbol(
 
 def _read(asked: Asked) -> list[DayTable]:
     return list(read_days(asked.chains, rate=walk.RATES, symbols=asked.symbols))
+
+
+async def _of_kept(resources: Resources, asked: Asked) -> list[DayTable]:
+    """The chains that the store keeps, a table each."""
+    store = await resources.store()
+    tables = []
+    for each in await store.kept.days():
+        if asked.symbols and each.symbol not in asked.symbols:
+            continue
+        chain = await store.kept.load(each.symbol, each.day, trading_class=each.trading_class)
+        if chain is not None:
+            tables.append(DayTable(each.day, (chain,)))
+    if not tables:
+        raise errors.DataError(
+            "the store keeps no chain of these symbols yet; each tomic scan and tomic chain leaves "
+            "one, for store.keep_chains"
+        )
+    return tables
+
+
+def _by_day(tables: Sequence[DayTable]) -> list[DayTable]:
+    """A table a day, ascending; of a chain that comes twice, the first."""
+    days: dict[dt.date, dict[tuple[str, str], Chain]] = {}
+    for day, chains in tables:
+        for chain in chains:
+            days.setdefault(day, {}).setdefault((chain.symbol, chain.trading_class), chain)
+    return [DayTable(day, tuple(days[day].values())) for day in sorted(days)]
 
 
 def _entries(days: Sequence[DayTable], asked: Asked) -> frozenset[dt.date]:
