@@ -69,6 +69,7 @@ TESTED_IN = {
     "_typing": "test_layers",
     "_version": "test_layout",
     "cli/options": "cli/test_config",
+    "config/backtest": "config/test_loading",
     "config/book": "config/test_loading",
     "config/scan": "config/test_loading",
     "config/section": "config/test_refusals",

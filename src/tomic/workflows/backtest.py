@@ -250,7 +250,8 @@ class _Walked:
             refused.update(part.refused)
         pooled = [part.pool for part in parts if part.pool is not None]
         if not pooled:
-            raise errors.DataError(f"no trade could be found on any day: {_reasons(missing)}")
+            why = _reasons(missing or self.missing)
+            raise errors.DataError(f"no trade could be found on any day: {why}")
         rows = pools.joined(pooled) if len(pooled) > 1 else pooled[0]
         about = Described(
             settings=settings,
@@ -407,9 +408,10 @@ class _Walked:
             tell.one_more(symbol)
         for symbol in sorted(parts):
             missing.update(parts[symbol][1])
-        there = [parts[symbol][0] for symbol in sorted(parts)]
-        whole = [each for each in there if each is not None]
+        whole = [each for symbol in sorted(parts) if (each := parts[symbol][0]) is not None]
         partial_text = _cut(len(parts), len(histories), "symbols")
+        # One below the other they take the same memory once more.
+        parts.clear()
         return Looked.joined(whole) if whole else None, +missing, partial_text
 
     async def _count(self, settings: Settings) -> int:
@@ -723,13 +725,15 @@ class _Kept:
 
 def value_of(settings: Settings, key: str) -> str:
     """
-    The value of *key*, such as ``score.ev_scale``, as text.
+    The value of *key*, such as ``score.ev_scale``, as text; empty inside an absent table.
 
     Raises:
         ConfigError: There is no such key.
     """
     node: Any = settings
     for name in key.split("."):
+        if node is None:
+            return ""
         if isinstance(node, Mapping):
             node = node.get(name)
         elif name in type(node).model_fields:
