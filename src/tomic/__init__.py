@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from tomic.files import load_chain as load_chain
     from tomic.ib.session import Session as Session
     from tomic.models import (
+        BacktestResult as BacktestResult,
+        Comparison as Comparison,
         OptionQuote as OptionQuote,
         Proposal as Proposal,
         ScanResult as ScanResult,
         Spot as Spot,
+        Sweep as Sweep,
         TradeReview as TradeReview,
         Underlying as Underlying,
         VolSnapshot as VolSnapshot,
@@ -55,7 +58,8 @@ _NAMES = {
     "UnreadableAnswer UsageError",
     "files": "load_chain",
     "ib.session": "Session",
-    "models": "OptionQuote Proposal ScanResult Spot TradeReview Underlying VolSnapshot",
+    "models": "BacktestResult Comparison OptionQuote Proposal ScanResult Spot Sweep TradeReview "
+    "Underlying VolSnapshot",
     "store": "Database",
     "strategies.propose": "propose",
     "workflows.chain.fetch": "ChainOutcome",

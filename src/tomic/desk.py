@@ -414,6 +414,7 @@ class Desk:
         run: Literal["hold", "managed"] = "managed",
         surface: Path | str | None = None,
         chains: Sequence[Path | str] = (),
+        kept: bool = False,
     ) -> BacktestResult:
         """
         Walk forward over history with these settings: what the scan would have shown, and its end.
@@ -426,13 +427,14 @@ class Desk:
             run: Close by the exits of ``[journal]``, or hold to the expiry.
             surface: File of daily surfaces; by default the store's closes and volatilities.
             chains: Files or folders of recorded chains, which go before anything modelled.
+            kept: Whether to walk over the chains that the store keeps, too.
 
         Raises:
             BadFile: A file cannot be used.
             ConfigError: A strategy that does not exist.
             DataError: Nothing could be searched on any day.
         """
-        asked = _asked(symbols, since, until, strategies, every, run, surface, chains)
+        asked = _asked(symbols, since, until, strategies, every, run, surface, chains, kept)
         return await backtesting.backtest(self._resources, asked)
 
     async def compare(self, other: Settings, name: str, **asked: Any) -> Comparison:
@@ -576,6 +578,7 @@ def _asked(
     run: Literal["hold", "managed"] = "managed",
     surface: Path | str | None = None,
     chains: Sequence[Path | str] = (),
+    kept: bool = False,
 ) -> backtesting.Asked:
     return backtesting.Asked(
         symbols=tuple(normalize_symbols(symbols)),
@@ -586,6 +589,7 @@ def _asked(
         run=run,
         surface=None if surface is None else Path(surface),
         chains=tuple(map(Path, chains)),
+        kept=kept,
     )
 
 

@@ -238,6 +238,7 @@ def test_links():
         (("list", "--status", "lost"), "choose one of open, closed, cancelled"),
         (("correct", "1", "result=5"), "write NAME=VALUE; there are plan"),
         (("stats", "--by", "mood"), "there are strategy, symbol, month, grade"),
+        (("stats", "--proposals", "--by", "grade"), "leave --by out"),
         (("import",), "name files, or --tws"),
         (("import", "none.json"), "none.json: no such file"),
         (("export", "--form", "xml"), "there are json, csv, fills and original"),
@@ -565,6 +566,15 @@ def test_statistics_of_nothing():
 
     assert result.exit_code == 0
     assert "none yet" in result.stdout
+
+
+def test_the_record_of_proposals_before_there_is_one():
+    """Without a saved proposal it says what to do, and machines get an empty record."""
+    table = run("journal", "stats", "--proposals")
+
+    assert table.exit_code == 0
+    assert table.stdout.startswith("no proposal is saved; tomic scan")
+    assert document("stats", "--proposals")["groups"] == []
 
 
 def test_unbounded_figures_are_valid_json():

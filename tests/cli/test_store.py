@@ -232,3 +232,12 @@ def test_the_store_of_the_demo():
     assert f"{Path('data/demo.db')}: sound" in sound.stderr
     assert copied.exit_code == 0
     assert not STORE.exists()
+
+
+def test_prune_deletes_what_is_older_than_its_time():
+    """It says how many kept chains went and from before when, and makes no store."""
+    result = run("prune")
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"{STORE}: 0 kept chains from before ")
+    assert not STORE.exists()

@@ -71,7 +71,7 @@ def test_chance_is_right_about_noise():
         _, adjusted = differences.adjusted_p(month, columns, draws=400)
         false += min(adjusted) < 0.10
 
-    assert false <= 10
+    assert false <= 8
 
 
 def test_too_few_months_have_no_p():

@@ -138,6 +138,7 @@ def test_changed_keys_are_named():
         "backtest.warm_up": "40",
         "backtest.processes": "1",
         "backtest.random_draws": "4",
+        "backtest.funds": "['AAA']",
     }
 
 

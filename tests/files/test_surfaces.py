@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -94,3 +96,59 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     """Its path, and why."""
     with pytest.raises(BadFile, match=r"absent\.csv: no such file"):
         read_surface(tmp_path / "absent.csv")
+
+
+SUMMARY = [
+    {"date": "2025-06-26", "atm_iv": None, "term_m1_m2": None, "skew": None},
+    {"date": "2025-06-27", "atm_iv": 0.1763, "iv_rank (HV)": 22.5, "term_m1_m2": -0.35,
+     "term_m1_m3": -0.65, "skew": 1.55},
+]  # fmt: skip
+SPOTS = [
+    {"symbol": "XLF", "date": "2025-06-26", "close": 51.1, "volume": 1.0},
+    {"symbol": "XLF", "date": "2025-06-27", "close": 51.6, "atr": None},
+]
+
+
+def summaries(folder, summary=SUMMARY, spots=SPOTS):
+    """The original's folders, with one symbol."""
+    for name, rows in (("iv_daily_summary", summary), ("spot_prices", spots)):
+        (folder / name).mkdir()
+        (folder / name / "XLF.json").write_text(json.dumps(rows), encoding="utf-8")
+    return folder / "iv_daily_summary"
+
+
+def test_the_original_s_summaries_are_surfaces(tmp_path):
+    """A file a symbol, the close from beside it; null is missing."""
+    folder = summaries(tmp_path)
+
+    for path in (folder, folder / "XLF.json"):
+        rows = read_surface(path)
+        assert rows.symbol.tolist() == ["XLF", "XLF"]
+        assert rows.close.tolist() == [51.1, 51.6]
+        assert np.isnan(rows.atm_iv[0])
+        assert (rows.atm_iv[1], rows.skew[1], rows.term_m1_m2[1]) == (0.1763, 1.55, -0.35)
+
+
+def test_summaries_without_closes_are_refused(tmp_path):
+    """They hold none, and it is said where the original kept them."""
+    folder = summaries(tmp_path)
+    (tmp_path / "spot_prices" / "XLF.json").unlink()
+
+    with pytest.raises(BadFile, match="spot_prices"):
+        read_surface(folder)
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        ({}, "a list of days"),
+        (["x"], "record 1 is no table"),
+        ([{"date": "soon"}], "record 1: 'soon' is no date"),
+        ([{"date": "2025-06-27", "atm_iv": [1]}], "atm_iv .* is no number"),
+        ([], "no summaries"),
+    ],
+)
+def test_damaged_summaries_are_named(tmp_path, summary, words):
+    """File, record and reason."""
+    with pytest.raises(BadFile, match=words):
+        read_surface(summaries(tmp_path, summary))

@@ -29,7 +29,7 @@ def test_the_report_opens_with_what_it_proves():
         "2 symbols, 1 strategy, 52 symbol-days",
         "40 trades from 310 candidates in 3 independent blocks of two months",
         "The interval per margin holds zero: no edge is shown.",
-        "7 variants tried on these symbols so far: the best of so many looks good by chance alone",
+        "7 variants tried on these data so far: the best of so many looks good by chance alone",
         "worst week from 2025-01-13: -190; drawdown -190 from the week of 2025-01-06 to that of "
         "2025-01-13",
         "40 trades on a smile modelled from daily volatility, skew and term (surface)",
@@ -59,6 +59,15 @@ def test_a_backtest_without_a_trade_is_said():
     assert "None" not in text
 
 
+def test_a_fall_from_the_start_is_one():
+    """A total that never rose has fallen from nothing; one that never fell has no drawdown."""
+    fallen = whole(drawdown_from=None)
+
+    assert present.worst_text(fallen).endswith("from the start to the week of 2025-01-13")
+    assert present.worst_text(whole(drawdown=0.0)).endswith("; no drawdown")
+    assert present.worst_text(empty()) == ""
+
+
 def test_machines_get_all_of_it():
     """JSON has the whole result, CSV and NDJSON a row a trade, with a head even without trades."""
     document = json.loads(present.report(whole(), Format.JSON))
@@ -85,15 +94,19 @@ def test_two_configurations_beside_each_other():
     compared = Comparison(
         base=whole(), other=whole(variants=8), other_name="mine.toml",
         changed={"score.min_pos": ("0.5", "0.6")}, days=26,
-        differences=(BacktestDifference(name="per CVaR", base=0.01, other=0.02, difference=ZERO),),
+        differences=(
+            BacktestDifference(name="per CVaR", base=0.01, other=0.02, difference=ZERO),
+            BacktestDifference(name="P&L a trade", base=-23.2, other=-22.0, difference=FEW),
+        ),
         verdict="The difference is not told from nothing.",
     )  # fmt: skip
 
     text = present.comparison(compared, Format.TABLE)
-    (row,) = csv.DictReader(io.StringIO(present.comparison(compared, Format.CSV)))
+    row, _ = csv.DictReader(io.StringIO(present.comparison(compared, Format.CSV)))
 
     assert "score.min_pos: 0.5 > 0.6" in text
-    assert "per CVaR      +1.0   +2.0  +0.4 (-1.2 to +2.1)" in text
+    assert "per CVaR, %      +1.0   +2.0  +0.4 (-1.2 to +2.1)" in text
+    assert "P&L a trade     -23.2  -22.0       -0.1 (too few)" in text
     assert "8 variants tried" in text
     assert (row["difference"], row["difference_low"]) == ("0.004", "-0.012")
 

@@ -154,6 +154,7 @@ def _header(**changes):
         lambda header, columns: (header, zlib.compress(zlib.decompress(columns)[:-1])),
         lambda header, columns: (header, zlib.compress(b"\xff" * len(zlib.decompress(columns)))),
         lambda header, columns: ("[]", columns),
+        _header(form=2),
         _header(rows=10**12),
         _header(rows="6"),
         _header(rows=-1),

@@ -16,7 +16,8 @@ from tomic.strategies.catalogue import templates
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 SETTINGS = Settings(
-    scan={"profile": "all", "top": 3}, backtest={"warm_up": 40, "processes": 1, "random_draws": 4}
+    scan={"profile": "all", "top": 3},
+    backtest={"warm_up": 40, "processes": 1, "random_draws": 4, "funds": ["AAA"]},
 )
 
 

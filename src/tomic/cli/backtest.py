@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,11 +13,8 @@ from tomic import config as configuration
 from tomic.cli import options, running
 from tomic.cli.scan import StrategyOption
 from tomic.errors import UsageError
-from tomic.models import documents
-from tomic.present.forms import Format
-
-if TYPE_CHECKING:
-    from tomic.models import BacktestResult, Comparison, Sweep
+from tomic.present import backtest as present
+from tomic.report import collect, html as pages, layout
 
 app = typer.Typer()
 
@@ -70,6 +67,9 @@ class HistoryOptions:
         list[Path] | None,
         typer.Option("--chains", metavar="PATH", help="Recorded chains, a folder too; repeatable."),
     ] = None
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Chains that the store kept of each day.")
+    ] = False
 
 
 @app.command()
@@ -88,6 +88,10 @@ async def backtest(
         str | None,
         typer.Option("--sweep", metavar="KEY=A,B,C", help="One setting at several values."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", dir_okay=False, metavar="FILE", help="Write the report there too."),
+    ] = None,
     common: Annotated[
         options.CommonOptions, "format as_json out no_export demo config verbose quiet"
     ],
@@ -96,6 +100,8 @@ async def backtest(
     names = running.checked_symbols(symbols or [])
     if compare is not None and sweep is not None:
         raise UsageError("--compare and --sweep exclude each other; give one of them")
+    if sweep is not None and html is not None:
+        raise UsageError("--html shows a backtest, or two beside each other; leave --sweep out")
     shape = common.shape
     async with running.at_desk(common, stops=True, asks=False, brief=True) as desk:
         asked: dict[str, Any] = {
@@ -107,19 +113,29 @@ async def backtest(
             "run": "hold" if period.hold else "managed",
             "surface": history.surface,
             "chains": history.chains or (),
+            "kept": history.kept,
         }
-        result: BacktestResult | Comparison | Sweep
+        page: layout.ReportPage | None = None
         if compare is not None:
             other = configuration.load_settings(compare)
-            result = await desk.compare(other, str(compare), **asked)
+            compared = await desk.compare(other, str(compare), **asked)
+            partial = compared.base.partial or compared.other.partial
+            text = present.comparison(compared, shape)
+            if html is not None:
+                page = await collect.comparison(desk, compared)
         elif sweep is not None:
             key, values = _swept(sweep)
-            result = await desk.sweep(key, values, **asked)
+            swept = await desk.sweep(key, values, **asked)
+            partial, text = swept.base.partial, present.sweep(swept, shape)
         else:
             result = await desk.backtest(**asked)
+            partial, text = result.partial, present.report(result, shape)
+            if html is not None:
+                page = await collect.backtest(desk, result)
         interrupted = desk.interrupted
-    typer.echo(_shown(result, shape), nl=False)
-    partial = _partial(result)
+    typer.echo(text, nl=False)
+    if html is not None and page is not None:
+        common.say(f"{page.title}: written to {pages.write(page, html)}")
     if partial:
         typer.echo(f"tomic: partial: {partial}", err=True)
     if interrupted:
@@ -134,15 +150,3 @@ def _swept(text: str) -> tuple[str, list[str]]:
     if not equals or not key.strip() or not all(parts):
         raise UsageError(f"--sweep {text}: write KEY=A,B,C, as in score.ev_scale=0.01,0.02")
     return key.strip(), parts
-
-
-def _shown(result: BacktestResult | Comparison | Sweep, shape: Format) -> str:
-    if shape is Format.TABLE:
-        return f"{result.verdict}\n"
-    return documents.to_text(result, indent=2) + "\n"
-
-
-def _partial(result: BacktestResult | Comparison | Sweep) -> str:
-    made: list[Any] = [getattr(result, name, None) for name in ("base", "other")]
-    texts = [getattr(each, "partial", "") for each in (result, *made)]
-    return next((text for text in texts if text), "")

@@ -25,6 +25,8 @@ from tomic.strategies.rules import Group
 
 CORRELATION_DAYS, LEAST_DAYS = 252, 60
 """Returns that a correlation is of, and fewer than which it is not known."""
+_AT_ONCE = 50_000
+"""Candidates that are judged together: what each rule says of them is in memory at once."""
 _ANY_DAY = dt.date(2000, 1, 1)
 """What stands for the expiry where all have the same number of days."""
 
@@ -169,39 +171,47 @@ def _judged(
     settings: Settings, passed: BoolArray, refused: Counter[str],
 ) -> BoolArray:  # fmt: skip
     """*passed* without what the rules on whole trades refuse, which is counted in *refused*."""
-    rows = np.flatnonzero(passed.reshape(-1))
-    expiries: Expiries = (_ANY_DAY, None)
-    nothing = np.zeros((0, 1), dtype=np.int64)
-    members = [Candidates(template, expiries, nothing) for template in templates]
-    blank = np.zeros((rows.size, 1))
-    batch = Batch(
-        members, expiries, rows % len(structures), blank.astype(np.int64), blank,
-        blank.astype(np.bool_), blank.astype(np.bool_), blank[:, 0],
-    )  # fmt: skip
-    board = _Modelled(
-        settings,
-        # Reports differ by row: those are judged below.
-        VolSnapshot.model_construct(symbol="", next_earnings=None),
-        {_ANY_DAY: _SameDays(settings.backtest.days)},
-    )
-    figures = _measured(looked, structures, settings).take(rows)
-    verdicts = list(rules.judge(batch, figures, board))
-    if settings.scan.min_risk_reward is not None:
-        tail = looked.tail.reshape(-1)[rows]
-        verdicts.append(rules.risk_reward(figures.profit, tail, settings.scan.min_risk_reward))
-    tally = rules.Tally()
     good = np.zeros(passed.size, dtype=np.bool_)
-    first, fails = rules.first_failures(verdicts, rows.size)
-    for place, verdict in enumerate(verdicts):
-        tally.count(verdict.rule, int((first == place).sum()))
-    good[rows] = fails == 0
+    every = np.flatnonzero(passed.reshape(-1))
+    figures = _measured(looked, structures, settings)
+    for rows in np.array_split(every, every.size // _AT_ONCE + 1):
+        kept = figures.take(rows), looked.tail.reshape(-1)[rows], rows % len(structures)
+        verdicts = _verdicts(*kept, templates, settings)
+        first, fails = rules.first_failures(verdicts, rows.size)
+        for place, verdict in enumerate(verdicts):
+            refused[verdict.rule.name] += int((first == place).sum())
+        good[rows] = fails == 0
     left = good.reshape(passed.shape)
     if settings.scan.expire_before_earnings:
         late = looked.earnings <= looked.day + settings.backtest.days
         refused["expire_before_earnings"] += int((left & late[:, None]).sum())
         left = left & ~late[:, None]
-    refused.update(+tally.refused)
     return left
+
+
+def _verdicts(
+    figures: Measures, tail: FloatArray, kind: IntArray, templates: Sequence[Template],
+    settings: Settings,
+) -> list[rules.RuleVerdict]:  # fmt: skip
+    """The rules on whole trades over some candidates, (n,), of *templates* by *kind*."""
+    expiries: Expiries = (_ANY_DAY, None)
+    nothing = np.zeros((0, 1), dtype=np.int64)
+    members = [Candidates(template, expiries, nothing) for template in templates]
+    blank = np.zeros((kind.size, 1))
+    batch = Batch(
+        members, expiries, kind, blank.astype(np.int64), blank, blank.astype(np.bool_),
+        blank.astype(np.bool_), blank[:, 0],
+    )  # fmt: skip
+    board = _Modelled(
+        settings,
+        # Reports differ by row: those are judged apart.
+        VolSnapshot.model_construct(symbol="", next_earnings=None),
+        {_ANY_DAY: _SameDays(settings.backtest.days)},
+    )
+    verdicts = list(rules.judge(batch, figures, board))
+    if settings.scan.min_risk_reward is not None:
+        verdicts.append(rules.risk_reward(figures.profit, tail, settings.scan.min_risk_reward))
+    return verdicts
 
 
 def _measured(looked: Looked, structures: Sequence[Structure], settings: Settings) -> Measures:

@@ -28,6 +28,7 @@ from tomic.models.backtest import (
     ReasonCount,
 )
 from tomic.quant import payoff
+from tomic.strategies import propose
 
 LEAST_MONTHS = 3
 """Months below which resampling blocks of two of them says nothing."""
@@ -221,9 +222,9 @@ class Figures:
 
     def groups(self, label: NDArray[Any]) -> tuple[BacktestGroup, ...]:
         """A group for each label, most trades first; labels that are empty have none."""
-        names, count = np.unique(label.astype(str), return_counts=True)
-        order = np.lexsort((names, -count))
-        found = [self.group(str(name), label == name) for name in names[order].tolist() if name]
+        count = Counter(label.tolist())
+        names = sorted(filter(None, count), key=lambda name: (-count[name], str(name)))
+        found = [self.group(str(name), label == name) for name in names]
         return tuple(group for group in found if group.trades)
 
 
@@ -239,8 +240,8 @@ def _median(values: FloatArray) -> float | None:
 
 def _structures(pool: Pool) -> tuple[BacktestGroup, ...]:
     """All candidates held to their expiry, by strategy."""
-    whole = pool.take(np.flatnonzero(pool.unknown == ""))
-    return Figures.of(whole, "hold").groups(whole.strategy)
+    known = np.asarray(pool.unknown == "", dtype=np.bool_)
+    return Figures.of(pool, "hold").groups(np.where(known, pool.strategy, ""))
 
 
 def _split(taken: Pool, figures: Figures, run: str) -> dict[str, Any]:
@@ -432,21 +433,20 @@ def _at_random(
     """Trades drawn from the same candidates, as many and as various, over many draws."""
     scan, draws = about.settings.scan, about.settings.backtest.random_draws
     rows = np.flatnonzero(pool.passed)
-    from_ = pool.take(rows)
-    symbols = np.unique(from_.symbol.astype(str), return_inverse=True)
-    few = symbols[0].size < 3
+    symbol, strategy, side = (
+        _numbers(each[rows]) for each in (pool.symbol, pool.strategy, pool.side)
+    )
+    few = np.unique(symbol).size < propose.FEW_SYMBOLS
     limits = Limits(scan.top, scan.top if few else scan.max_per_symbol, scan.max_per_strategy)
-    strategy = np.unique(from_.strategy.astype(str), return_inverse=True)[1]
-    week = from_.expiry.astype("datetime64[W]").astype(str)
-    wanted = [f"{a} {b} {c}" for a, b, c in zip(from_.symbol, from_.side, week, strict=True)]
-    thesis = np.unique(wanted, return_inverse=True)[1]
-    day, pnl = from_.day.astype(np.int64), from_.pnl(about.run)
+    week = (pool.expiry[rows].astype(np.int64) + 3) // 7
+    thesis = (week * (symbol.max(initial=0) + 1) + symbol) * (side.max(initial=0) + 1) + side
+    day = pool.day[rows].astype(np.int64)
     drawn = [
-        ranking.at_random(day, symbols[1], strategy, seed=seed, limits=limits, thesis=thesis)
+        ranking.at_random(day, symbol, strategy, seed=seed, limits=limits, thesis=thesis)
         for seed in range(draws)
     ]
-    every = from_.take(np.concatenate(drawn))
-    come = pnl[np.concatenate(drawn)]
+    places = rows[np.concatenate(drawn)]
+    every, come = pool.take(places), pool.pnl(about.run)[places]
     month = statistics.months(every.day)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_cvar, per_margin = come / every.cvar, come / every.margin
@@ -457,6 +457,12 @@ def _at_random(
         per_cvar=estimate(month, per_cvar),
         difference=paired(days, own, by_day(*_within(every, per_cvar, days), days)),
     )
+
+
+def _numbers(names: NDArray[Any]) -> IntArray:
+    """A number for each name."""
+    known = {name: place for place, name in enumerate(dict.fromkeys(names.tolist()))}
+    return np.array([known[name] for name in names.tolist()], dtype=np.int64)
 
 
 def _within(pool: Pool, values: FloatArray, days: NDArray[Any]) -> tuple[Pool, FloatArray]:

@@ -79,14 +79,18 @@ def flat(row: Mapping[str, Any]) -> dict[str, Any]:
 # -- sentences -----------------------------------------------------------------------------
 
 
-def estimate_text(estimate: nouns.Estimate) -> str:
-    """Per cent with the interval: ``+2.1 (+0.5 to +3.5)``; empty when there is no figure."""
+def estimate_text(estimate: nouns.Estimate, factor: float = 100.0) -> str:
+    """
+    Per cent, unless *factor* says otherwise, with the interval: ``+2.1 (+0.5 to +3.5)``.
+
+    Empty when there is no figure.
+    """
     if estimate.value is None:
         return ""
-    value = number(estimate.value, 1, 100.0, signed=True)
+    value = number(estimate.value, 1, factor, signed=True)
     if estimate.low is None or estimate.high is None:
         return f"{value} (too few)"
-    low, high = (number(end, 1, 100.0, signed=True) for end in (estimate.low, estimate.high))
+    low, high = (number(end, 1, factor, signed=True) for end in (estimate.low, estimate.high))
     return f"{value} ({low} to {high})"
 
 
@@ -124,9 +128,9 @@ def size_text(result: nouns.BacktestResult) -> str:
 def variants_text(count: int) -> str:
     """How many looks were taken, and what that means."""
     if count <= 1:
-        return "the first variant tried on these symbols"
+        return "the first variant tried on these data"
     return (
-        f"{count} variants tried on these symbols so far: the best of so many looks good by "
+        f"{count} variants tried on these data so far: the best of so many looks good by "
         "chance alone"
     )
 
@@ -137,12 +141,12 @@ def worst_text(result: nouns.BacktestResult) -> str:
     if worst is None:
         return ""
     line = f"worst week from {worst.monday}: {money(worst.pnl, 0)}"
-    if result.drawdown_from is None:
+    if not result.drawdown < 0.0:
         return f"{line}; no drawdown"
-    return (
-        f"{line}; drawdown {money(result.drawdown, 0)} from the week of {result.drawdown_from} to "
-        f"that of {result.drawdown_to}"
-    )
+    first = result.drawdown_from
+    since = "the start" if first is None else f"the week of {first}"
+    last = f"the week of {result.drawdown_to}" if first is None else f"that of {result.drawdown_to}"
+    return f"{line}; drawdown {money(result.drawdown, 0)} from {since} to {last}"
 
 
 def source_lines(result: nouns.BacktestResult) -> list[str]:
@@ -284,15 +288,21 @@ def comparison_text(compared: nouns.Comparison) -> str:
         compared.verdict,
         variants_text(compared.other.variants),
     ]
-    table = PlainTable("%", "settings", "other", "difference (90 %)")
+    table = PlainTable("", "settings", "other", "difference (90 %)")
     for row in compared.differences:
+        factor = _factor(row)
         table.add_row(
-            row.name,
-            number(row.base, 1, 100.0, signed=True),
-            number(row.other, 1, 100.0, signed=True),
-            estimate_text(row.difference),
+            row.name if factor == 1.0 else f"{row.name}, %",
+            number(row.base, 1, factor, signed=True),
+            number(row.other, 1, factor, signed=True),
+            estimate_text(row.difference, factor),
         )
     return "\n".join([*head, "", table.text() + NOT_ADVICE]) + "\n"
+
+
+def _factor(row: nouns.BacktestDifference) -> float:
+    """Money is shown as it is, all else in per cent."""
+    return 1.0 if row.name.startswith("P&L") else 100.0
 
 
 def sweep_text(swept: nouns.Sweep) -> str:
@@ -365,6 +375,16 @@ def _texts(
     }
 
 
+def _differs(row: nouns.BacktestDifference) -> dict[str, str]:
+    factor = _factor(row)
+    return {
+        "base_text": number(row.base, 1, factor, signed=True),
+        "other_text": number(row.other, 1, factor, signed=True),
+        "text": estimate_text(row.difference, factor),
+        "label": row.name if factor == 1.0 else f"{row.name}, %",
+    }
+
+
 def comparison_document(compared: nouns.Comparison) -> dict[str, Any]:
     """Two configurations as a page shows them; neither result is repeated whole."""
     rows: Iterable[tuple[dict[str, Any], nouns.BacktestDifference]] = zip(
@@ -377,7 +397,7 @@ def comparison_document(compared: nouns.Comparison) -> dict[str, Any]:
             f"{compared.other_name}: {scope_text(compared.other)}",
             *(f"{key}: {base} > {other}" for key, (base, other) in compared.changed.items()),
         ],
-        "differences": [row | {"text": estimate_text(one.difference)} for row, one in rows],
+        "differences": [row | _differs(one) for row, one in rows],
         "base": {"overall": to_document(compared.base.overall) | _texts(compared.base.overall)},
         "other": {"overall": to_document(compared.other.overall) | _texts(compared.other.overall)},
     }

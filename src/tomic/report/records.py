@@ -156,10 +156,10 @@ def _left_out() -> ReportSection:
 
 
 _DIFFERENCES = (
-    FigureColumn("", "/name"),
-    FigureColumn("settings", "/base", "share"),
-    FigureColumn("other", "/other", "share"),
-    FigureColumn("difference, % (90 %)", "/text"),
+    FigureColumn("", "/label"),
+    FigureColumn("settings", "/base_text"),
+    FigureColumn("other", "/other_text"),
+    FigureColumn("difference (90 %)", "/text"),
 )
 
 

@@ -38,6 +38,8 @@ _QUOTED = (
 _LEAST_SHARE = 0.75
 """Of the options of an earlier chain that a later one of the day must have to take its place."""
 _MOST_ROWS = 100_000
+_FORM = 1
+"""Of the packing; another is another version's."""
 MOST_BYTES = 40_000
 """Of one chain; above it the latest expiries are left out, which a scan does not use."""
 _EXACT = ("strike", "bid", "ask", "volume", "open_interest")
@@ -138,6 +140,8 @@ class KeptChainTables(TableGroup):
 
     async def prune(self, before: dt.date) -> int:
         """Delete the chains of the days before; how many there were."""
+        if not await self._rows("SELECT 1 FROM kept_chains LIMIT 1"):
+            return 0  # Where there is no store, none is made.
         return await self._write_rows(
             "DELETE FROM kept_chains WHERE day < ?", [(before.isoformat(),)]
         )
@@ -210,6 +214,7 @@ def packed(chain: Chain) -> tuple[str, bytes]:
         names[name] = words.tolist()
         parts.append(code.astype("u1").tobytes())
     header = header_of(chain) | {
+        "form": _FORM,
         "numbers": kinds,
         "names": names,
         "expiries": [
@@ -272,6 +277,8 @@ def unpacked(symbol: str, day: dt.date, header_text: str, columns: bytes) -> Cha
 
 
 def _chain(header: dict[str, Any], columns: bytes) -> Chain:
+    if header["form"] != _FORM:
+        raise ValueError(f"form {header['form']!r} is not one that this version reads")
     rows = header["rows"]
     if type(rows) is not int or not 0 < rows <= _MOST_ROWS:
         raise ValueError(f"{rows!r} is not a number of options")

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from tomic import errors
 from tomic._typing import BoolArray
+from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.evidence import candidates, choice, differences, pool as pools, quoted, results, walk
 from tomic.evidence.candidates import Looked, Terms
@@ -44,8 +45,10 @@ from tomic.workflows import workers
 from tomic.workflows.progress import Event
 from tomic.workflows.resources import Resources
 
+KEPT = "chains kept in the store"
+"""What a result calls them among its data."""
 _EVENT = "backtest"
-"""Kind of the store's events that count runs."""
+"""What a run is called in what is told of its progress."""
 _TOLD_EVERY_S = 5.0
 _FEW = 4
 _OLD_S = 7 * 86400.0
@@ -73,6 +76,8 @@ class Asked:
     surface: Path | None = None
     """Daily surfaces; None takes the store's closes and volatilities."""
     chains: tuple[Path, ...] = ()
+    kept: bool = False
+    """Whether the chains that the store keeps of each day are walked over too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +207,10 @@ class _Walked:
         if asked.chains:
             quotes = await asyncio.to_thread(_read, asked)
             data = tuple(map(str, asked.chains))
-        if asked.surface is not None or not asked.chains:
+        if asked.kept:
+            quotes = _by_day([*(quotes or ()), *await _of_kept(resources, asked)])
+            data += (KEPT,)
+        if asked.surface is not None or quotes is None:
             load = _of_file if asked.surface is not None else _of_store
             histories, source, more = await load(resources, asked, missing)
             data += more
@@ -242,7 +250,8 @@ class _Walked:
             refused.update(part.refused)
         pooled = [part.pool for part in parts if part.pool is not None]
         if not pooled:
-            raise errors.DataError(f"no trade could be found on any day: {_reasons(missing)}")
+            why = _reasons(missing or self.missing)
+            raise errors.DataError(f"no trade could be found on any day: {why}")
         rows = pools.joined(pooled) if len(pooled) > 1 else pooled[0]
         about = Described(
             settings=settings,
@@ -399,28 +408,25 @@ class _Walked:
             tell.one_more(symbol)
         for symbol in sorted(parts):
             missing.update(parts[symbol][1])
-        there = [parts[symbol][0] for symbol in sorted(parts)]
-        whole = [each for each in there if each is not None]
+        whole = [each for symbol in sorted(parts) if (each := parts[symbol][0]) is not None]
         partial_text = _cut(len(parts), len(histories), "symbols")
+        # One below the other they take the same memory once more.
+        parts.clear()
         return Looked.joined(whole) if whole else None, +missing, partial_text
 
     async def _count(self, settings: Settings) -> int:
-        """How many different backtests of these data this store has seen, this one among them."""
+        """How many different backtests of these data or symbols were run, this one among them."""
         asked = self.asked
-        over = [*self.data, *(history.symbol for history in self.histories)]
-        about = _digest("\n".join(over))
         shape = [asked.run, asked.every, asked.strategies, asked.first, asked.last]
-        made = _digest(json.dumps([results.changed(Settings(), settings), shape], default=str))
+        changed = results.changed(Settings(), settings)
+        made = _digest(json.dumps([changed, shape], default=str))
         store = await self.resources.store()
-        seen = {
-            detail.partition(" ")[2]
-            for _, _, kind, detail in await store.history.events("")
-            if kind == _EVENT and detail.partition(" ")[0] == about
-        }
-        if made not in seen:
-            at = self.resources.clock_now()
-            await store.history.note("", _EVENT, f"{about} {made}", at=at)
-        return len(seen | {made})
+        return await store.backtests.note(
+            [made],
+            [*self.data, *(history.symbol for history in self.histories)],
+            at=self.resources.clock_now(),
+            facts={"changed": changed, "data": list(self.data)},
+        )
 
 
 def _cut(done: int, total: int, what: str) -> str:
@@ -452,6 +458,33 @@ def _of_symbol(
 
 def _read(asked: Asked) -> list[DayTable]:
     return list(read_days(asked.chains, rate=walk.RATES, symbols=asked.symbols))
+
+
+async def _of_kept(resources: Resources, asked: Asked) -> list[DayTable]:
+    """The chains that the store keeps, a table each."""
+    store = await resources.store()
+    tables = []
+    for each in await store.kept.days():
+        if asked.symbols and each.symbol not in asked.symbols:
+            continue
+        chain = await store.kept.load(each.symbol, each.day, trading_class=each.trading_class)
+        if chain is not None:
+            tables.append(DayTable(each.day, (chain,)))
+    if not tables:
+        raise errors.DataError(
+            "the store keeps no chain of these symbols yet; each tomic scan and tomic chain leaves "
+            "one, for store.keep_chains"
+        )
+    return tables
+
+
+def _by_day(tables: Sequence[DayTable]) -> list[DayTable]:
+    """A table a day, ascending; of a chain that comes twice, the first."""
+    days: dict[dt.date, dict[tuple[str, str], Chain]] = {}
+    for day, chains in tables:
+        for chain in chains:
+            days.setdefault(day, {}).setdefault((chain.symbol, chain.trading_class), chain)
+    return [DayTable(day, tuple(days[day].values())) for day in sorted(days)]
 
 
 def _entries(days: Sequence[DayTable], asked: Asked) -> frozenset[dt.date]:
@@ -692,13 +725,15 @@ class _Kept:
 
 def value_of(settings: Settings, key: str) -> str:
     """
-    The value of *key*, such as ``score.ev_scale``, as text.
+    The value of *key*, such as ``score.ev_scale``, as text; empty inside an absent table.
 
     Raises:
         ConfigError: There is no such key.
     """
     node: Any = settings
     for name in key.split("."):
+        if node is None:
+            return ""
         if isinstance(node, Mapping):
             node = node.get(name)
         elif name in type(node).model_fields:

@@ -289,6 +289,9 @@ async def test_a_chain_is_remembered(store, settings, demo_chain):
     assert snapshot.sources["term_m1_m2"] == snapshot.sources["iv30"] == "chain"
     assert today is not None
     assert len(today) == len(demo_chain)
+    quoted = await store.kept.load("SPY", TODAY)
+    assert set(quoted["strike"]) <= set(demo_chain["strike"])
+    assert quoted.spot == demo_chain.spot
 
 
 async def test_a_chain_that_was_stopped_leaves_no_mark(store, settings, demo_chain):
