@@ -699,6 +699,7 @@ def test_a_list_of_two_currencies_names_them():
 
     several, alone = journal.listing(rows, Format.TABLE), journal.listing(rows[2:], Format.TABLE)
 
-    assert [word for line in several.splitlines() for word in line.split()
-            if word in ("currency", "EUR", "USD", "?")] == ["currency", "EUR", "USD", "?"]  # fmt: skip
+    words = [word for line in several.splitlines() for word in line.split()]
+    named = [word for word in words if word in ("currency", "EUR", "USD", "?")]
+    assert named == ["currency", "EUR", "USD", "?"]
     assert "currency" not in alone

@@ -731,3 +731,34 @@ def test_what_was_booked_is_part_of_the_result():
     assert campaign.result(booked) == pytest.approx(60.0)
     assert campaign.worth(booked, {}).pnl == pytest.approx(60.0)
     assert campaign.premium(booked) == 100.0
+
+
+# -- days that name an index option -------------------------------------------------------------
+
+THURSDAY, FRIDAY = dt.date(2026, 12, 17), dt.date(2026, 12, 18)
+TUESDAY, WEDNESDAY = dt.date(2026, 12, 15), dt.date(2026, 12, 16)
+
+
+def _index(expiry: dt.date, of_class: str = "", **more: object) -> Contract:
+    values = {"strike": 5800.0, "right": "P", "trading_class": of_class, **more}
+    return Contract(expiry=expiry, **values)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (_index(FRIDAY), _index(THURSDAY, "SPX"), True),
+        (_index(THURSDAY), _index(THURSDAY, "SPX"), True),
+        (_index(FRIDAY, "SPX"), _index(THURSDAY, "SPX"), True),
+        (_index(WEDNESDAY), _index(TUESDAY, "VIX"), True),
+        (_index(FRIDAY), _index(THURSDAY, "SPXW"), False),
+        (_index(FRIDAY, "SPXW"), _index(THURSDAY, "SPX"), False),
+        (_index(FRIDAY, strike=5790.0), _index(THURSDAY, "SPX"), False),
+        (_index(dt.date(2026, 11, 20)), _index(THURSDAY, "SPX"), False),
+        (_index(FRIDAY), _index(THURSDAY), False),
+    ],
+)
+def test_an_option_that_settles_at_the_open_has_two_days(one, other, same):
+    """TWS names it by its last trading day, people by the day of its settlement."""
+    assert campaign.is_same(one, other) is same
+    assert campaign.is_same(other, one) is same

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, strategies as st
 
+from support.made_books import position as made_position
 from support.properties import examples
 from tomic import legs
 from tomic.models.book import Position
@@ -329,3 +330,17 @@ def test_name_of_odd_legs():
     book = held("-560P +550P 2026-12-18, +1 2027-01-15 700C")
 
     assert grouping.name_of([GroupLeg(one, one.quantity) for one in book]) == "custom"
+
+
+@pytest.mark.parametrize("held_as", ["2026-12-17", "2026-12-18"])
+@pytest.mark.parametrize("named", ["2026-12-17", "2026-12-18"])
+def test_an_index_option_is_named_by_either_of_its_days(held_as, named):
+    """Last trading day or settlement, in the position or in the leg: it is one contract."""
+    (held,) = legs.parse(f"-1 SPX 5800P {held_as}")
+    (leg,) = legs.parse(f"-1 SPX 5800P {named}")
+    line = made_position(held)
+
+    assert grouping.is_named(line.model_copy(update={"trading_class": "SPX"}), leg)
+    assert grouping.is_named(line.model_copy(update={"trading_class": "SPXW"}), leg) is (
+        held_as == named
+    )

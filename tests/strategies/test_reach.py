@@ -10,7 +10,7 @@ import pytest
 from support import random_chains, recorded_chains
 from tomic.config import Settings
 from tomic.files import load_chain
-from tomic.models import VolSnapshot
+from tomic.models import ScanResult, SymbolOutcome, VolSnapshot
 from tomic.present.scan import scan_summary
 from tomic.strategies import candidates, propose, reach
 from tomic.strategies.catalogue.templates import CATALOGUE, effective
@@ -101,6 +101,17 @@ def test_nothing_today():
     assert head.startswith(f"considered {result.considered}")
     assert nothing == "nothing today"
     assert nearest == f"  nearest: XLF {first.trade}: {first.message}"
+
+
+def test_nothing_today_says_why_a_symbol_was_not_searched():
+    """Where nothing was considered there is no nearest trade; the symbol's own reason stands."""
+    why = "VIX has no expiry in the days that the strategies want (iron_condor 30-60)"
+    bare = SymbolOutcome(symbol="VIX", notes=(why,))
+    searched = SymbolOutcome(symbol="SPY", considered=7, notes=("of no interest here",))
+
+    text = scan_summary(ScanResult(outcomes=(bare, searched)))
+
+    assert text.splitlines()[1:] == ["nothing today", f"  {why}"]
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

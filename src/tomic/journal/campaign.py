@@ -140,15 +140,33 @@ def _goes_with(leg: nouns.Contract, other: nouns.Contract) -> bool:
     return len(ids) < 2 and leg.key.is_like(other.key)
 
 
+def _is_like(key: nouns.ContractKey, other: nouns.ContractKey) -> bool:
+    """
+    Whether two can be one contract, by whichever of its days each is named.
+
+    TWS names SPX by its last trading day, people by that of its settlement: see `dates`.
+    """
+    if key[1:4] != other[1:4]:
+        return False
+    if key.expiry == other.expiry or key.expiry is None or other.expiry is None:
+        return key.is_like(other)
+    name = key.trading_class or other.trading_class
+    if not dates.settles_at_open(name):
+        return False
+    days = {dates.settlement_day(day, trading_class=name) for day in (key.expiry, other.expiry)}
+    return len(days) == 1 and key.is_like(other._replace(expiry=key.expiry))
+
+
 def is_same(contract: nouns.Contract, other: nouns.Contract) -> bool:
     """
     Whether two are one contract of an underlying.
 
-    By contract id where both have one, else by terms: a class that is not known may be any.
+    By contract id where both have one, else by terms: a class that is not known may be any, and an
+    option that settles at the open has two days that name it.
     """
     if contract.con_id is not None and other.con_id is not None:
         return contract.con_id == other.con_id
-    return contract.key.is_like(other.key)
+    return _is_like(contract.key, other.key)
 
 
 def held_of(legs: Iterable[nouns.Held], contract: nouns.Contract) -> float:

@@ -484,7 +484,8 @@ class _Book:
         numbers: dict[int, None] = {}
         for execution in group:
             contract = execution.contract
-            numbers |= self._holders.get(_terms(first.symbol, contract), _NOBODY)
+            for terms in _all_terms(first.symbol, contract):
+                numbers |= self._holders.get(terms, _NOBODY)
             if contract.con_id is not None:
                 numbers |= self._of_id.get(contract.con_id, _NOBODY)
         return self._owned(numbers, first)
@@ -555,6 +556,17 @@ _LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 def _terms(symbol: str, contract: nouns.Contract) -> _Terms:
     return (symbol, *contract.key[:3])
+
+
+def _all_terms(symbol: str, contract: nouns.Contract) -> set[_Terms]:
+    """Terms by every day that may name a contract: of its last trading, and of its settlement."""
+    terms = {_terms(symbol, contract)}
+    name = contract.trading_class or symbol
+    if contract.expiry is not None and dates.settles_at_open(name):
+        for day_of in (dates.settlement_day, dates.last_trading_day):
+            day = day_of(contract.expiry, trading_class=name)
+            terms.add((symbol, day, contract.strike, contract.right))
+    return terms
 
 
 def _is_owner(entry: nouns.JournalEntry, execution: Executed) -> bool:
@@ -830,11 +842,14 @@ def _confirmed(
     entry: nouns.JournalEntry, index: int, fills: Sequence[nouns.Fill]
 ) -> nouns.JournalEntry:
     own = entry.trades[index]
-    mids = {fill.key: fill.mid for fill in own.fills}
-    sure = tuple(fill.model_copy(update={"mid": nouns.price_of(mids, fill.key)}) for fill in fills)
+    sure = tuple(fill.model_copy(update={"mid": _mid_of(fill, own.fills)}) for fill in fills)
     trade = own.model_copy(update={"fills": sure, "price": None})
     trades = (*entry.trades[:index], trade, *entry.trades[index + 1 :])
     return entry.model_copy(update={"trades": trades})
+
+
+def _mid_of(fill: nouns.Fill, typed: Sequence[nouns.Fill]) -> float | None:
+    return next((own.mid for own in typed if campaign.is_same(own, fill)), None)
 
 
 def _typed_ends(

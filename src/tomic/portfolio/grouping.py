@@ -656,8 +656,13 @@ def is_named(position: Position, leg: NamedLeg) -> bool:
         return position.is_stock
     if not position.is_option or (position.right, position.strike) != (leg.right, leg.strike):
         return False
+    if leg.expiry is None or leg.expiry == position.expiry:
+        return leg.expiry == position.expiry
     # SPX (AM) is listed under its last trading day, and written by the day of its settlement.
-    return leg.expiry in (position.expiry, dates.settlement_of(position))
+    settled = dates.settlement_day(
+        leg.expiry, trading_class=position.trading_class, symbol=position.symbol
+    )
+    return settled == dates.settlement_of(position)
 
 
 def merged(positions: Iterable[Position]) -> tuple[Position, ...]:

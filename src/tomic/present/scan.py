@@ -227,7 +227,10 @@ def nothing_today(result: ScanResult, *, most: int = 3) -> str:
     """That nothing passed, what came nearest, and what no chain could hold; a line each."""
     misses = [f"{miss.symbol} {miss.trade}: {miss.message}" for miss in result.closest]
     refused = dict.fromkeys(f"{refusal.symbol} {refusal.message}" for refusal in result.gated)
+    # Of a symbol without any trade the reason why is all there is to say.
+    bare = [outcome for outcome in result.outcomes if outcome.ok and not outcome.considered]
     lines = [f"  nearest: {miss}" for miss in misses[:most]]
+    lines += [f"  {note}" for note in [note for one in bare for note in one.notes][:most]]
     lines += [f"  {reason}" for reason in list(refused)[:most]]
     return "\n".join(["nothing today", *lines])
 

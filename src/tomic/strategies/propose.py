@@ -285,7 +285,10 @@ def rank(
                 rank=place,
                 alternatives=thesis.others(contender.hit, origin.passed),
                 similar=thesis.alternatives(contender, origin.contenders),
-                notes=origin.gated.unknown.get(contender.hit.template.name, ()),
+                notes=rules.of_interest(
+                    origin.gated.unknown.get(contender.hit.template.name, ()),
+                    contender.hit.board.chain.underlying,
+                ),
                 percentile=scoring.percentile(
                     standings[contender.hit.template.name], contender.hit.score
                 ),

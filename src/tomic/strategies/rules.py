@@ -14,7 +14,7 @@ import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
-from tomic.models import NearestMiss, Refusal, RuleCount, Side, VolSnapshot
+from tomic.models import NearestMiss, Refusal, RuleCount, Side, Underlying, VolSnapshot
 from tomic.models.documents import UNLIMITED
 from tomic.strategies.candidates import Expiries
 from tomic.strategies.catalogue import templates
@@ -105,6 +105,15 @@ def no_shares(template: Template, symbol: str) -> Refusal | None:
     )
 
 
+_EARNINGS_UNKNOWN = "earnings unknown"
+
+
+def of_interest(unknown: Iterable[str], underlying: Underlying) -> tuple[str, ...]:
+    """What a gate did not know, without the earnings of what reports none: a fund, an index."""
+    has_none = underlying.reports_earnings is False
+    return tuple(text for text in unknown if not (has_none and text == _EARNINGS_UNKNOWN))
+
+
 def gate(template: Template, vol: VolSnapshot, settings: Settings | None = None) -> GateResult:
     """
     Judge a strategy by the symbol's volatility alone, before any chain is asked for.
@@ -131,7 +140,7 @@ def gate(template: Template, vol: VolSnapshot, settings: Settings | None = None)
             refused(rule="min_days_to_earnings", observed=days, limit=float(least), message=text)
         )
     if vol.next_earnings is None and (least > 0 or settings.scan.expire_before_earnings):
-        unknown.append("earnings unknown")
+        unknown.append(_EARNINGS_UNKNOWN)
     if settings.scan.keep_to_exits and (refusal := _closed_at_once(template, days, settings)):
         reasons.append(refused(**refusal))
     if settings.account.margin == "cash" and (text := _not_in_cash(template)):

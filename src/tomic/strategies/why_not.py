@@ -105,7 +105,7 @@ def explain_trade(
 
     def shown(one: Hit) -> Proposal:
         standing = None if counts is None else scoring.percentile(counts, one.score)
-        notes = (*gate.unknown, ALONE)
+        notes = (*rules.of_interest(gate.unknown, chain.underlying), ALONE)
         described = proposals.describe(Contender(one), notes=notes, percentile=standing)
         return managed.with_outcomes([one], [described])[0]
 

@@ -250,6 +250,22 @@ def test_requests_narrow_by_every_field(tmp_path):
     assert not replay.find(ContractSpec(symbol="XYZ", sec_type="OPT"))
 
 
+@pytest.mark.parametrize(
+    ("symbol", "told", "kind"),
+    [("ABC", "ETF", "ETF"), ("ABC", "COMMON", "COMMON"), ("SPY", "", "ETF"), ("AAPL", "", "COMMON"),
+     ("ABC", "", "")],
+)  # fmt: skip
+def test_a_fund_is_a_fund_where_that_is_known(tmp_path, symbol, told, kind):
+    """By the file, else by what the symbol is known for; nobody is called a company unasked."""
+    path = write(
+        tmp_path, f"2025-06-20,C,100,3,4,.2,.5,.01,.1,-.02,{told}", header=f"{HEADER},StockType"
+    )
+
+    (share,) = replayed(path, symbol, as_of=NOON).find(ContractSpec(symbol=symbol, sec_type="STK"))
+
+    assert share.stock_type == kind
+
+
 def test_an_index_is_an_index(tmp_path):
     """SPX replays as an index at Cboe with its PM-settled class."""
     replay = replayed(write(tmp_path, "20250620,C,6000,1,2,,,,,"), "SPX", as_of=NOON)

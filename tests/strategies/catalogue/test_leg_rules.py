@@ -8,7 +8,7 @@ import datetime as dt
 import pytest
 
 from tomic.config import AccountSettings, ScanSettings, Settings
-from tomic.models import VolSnapshot
+from tomic.models import Underlying, VolSnapshot
 from tomic.strategies import rules
 from tomic.strategies.catalogue.leg_rules import GATE_FIGURES, days_to_earnings, figure, parse_gate
 from tomic.strategies.catalogue.templates import CATALOGUE, choose
@@ -116,6 +116,22 @@ def test_earnings():
     assert [one.rule for one in refused.reasons] == ["min_days_to_earnings"]
     assert unknown.passed
     assert unknown.unknown == ("earnings unknown",)
+
+
+@pytest.mark.parametrize(
+    ("underlying", "said"),
+    [
+        ({"sec_type": "STK", "stock_type": "ETF"}, ("skew unknown",)),
+        ({"sec_type": "IND"}, ("skew unknown",)),
+        ({"sec_type": "STK", "stock_type": "COMMON"}, ("earnings unknown", "skew unknown")),
+        ({"sec_type": "STK"}, ("earnings unknown", "skew unknown")),
+    ],
+)
+def test_what_reports_no_earnings_has_none_to_know(underlying, said):
+    """The date of a fund or an index is not unknown, there is none."""
+    own = Underlying(symbol="XYZ", con_id=1, **underlying)
+
+    assert rules.of_interest(("earnings unknown", "skew unknown"), own) == said
 
 
 @pytest.mark.parametrize(("days", "passes"), [(2, False), (3, True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import Any
 
@@ -411,3 +412,44 @@ async def test_money_of_another_currency_is_not_linked(book):
 
     with pytest.raises(UsageError, match="b is in EUR and entry 1 in USD"):
         await executions.link_executions(book, 1, ["b"])
+
+
+# -- typed by hand under another day ------------------------------------------------------------
+
+SETTLED, LAST_TRADED = dt.date(2025, 6, 20), dt.date(2025, 6, 18)
+"""A third Friday, and the trading day before it: the Thursday is Juneteenth."""
+
+
+@pytest.mark.parametrize("typed_as", [SETTLED, LAST_TRADED])
+async def test_an_index_option_typed_by_its_day_is_that_of_tws(book, typed_as):
+    """The typed trade is confirmed by its execution and closed by the next: one entry."""
+    await trades.add(
+        book, trades.from_text(f"-1 SPX {typed_as} 5800P @40.00"),
+        TradeTicket(at=at(0), offline=True), EntryNotes(),
+    )  # fmt: skip
+    terms = {"expiry": LAST_TRADED, "trading_class": "SPX", "con_id": 12}
+    sold = executed("a", -1, "5800P", 40.0, 0, symbol="SPX", terms=terms)
+    bought = executed("b", 1, "5800P", 10.0, 9, symbol="SPX", terms=terms, opens=False)
+
+    await executions.take(book, "TWS", [sold])
+    (confirmed,) = await open_entries(book)
+    await executions.take(book, "TWS", [bought])
+
+    assert confirmed.trades[0].fills[0].exec_id == "a"
+    assert (await results(book)) == {1: ("closed", pytest.approx(3000.0 - 2.0))}
+
+
+@pytest.mark.parametrize("typed_as", [SETTLED, LAST_TRADED])
+async def test_what_was_typed_days_before_is_closed_by_its_other_day(book, typed_as):
+    """Nobody imported the opening: the closing still finds it."""
+    await trades.add(
+        book, trades.from_text(f"-1 SPX {typed_as} 5800P @40.00"),
+        TradeTicket(at=at(0), offline=True, commission=1.0), EntryNotes(),
+    )  # fmt: skip
+    terms = {"expiry": LAST_TRADED, "trading_class": "SPX", "con_id": 12}
+
+    await executions.take(
+        book, "TWS", [executed("b", 1, "5800P", 10.0, 9, symbol="SPX", terms=terms, opens=False)]
+    )
+
+    assert (await results(book)) == {1: ("closed", pytest.approx(3000.0 - 2.0))}

@@ -189,6 +189,12 @@ def _venue(underlying: Underlying, exchange: str) -> Venue | None:
     )  # fmt: skip
 
 
+def _stock_type(underlying: Underlying) -> str:
+    """What the file says of it, or its name; empty where neither tells a fund from a company."""
+    is_fund = underlying.sec_type == "STK" and underlying.reports_earnings is False
+    return underlying.stock_type or ("ETF" if is_fund else "")
+
+
 def _instrument(
     symbol: str, underlying: Underlying, rule: OptionClass, exchange: str
 ) -> Instrument:
@@ -198,7 +204,8 @@ def _instrument(
         (p for p in DEMO if p.symbol == symbol and p.venue is None and venue is None), None
     )
     if known is not None:
-        return replace(known, classes=classes)
+        kind = underlying.stock_type or known.stock_type
+        return replace(known, classes=classes, stock_type=kind)
     is_index = underlying.sec_type == "IND"
     return Instrument(
         symbol=symbol,
@@ -208,7 +215,7 @@ def _instrument(
         iv_stretch=0.0,
         classes=classes,
         sec_type=underlying.sec_type,
-        stock_type="" if is_index else "COMMON",
+        stock_type=_stock_type(underlying),
         primary_exchange=exchange if venue else "CBOE" if is_index else "NYSE",
         venue=venue,
         expires=underlying.expiry,

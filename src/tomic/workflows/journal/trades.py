@@ -264,14 +264,18 @@ def _as_held(leg: nouns.Held, owned: Sequence[nouns.Held]) -> nouns.Held:
     if leg.is_stock:
         return leg
     options = [own for own in owned if not own.is_stock]
-    same = [own for own in options if own.key[:3] == leg.key[:3]]
+    same = [
+        own
+        for own in options
+        if campaign.is_same(own, leg.model_copy(update={"multiplier": own.multiplier}))
+    ]
     multipliers = {own.multiplier for own in same or options}
     if len(multipliers) > 1:
         sizes = " and ".join(f"{size:g}" for size in sorted(multipliers))
         raise UsageError(f"{leg.name}: the entry holds options of {sizes} shares; roll with --to")
     update: dict[str, Any] = {"multiplier": multipliers.pop()} if multipliers else {}
     if len(same) == 1:
-        update |= {"con_id": same[0].con_id, "trading_class": same[0].trading_class}
+        update |= {name: getattr(same[0], name) for name in ("con_id", "trading_class", "expiry")}
     return leg.model_copy(update=update)
 
 
