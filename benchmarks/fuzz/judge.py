@@ -131,7 +131,12 @@ def _of_code(command: Command, outcome: Outcome, *, heard: bool) -> Fault | None
     errors = _MESSAGE.findall(_GREETING.sub("", outcome.stderr))
     if not outcome.stderr.strip() and not outcome.stdout.strip():
         return Fault("no message", f"{name} ended with {code} and said nothing")
-    if not errors and code in (2, 4, 6, 7) and not _SEVERAL & set(command.words[:2]):
+    is_partial = "tomic: partial: " in outcome.stderr
+    if (
+        not (errors or is_partial)
+        and code in (2, 4, 6, 7)
+        and not _SEVERAL & set(command.words[:2])
+    ):
         return Fault("no message", f"{name} ended with {code} without a reason", detail=said)
     if len(errors) > 1 and not _SEVERAL & set(command.words):
         return Fault("several messages", f"{name} gave {len(errors)} messages", detail=said)
