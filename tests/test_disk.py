@@ -100,7 +100,7 @@ def test_what_tells_of_an_account_is_its_owners_alone(tmp_path):
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/home/me/data/x.db", ""),
+        ("/srv/me/data/x.db", ""),
         ("/mnt/nas/data/x.db", "cifs"),
         ("/mnt/nas box/x.db", "nfs4"),
         ("/mnt/nas/local/x.db", ""),

@@ -14,7 +14,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from benchmarks.fuzz import cases, command_lines, judge, mutations, shrinking
+from benchmarks.fuzz import (
+    cases,
+    command_lines,
+    gateways,
+    judge,
+    mutations,
+    shrinking,
+    signals,
+    stores,
+)
 from benchmarks.fuzz.__main__ import Tally
 from benchmarks.fuzz.cases import Case, Command, Conditions
 from benchmarks.fuzz.judge import Snapshot, StoreFacts
@@ -22,6 +31,8 @@ from benchmarks.fuzz.processes import Outcome
 from benchmarks.fuzz.trials import Verdict
 
 from support.command_line import TREE
+from tomic.sim import faults
+from tomic.store import schema
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "tests" / "corpus"
@@ -298,6 +309,49 @@ def test_command_lines_follow_from_the_seed_and_can_be_typed():
         assert b"\0" not in os.fsencode(word)
     tws = {"7496", "7497", "4001", "4002"}
     assert not any(tws & set(case.commands[0].words) for case in drawn)
+
+
+def test_gateways_and_signals_follow_from_the_seed(tmp_path):
+    """Every fault that is drawn is known to the simulator, and a case is read as it was written."""
+    for kind in (gateways, signals):
+        drawn = [kind.case(7, number) for number in range(200)]
+
+        assert drawn == [kind.case(7, number) for number in range(200)]
+        assert drawn != [kind.case(8, number) for number in range(200)]
+        for case in drawn:
+            for fault in case.conditions.gateway or ():
+                faults.parse(fault)
+        cases.write(tmp_path / "a.json", drawn[3])
+        assert cases.read(tmp_path / "a.json")[0] == drawn[3]
+    assert {case.commands[-3].signal for case in drawn} == {"INT", "TERM", "HUP", "KILL"}
+
+
+def test_states_of_a_store_are_made_from_a_sound_one(tmp_path):
+    """A hundred states and more, each with several commands, all different."""
+    target = tmp_path / "data" / "volatility.db"
+    target.parent.mkdir()
+    with closing(sqlite3.connect(target, isolation_level=None)) as db:
+        schema.migrate(db, "x")
+
+    made = list(stores.cases(tmp_path))
+
+    assert len({case.name for case in made}) == len(made) > 250
+    contents = {content for case in made for content in case.files.values()}
+    assert len(contents) > 30
+
+
+def test_a_signal_is_no_fault_of_the_command():
+    """What was killed on purpose may end by that signal, and by no other."""
+    killed = Command(("prices",), interrupt_after_s=0.1, signal="KILL")
+
+    assert verdict(killed, code=-9, interrupted=True) == []
+    assert [what for what, _ in verdict(killed, code=-11, interrupted=True)] == ["signal"]
+    assert [what for what, _ in verdict(killed, code=-9)] == ["signal"]
+
+
+def test_a_control_code_is_a_fault():
+    """Whatever a command prints, the terminal does nothing of its own."""
+    assert [what for what, _ in verdict(stdout="a\x1b]0;pwn\x07\n")] == ["control code"]
 
 
 def test_a_reproduction_says_everything(tmp_path):

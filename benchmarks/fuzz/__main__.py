@@ -21,13 +21,24 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz import cases, command_lines, corpora, environments, files, processes, specimens
+from benchmarks.fuzz import (
+    cases,
+    command_lines,
+    corpora,
+    environments,
+    files,
+    gateways,
+    processes,
+    signals,
+    specimens,
+    stores,
+)
 from benchmarks.fuzz.cases import Case
 from benchmarks.fuzz.judge import Fault
 from benchmarks.fuzz.shrinking import shrink
 from benchmarks.fuzz.trials import Trials, Verdict
 
-KINDS = ("corpus", "environments", "lines", "files")
+KINDS = ("corpus", "environments", "stores", "lines", "files", "gateways", "signals")
 
 
 @dataclass(slots=True)
@@ -258,6 +269,8 @@ def _work(
         fixed += corpora.brokers() if "broker" not in corpora.absent() else ()
     if "environments" in given.kinds:
         fixed += environments.cases()
+    if "stores" in given.kinds:
+        fixed += stores.cases(trials.prepared)
     for case in fixed[one::workers]:
         yield trials.attempt(case)
     makers: list[Callable[[int], Case]] = []
@@ -266,6 +279,10 @@ def _work(
     if "files" in given.kinds:
         prepared = trials.prepared
         makers.append(lambda number: files.case(given.seed, number, prepared, known))
+    if "gateways" in given.kinds:
+        makers.append(lambda number: gateways.case(given.seed, number))
+    if "signals" in given.kinds:
+        makers.append(lambda number: signals.case(given.seed, number))
     if not makers:
         return
     started = time.monotonic()

@@ -22,6 +22,8 @@ class Command:
     """Exit codes that are right here; every documented one when empty."""
     interrupt_after_s: float | None = None
     """Ctrl-C after so many seconds, for a command that would run for ever."""
+    signal: str = "INT"
+    """The signal instead of Ctrl-C: ``TERM``, ``HUP`` or ``KILL``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Conditions:
     """Permissions of paths in the folder."""
     disk: int = 0
     """Bytes of a file system of its own for the folder, filled; 0 for the usual one."""
+    gateway: tuple[str, ...] | None = None
+    """Faults of a simulated gateway that the commands are told to connect to."""
     cwd: str = "."
     """Where it runs, within the folder; ``deleted`` for one that is gone."""
 
@@ -73,7 +77,8 @@ def to_document(case: Case, **more: Any) -> dict[str, Any]:
         "kind": case.kind,
         "name": case.name,
         "commands": [
-            {key: value for key, value in asdict(one).items() if value} for one in case.commands
+            {key: value for key, value in asdict(one).items() if value and value != "INT"}
+            for one in case.commands
         ],
         "files": {name: _packed(content) for name, content in case.files.items()},
         "links": dict(case.links),
@@ -100,15 +105,25 @@ def from_document(document: Mapping[str, Any]) -> Case:
         kind=document["kind"],
         name=document["name"],
         commands=tuple(
-            Command(tuple(one["words"]), tuple(one.get("codes", ())), one.get("interrupt_after_s"))
+            Command(
+                tuple(one["words"]),
+                tuple(one.get("codes", ())),
+                one.get("interrupt_after_s"),
+                one.get("signal", "INT"),
+            )
             for one in document["commands"]
         ),
         files={name: _unpacked(content) for name, content in document.get("files", {}).items()},
         links=document.get("links", {}),
         bare=document.get("bare", False),
         own_process=document.get("own_process", False),
-        conditions=Conditions(**document.get("conditions", {})),
+        conditions=_conditions(document.get("conditions", {})),
     )
+
+
+def _conditions(given: Mapping[str, Any]) -> Conditions:
+    faults = given.get("gateway")
+    return Conditions(**{**given, "gateway": None if faults is None else tuple(faults)})
 
 
 def read(path: Path) -> tuple[Case, dict[str, Any]]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import shutil
+import signal
 import sqlite3
 import stat
 import tempfile
@@ -82,6 +83,9 @@ def of_outcome(
     command: Command, outcome: Outcome, conditions: Conditions = USUAL
 ) -> Iterator[Fault]:
     """What is wrong with the way one command ended."""
+    if outcome.interrupted and outcome.code == -getattr(signal, f"SIG{command.signal}"):
+        # What a signal ends that nobody can or need catch.
+        return
     text = f"{outcome.stdout}\n{outcome.stderr}"
     if outcome.stderr.startswith("fuzz: not started"):
         raise RuntimeError(outcome.stderr)
@@ -102,6 +106,10 @@ def of_outcome(
         yield Fault("warning", f"{kind} in {home}/{file}: {said[:60]}", f"{home}/{file}:{line}")
     elif fault := _of_code(command, outcome, heard=conditions.stderr == "read"):
         yield fault
+    if "\x1b" in text or "\x9b" in text or "\u202e" in text:
+        yield Fault(
+            "control code", f"{named(command)} printed a control code", detail=_tail(text, 4)
+        )
     if outcome.grown > MOST_GROWTH:
         grown = f"{outcome.grown >> 20} MB above the program at rest"
         yield Fault("memory", f"memory of {named(command)}", detail=grown)
@@ -123,7 +131,12 @@ def _of_code(command: Command, outcome: Outcome, *, heard: bool) -> Fault | None
     errors = _MESSAGE.findall(_GREETING.sub("", outcome.stderr))
     if not outcome.stderr.strip() and not outcome.stdout.strip():
         return Fault("no message", f"{name} ended with {code} and said nothing")
-    if not errors and code in (2, 4, 6, 7) and not _SEVERAL & set(command.words[:2]):
+    is_partial = "tomic: partial: " in outcome.stderr
+    if (
+        not (errors or is_partial)
+        and code in (2, 4, 6, 7)
+        and not _SEVERAL & set(command.words[:2])
+    ):
         return Fault("no message", f"{name} ended with {code} without a reason", detail=said)
     if len(errors) > 1 and not _SEVERAL & set(command.words):
         return Fault("several messages", f"{name} gave {len(errors)} messages", detail=said)
@@ -286,6 +299,9 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
         if after.entries[name].form != "file":
             continue
         if _LEFTOVER.search(name):
+            # A killed process cannot tidy up; the name begins with a dot.
+            if path.name.startswith(".") and any(one.signal == "KILL" for one in case.commands):
+                continue
             yield Fault("half file", f"{commands} left a temporary file", detail=name)
         elif path.name not in targets and (fault := half_written(path)):
             cause = f"{commands} left half a file {path.suffix}"
@@ -294,6 +310,9 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
 
 def changed_stores(case: Case, before: Snapshot, after: Snapshot) -> list[str]:
     """Stores that the program made or changed, for `tomic store check`; no damaged ones."""
+    if any(name in before.stores for name in case.files):
+        # What was odd before is odd in a copy too.
+        return []
     return [
         name
         for name in after.stores

@@ -8,6 +8,7 @@ Where the interpreter's own start matters, as for a charset, it is started anew.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import encodings
@@ -26,13 +27,17 @@ import sysconfig
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
 from benchmarks.fuzz.cases import USUAL, Command, Conditions
+
+from tomic.sim import Gateway, Limits, Profile
+from tomic.sim.faults import parse
+from tomic.sim.market.model import ModelMarket
 
 if sys.platform != "win32":
     import resource
@@ -208,7 +213,7 @@ def run(
                 break
             now = time.monotonic()
             if interrupt_at is not None and now >= interrupt_at:
-                os.kill(pid, signal.SIGINT)
+                os.kill(pid, getattr(signal, f"SIG{command.signal}"))
                 interrupt_at, interrupted = None, True
             if now >= ends:
                 hung = True
@@ -235,6 +240,46 @@ def run(
         interrupted,
         strays and not hung,
     )
+
+
+@contextlib.contextmanager
+def gateway(faults: Sequence[str] | None) -> Iterator[dict[str, str]]:
+    """What tells a command of a simulated gateway with *faults*, which runs meanwhile."""
+    if faults is None:
+        yield {}
+        return
+    source, end = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.setsid()
+            os.closerange(3, end)
+            os.closerange(end + 1, 256)
+            asyncio.run(_serve(faults, end))
+        finally:
+            os._exit(1)
+    os.close(end)
+    try:
+        port = os.read(source, 16).decode()
+        if not port:
+            raise RuntimeError(f"no gateway with the faults {' '.join(faults)}")
+        yield {"TOMIC_IB__PORT": port}
+    finally:
+        os.close(source)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+async def _serve(faults: Sequence[str], end: int) -> None:
+    market = ModelMarket(seed=1)
+    async with Gateway(
+        market,
+        faults=[parse(fault) for fault in faults],
+        profile=Profile.instant(),
+        limits=Limits().unpaced(),
+    ) as gateway:
+        os.write(end, str(gateway.port).encode())
+        await asyncio.sleep(600.0)
 
 
 def _read(ready: selectors.BaseSelector, wait_s: float) -> bool:

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.fuzz import judge, processes
@@ -87,18 +87,20 @@ class Trials:
                 (home / path).chmod(mode)
         outcomes: list[Outcome] = []
         faults: list[Fault] = []
-        for command in case.commands:
-            outcome = processes.run(
-                command,
-                home,
-                temporary,
-                case.conditions,
-                own_process=case.own_process,
-                base=self.base,
-                deadline_s=self.deadline_s,
-            )
-            outcomes.append(outcome)
-            faults += judge.of_outcome(command, outcome, case.conditions)
+        with processes.gateway(case.conditions.gateway) as told:
+            conditions = replace(case.conditions, env={**case.conditions.env, **told})
+            for command in case.commands:
+                outcome = processes.run(
+                    command,
+                    home,
+                    temporary,
+                    conditions,
+                    own_process=case.own_process,
+                    base=self.base,
+                    deadline_s=self.deadline_s,
+                )
+                outcomes.append(outcome)
+                faults += judge.of_outcome(command, outcome, conditions)
         _unlock(home)
         # Where a case had to run as root, its files are root's.
         _hand_over(home)

@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 
 from support import virtual_time
-from support.simulated import running, settings
+from support.simulated import fetch, running, settings
 from tomic.errors import UnreadableAnswer
 from tomic.ib import account, callbacks, contracts, history
 from tomic.sim.faults import Announce, Verbatim
@@ -150,3 +150,12 @@ def test_notes_without_end_are_cut_short():
 
     assert len(notes) == 201
     assert notes[-1] == "more than 200 notes; the others are left out"
+
+
+@pytest.mark.parametrize("after", [1, 5, 12])
+def test_a_flood_keeps_to_the_deadline(after):
+    """A gateway that never stops talking is left in time, its lines closed or not."""
+    got = fetch(f"flood:after={after}", timeout=6.0)
+
+    assert got.seconds <= 6.0 + 2.0
+    assert len(got.notes) <= 201

@@ -317,3 +317,21 @@ async def test_a_migration_that_fails_leaves_no_trace(path):
     names = [name for (name,) in db.execute("SELECT name FROM sqlite_schema")]
     assert (names, schema.version_of(db)) == (["option_params"], 0)
     db.close()
+
+
+async def test_triggers_that_somebody_dropped_come_back(path):
+    """What guards the journal is made anew with the migration that adds to it."""
+    path.parent.mkdir()
+    db = plain(path)
+    for number in range(1, schema._GUARDED):
+        schema._apply(db, number)
+    db.execute("DROP TRIGGER entries_delete_refused")
+    db.close()
+
+    async with Database(path) as store:
+        assert await store.check() == []
+
+    db = plain(path)
+    made = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'")}
+    assert made == schema.triggers_of(schema.LATEST)
+    db.close()

@@ -164,6 +164,8 @@ def _request_id(kind: int, fields: list[str]) -> int | None:
 
 _log = logging.getLogger(__name__)
 
+_READ_AT_ONCE = 32_768
+"""Bytes; asyncio's own 256 kB are seven thousand messages, which can take seconds."""
 _GREETING = 4096
 """No greeting is longer: a length, the server version and the time."""
 _DISCLAIMER, _TOO_OLD = 10141, 503
@@ -326,6 +328,8 @@ class Link:
             if not ready.cancelled():
                 ready.exception()
         self._pacer.note_sent()  # startApi
+        # Deadlines are looked at between two readings, and a gateway may never stop talking.
+        cast(Any, self.client.conn.transport).max_size = _READ_AT_ONCE
         self.alive = True
 
     def _never_ready(self, host: str, port: int, timeout_s: float) -> GatewayUnreachable:

@@ -84,6 +84,8 @@ Item = TypeVar("Item")
 
 _FENCE_S = 0.5
 """How long to wait for the answer that shows that every cancel has arrived."""
+_CLOSING_S = 1.0
+"""How long beyond the deadline of a command its lines may take to close."""
 _CLOSINGS = 3
 """How often cancels are sent that the gateway has lost while the session was closing."""
 _LAST_ANSWER_S = 3.0
@@ -182,7 +184,8 @@ class Session:
                 await asyncio.wait({task}, timeout=1.0)
         try:
             if self._link.alive:
-                await self._drain()
+                async with asyncio.timeout_at(self._closed_by):
+                    await self._drain()
             else:
                 await self._lines.abandon()
         except (errors.RequestFailed, errors.SessionError, TimeoutError) as exc:
@@ -193,6 +196,13 @@ class Session:
             self._reactions.forget()
             self._link.callbacks.fail_all(errors.SessionLost("the session was closed"))
             await self._link.close()
+
+    @property
+    def _closed_by(self) -> float | None:
+        """When a session with a deadline closes its socket, whatever is still being sent to it."""
+        if self.deadline is None:
+            return None
+        return max(self.deadline, self._loop.time()) + _CLOSING_S
 
     async def _drain(self) -> None:
         pacer = self.limits.pacer

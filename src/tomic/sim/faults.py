@@ -397,9 +397,15 @@ class Mutate(Timed):
     """From then on a share of the answers loses fields, or has one that makes no sense."""
 
     share: float = 0.02
+    only: tuple[int, ...] = ()
+    """Numbers of the messages that are hit; empty hits all."""
+    evil: bool = False
+    """Replace fields alone, also by numbers that can be none and by texts that mean harm."""
+    seed: int = 0
     after: int = field(default=5, kw_only=True)
 
     def begin(self, trouble: Trouble) -> None:
+        trouble.draw_from(self.seed)
         trouble.spoil_all = self._mutated
 
     def _mutated(self, data: bytes, noise: random.Random) -> bytes:
@@ -407,12 +413,32 @@ class Mutate(Timed):
         if noise.random() >= self.share:
             return data
         parts = list(split_fields(data[4:]))
+        if self.only and not (parts[0].isdecimal() and int(parts[0]) in self.only):
+            return data
         at = noise.randrange(len(parts))
-        if noise.random() < 0.3:
+        if self.evil:
+            parts[max(at, 1)] = noise.choice(_NONSENSE + _EVIL)
+        elif noise.random() < 0.3:
             del parts[max(at, 1) :]
         else:
             parts[at] = noise.choice(_NONSENSE)
         return frame_fields(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Flood(Timed):
+    """Notes without end, no two of them alike, as fast as they can be sent."""
+
+    at_once: int = 200
+    """How many every five milliseconds."""
+
+    def begin(self, trouble: Trouble) -> None:
+        self._go_on(trouble, 0)
+
+    def _go_on(self, trouble: Trouble, count: int) -> None:
+        for number in range(count, count + self.at_once):
+            trouble.connection.error(-1, 9999, text=f"note {number} of a flood")
+        trouble.connection.later(0.005, self._go_on, trouble, count + self.at_once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -656,6 +682,14 @@ _FARMS = {
     2157: (2158, frozenset({"contract_details", "option_params", "matching_symbols"})),
 }
 _NONSENSE = ("", "x", "nan", "inf", "1e999", "-", "99999999999999999999", "\u00e9\u2028")
+_EVIL = (
+    "-1", "-0.0", "1e308", "-1e308", "1.7976931348623157E308", "1e-320", "0", "-560", "2147483648",
+    "9223372036854775808", "99999999999999", "\x1b]0;pwn\x07", "\x9b31m", "\u202e", "[/red]",
+    "[bold]", "=cmd|'/c calc'!A0", "@SUM(A1)", "../../etc/passwd", "CON", "{0}", "%s%n", "a\nb",
+    "<script>alert(1)</script>", "'; DROP TABLE entries;--", "A" * 3_000, "All", "20261399",
+    "00010101", "99991231", "20261218 25:00:00 Mars/Olympus", "Mars/Olympus",
+    "20261120:2500-9999:1",
+)  # fmt: skip
 Spoil = Callable[[bytes, random.Random], bytes]
 
 
@@ -723,6 +757,10 @@ class Trouble:
     def _repair(self, code: int, kinds: frozenset[str]) -> None:
         self._unanswered -= kinds
         self.connection.error(-1, code)
+
+    def draw_from(self, seed: int) -> None:
+        """Draw what is spoiled from *seed* on."""
+        self._noise = random.Random(seed)
 
     def spoil(self, data: bytes) -> bytes:
         """The bytes of a frame as they leave: now and then not what they were."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
 
 from tomic.models import several
+from tomic.store import documents
 from tomic.store.file import TableGroup
 
 EarningsSource: TypeAlias = Literal["csv", "web"]
@@ -100,7 +101,7 @@ class CalendarTables(TableGroup):
             " AND day BETWEEN ? AND ? ORDER BY symbol, day",
             (json.dumps(several(symbols)), _moved(since, -_SAME_EVENT), _moved(last, _SAME_EVENT)),
         )
-        events = [kind(symbol, dt.date.fromisoformat(day), *more) for symbol, day, *more in rows]
+        events = [kind(symbol, documents.to_day(day), *more) for symbol, day, *more in rows]
         return _preferred(events, since, last)
 
 
@@ -115,7 +116,7 @@ def _moved(day: dt.date, span: dt.timedelta) -> str:
 def _forget(db: sqlite3.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
     moved = _MOVED[table]
     for symbol, day, source, *_ in rows:
-        near = dt.date.fromisoformat(day)
+        near = documents.to_day(day)
         db.execute(
             f"DELETE FROM {table} WHERE symbol = ? AND source = ? AND day > ? AND day < ?",
             (symbol, source, _moved(near, -moved), _moved(near, moved)),

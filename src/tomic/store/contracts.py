@@ -103,7 +103,7 @@ class ContractTables(TableGroup):
             (symbol, day.isoformat(), trading_class),
         )
         return [
-            StoredContract(con_id, dt.date.fromisoformat(expiry), *rest)
+            StoredContract(con_id, documents.to_day(expiry), *rest)
             for con_id, expiry, *rest in rows
         ]
 
@@ -115,7 +115,7 @@ class ContractTables(TableGroup):
             "SELECT expiry FROM listed_expiries WHERE symbol = ? AND day = ? AND trading_class = ?",
             (symbol, day.isoformat(), trading_class),
         )
-        return frozenset(dt.date.fromisoformat(text) for (text,) in rows)
+        return frozenset(documents.to_day(text) for (text,) in rows)
 
 
 def _purge(db: sqlite3.Connection, before: str, symbol: str) -> None:

@@ -72,8 +72,29 @@ def stamp(at: dt.datetime) -> str:
 
 
 def unstamp(text: str) -> dt.datetime:
-    """Read an instant back, in UTC."""
-    return dt.datetime.fromisoformat(text)
+    """
+    Read an instant back, in UTC.
+
+    Raises:
+        StoreError: It is none.
+    """
+    try:
+        return dt.datetime.fromisoformat(text)
+    except (ValueError, TypeError) as exc:
+        raise StoreError(f"a stored time is damaged ({exc}); {REMEDY}") from exc
+
+
+def to_day(text: str) -> dt.date:
+    """
+    Read a day back.
+
+    Raises:
+        StoreError: It is none.
+    """
+    try:
+        return dt.date.fromisoformat(text)
+    except (ValueError, TypeError) as exc:
+        raise StoreError(f"a stored day is damaged ({exc}); {REMEDY}") from exc
 
 
 def _as_text(value: object) -> str:

@@ -284,6 +284,11 @@ class StoreFile:
                 f"{self.path}: {exc}, and its schema number says that it does not; put a backup in "
                 "its place"
             )
+        if getattr(exc, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+            return StoreError(
+                f"{self.path}: refused by a rule in the file itself ({exc}); tomic store check "
+                "tells whether it is sound"
+            )
         if str(exc).startswith("no such "):
             return StoreError(f"{self.path}: {exc}; tomic store check tells what is missing")
         return None

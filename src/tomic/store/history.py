@@ -258,7 +258,7 @@ class HistoryTables(TableGroup):
             " WHERE :symbol IS NULL OR symbol = :symbol ORDER BY at, id",
             {"symbol": symbol},
         )
-        return [(dt.datetime.fromisoformat(at), *rest) for at, *rest in rows]
+        return [(documents.unstamp(at), *rest) for at, *rest in rows]
 
     async def note(self, symbol: str, kind: str, detail: str, *, at: dt.datetime) -> None:
         """Add to `events`."""
@@ -282,8 +282,8 @@ class HistoryTables(TableGroup):
                 count,
                 _to_date(first),
                 _to_date(last),
-                dt.datetime.fromisoformat(fetched_at) if fetched_at else None,
-                dt.date.fromisoformat(asked_from) if asked_from else None,
+                documents.unstamp(fetched_at) if fetched_at else None,
+                documents.to_day(asked_from) if asked_from else None,
                 close_only,
             )
         return coverages

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tomic.store import documents
 from tomic.store.documents import dump, load, stamp, unstamp
 from tomic.store.file import TableGroup
 
@@ -173,7 +174,7 @@ class ScanTables(TableGroup):
                 rank,
                 symbol,
                 strategy,
-                dt.date.fromisoformat(expiry),
+                documents.to_day(expiry),
                 unstamp(at),
                 load(text),
                 load(outcome) if outcome else None,

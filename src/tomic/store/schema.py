@@ -510,11 +510,14 @@ _ADVICE: tuple[Step, ...] = (
 )
 
 # REPLACE deletes what it replaces without asking the triggers for that; they see it come.
-_FORGERY: tuple[Step, ...] = (
+_GUARDS: tuple[tuple[str, str], ...] = (
     *(
-        f"CREATE TRIGGER {table}_replace_refused BEFORE INSERT ON {table}"
-        f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"
-        " BEGIN SELECT raise(ABORT, 'the journal only grows'); END"
+        (
+            table,
+            f"CREATE TRIGGER {table}_replace_refused BEFORE INSERT ON {table}"
+            f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {same})"
+            " BEGIN SELECT raise(ABORT, 'the journal only grows'); END",
+        )
         for table, same in (
             ("entries", "id = NEW.id"),
             (
@@ -526,19 +529,39 @@ _FORGERY: tuple[Step, ...] = (
     ),
     # Of these one that is known is left out, as INSERT OR IGNORE wants it.
     *(
-        f"CREATE TRIGGER {table}_replace_ignored BEFORE INSERT ON {table}"
-        f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"
-        " BEGIN SELECT raise(IGNORE); END"
+        (
+            table,
+            f"CREATE TRIGGER {table}_replace_ignored BEFORE INSERT ON {table}"
+            f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"
+            " BEGIN SELECT raise(IGNORE); END",
+        )
         for table, key in (
             ("executions", "exec_id"),
             ("bookings", "booking_id"),
             ("unread_rows", "row_id"),
         )
     ),
-    "CREATE TRIGGER entries_revised BEFORE UPDATE OF id, revision, document ON entries"
-    " WHEN NEW.id != OLD.id OR NEW.revision != OLD.revision + 1"
-    " BEGIN SELECT raise(ABORT, 'a change of an entry is a revision'); END",
+    (
+        "entries",
+        "CREATE TRIGGER entries_revised BEFORE UPDATE OF id, revision, document ON entries"
+        " WHEN NEW.id != OLD.id OR NEW.revision != OLD.revision + 1"
+        " BEGIN SELECT raise(ABORT, 'a change of an entry is a revision'); END",
+    ),
 )
+"""Table and trigger: what keeps the journal from being changed unseen, beyond earlier triggers."""
+
+
+def guard(db: sqlite3.Connection) -> None:
+    """Give the journal its triggers, and back those of earlier versions that somebody dropped."""
+    former = [step for step in (*_JOURNAL, *_ASIDE, *_BOOKINGS) if isinstance(step, str)]
+    known = [(match[1], match[0]) for step in former if (match := _ON_TABLE.match(step))]
+    for table, trigger in (*known, *_GUARDS):
+        # `store check` names a table that is missing, and must get that far.
+        if _columns(db, table):
+            db.execute(trigger.replace("CREATE TRIGGER", "CREATE TRIGGER IF NOT EXISTS"))
+
+
+_ON_TABLE = re.compile(r"CREATE TRIGGER \w+ BEFORE \w+ ON (\w+).*", re.DOTALL)
 
 MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _CONTRACTS,
@@ -553,11 +576,12 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _NOTICES,
     _RECORD,
     _ADVICE,
-    _FORGERY,
+    (guard,),
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 
 LATEST = len(MIGRATIONS)
+_GUARDED = 1 + next(number for number, steps in enumerate(MIGRATIONS) if guard in steps)
 
 
 def tables_of(version: int) -> frozenset[str]:
@@ -570,6 +594,8 @@ def tables_of(version: int) -> frozenset[str]:
 def triggers_of(version: int) -> frozenset[str]:
     """Return the names of the triggers that a file of *version* has."""
     steps = [step for steps in MIGRATIONS[:version] for step in steps if isinstance(step, str)]
+    if version >= _GUARDED:
+        steps += [trigger for _, trigger in _GUARDS]
     created = (re.match(r"\s*CREATE TRIGGER (\w+)", step) for step in steps)
     return frozenset(match[1] for match in created if match)
 

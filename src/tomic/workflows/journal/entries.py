@@ -8,7 +8,8 @@ and says what of its context is missing.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from tomic.models.journal import (
     Trade,
 )
 from tomic.store import Change, Database
+from tomic.store.documents import REMEDY
 from tomic.store.journal import SNAPSHOT, fields_of
 
 if TYPE_CHECKING:
@@ -270,7 +272,26 @@ async def listing(
         status, symbol=symbol, strategy=strategy, since=since
     )
     day = (await journal.clock()).astimezone(dates.NEW_YORK).date()
-    return [statistics.row(summary, day) for summary in summaries]
+    return [_row(summary, day) for summary in summaries]
+
+
+def _row(summary: dict[str, Any], day: dt.date) -> dict[str, Any]:
+    with as_written(f"journal entry {summary['id']}"):
+        return statistics.row(summary, day)
+
+
+@contextmanager
+def as_written(what: str) -> Iterator[None]:
+    """
+    Read figures that were checked when they were written; another program may have changed them.
+
+    Raises:
+        StoreError: It has; *what* names where.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as exc:
+        raise StoreError(f"{what} cannot be read ({exc}); {REMEDY}") from exc
 
 
 _TEXTS = ("plan", "reason", "strategy")

@@ -17,7 +17,7 @@ from tomic.models import ExerciseStyle, Proposal
 from tomic.models.documents import first_fault
 from tomic.models.journal import JournalReport, Statistics
 from tomic.store import Bars, StoredProposal, VolSeries
-from tomic.workflows.journal.entries import Journal
+from tomic.workflows.journal.entries import Journal, as_written
 
 BY: Mapping[str, By] = {name: name for name in get_args(By)}
 """What statistics can be grouped by."""
@@ -42,7 +42,8 @@ async def report(
     """Everything that the journal and the saved proposals can tell."""
     settled = await settle(journal)
     rows = await journal.store.journal.summaries(symbol=symbol)
-    closed = statistics.from_summaries(rows)
+    with as_written("a summary of the journal"):
+        closed = statistics.from_summaries(rows)
     draws = journal.settings.journal.bootstrap
     proposals = _known(await journal.store.scans.proposals(symbol=symbol, settled=True))
     notes = []

@@ -1,0 +1,116 @@
+"""Cases of a store in an odd state, each with commands that read it and commands that write."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.fuzz.cases import Case, Command, Conditions
+
+KIND = "stores"
+_STORE = "data/volatility.db"
+_COMMANDS = (
+    ("journal", "list", "--all"), ("journal", "note", "1", "more"), ("store", "check"),
+    ("store", "info"), ("store", "backup", "copy.db"), ("journal", "import", "flex.csv"),
+)  # fmt: skip
+_STATEMENTS = (
+    "PRAGMA user_version = 0", "PRAGMA user_version = 3", "PRAGMA user_version = -1",
+    "PRAGMA user_version = 99", "PRAGMA application_id = 0", "PRAGMA application_id = 7",
+    "DROP TABLE entries", "DROP TABLE journal_history", "DROP TABLE executions", "DROP TABLE runs",
+    "DROP TABLE bars", "DROP TRIGGER entries_revised",
+    "DROP TRIGGER journal_history_update_refused",
+    "DROP TRIGGER entries_revised; UPDATE entries SET document = '{'",
+    "DROP TRIGGER entries_revised; UPDATE entries SET document = '[]'",
+    "DROP TRIGGER entries_revised; UPDATE entries SET document = '{\"trades\": 7}'",
+    "UPDATE entries SET summary = 'x'", "UPDATE entries SET status = 'odd'",
+    "UPDATE entries SET opened_at = 'whenever', symbol = NULL",
+    "DROP TRIGGER journal_history_update_refused; UPDATE journal_history SET changed = '{}'",
+    "DROP TRIGGER journal_history_update_refused; UPDATE journal_history SET at = 'never'",
+    "INSERT INTO executions VALUES ('x', NULL, 'never', '', NULL, '{}', '')",
+    "INSERT INTO executions VALUES ('y', 99, '2026-11-20', 'SPY', 1, 'x', '')",
+    "CREATE TABLE more (x)", "CREATE VIEW odd AS SELECT * FROM absent",
+    "CREATE TRIGGER slow AFTER INSERT ON journal_history BEGIN DELETE FROM runs; END",
+    "CREATE TRIGGER no BEFORE INSERT ON journal_history BEGIN SELECT raise(ABORT, 'no'); END",
+    "ALTER TABLE entries RENAME TO former", "ALTER TABLE runs ADD COLUMN more TEXT",
+    "PRAGMA journal_mode = DELETE", "PRAGMA encoding", "DELETE FROM runs",
+    "INSERT INTO runs VALUES ('backup', 1, 'x', 'x')",
+)  # fmt: skip
+
+
+def cases(prepared: Path) -> Iterator[Case]:
+    """Every state with every command; there are no random ones."""
+    content = (prepared / _STORE).read_bytes()
+    for statement in _STATEMENTS:
+        changed = _after(content, statement)
+        yield from _each(statement[:100], {_STORE: changed})
+    for label, files in (
+        ("empty", {_STORE: b""}),
+        ("one byte", {_STORE: b"x"}),
+        ("a header alone", {_STORE: content[:100]}),
+        ("cut in half", {_STORE: content[: len(content) // 2]}),
+        ("text", {_STORE: b"symbol,date\n" * 400}),
+        ("a log of garbage", {f"{_STORE}-wal": b"\xff" * 5000}),
+        ("an index of garbage", {f"{_STORE}-shm": b"\xff" * 32768}),
+        ("a journal of garbage", {f"{_STORE}-journal": b"\xff" * 5000}),
+        ("locks of garbage", {f"{_STORE}.prices.lock": b"x" * 99, f"{_STORE}.run.lock": b"\0"}),
+        ("another program's", {_STORE: _foreign()}),
+    ):
+        yield from _each(label, files)
+    for label, links in (
+        ("a dangling link", {_STORE: "nowhere/x.db"}),
+        ("a loop", {_STORE: "volatility.db"}),
+        ("a link to a folder", {_STORE: "../folder"}),
+        ("a link to text", {_STORE: "../u.txt"}),
+    ):
+        yield from _each(label, {}, links)
+    for label, path in (
+        ("below a file", "u.txt/x.db"),
+        ("a folder", "folder"),
+        ("a device", "device"),
+    ):
+        yield from _each(label, {}, conditions=Conditions(env={"TOMIC_STORE__PATH": path}))
+    for label, modes in (
+        ("read-only", {_STORE: 0o444}),
+        ("in a read-only folder", {"data": 0o555}),
+        ("not to be read", {_STORE: 0}),
+    ):
+        yield from _each(label, {}, conditions=Conditions(modes=modes))
+
+
+def _each(
+    label: str,
+    files: dict[str, bytes],
+    links: dict[str, str] | None = None,
+    conditions: Conditions | None = None,
+) -> Iterator[Case]:
+    for words in _COMMANDS:
+        yield Case(
+            kind=KIND,
+            name=f"{label}: {' '.join(words)}",
+            commands=(Command(words),),
+            files=files,
+            links=links or {},
+            conditions=conditions or Conditions(),
+        )
+
+
+def _after(content: bytes, statements: str) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.db"
+        path.write_bytes(content)
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(statements)
+            db.execute("PRAGMA journal_mode = DELETE")
+        return path.read_bytes()
+
+
+def _foreign() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.db"
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("CREATE TABLE bookmarks (url)")
+            db.commit()
+        return path.read_bytes()
