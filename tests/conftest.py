@@ -7,6 +7,7 @@ import gc
 import itertools
 import os
 import random
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,6 +26,10 @@ FAST = 20_000.0
 """Messages a second towards a gateway whose limit is lifted."""
 
 hypothesis.settings.load_profile("suite")
+
+# Many tests start the program anew, and every worker imports it: it shall be compiled but once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -111,7 +111,8 @@ async def test_a_replay_opens_the_real_journal_once(given):
 
 async def test_one_text_is_one_symbol(given):
     """Wherever several symbols are wanted, a text is one of them, or several by commas."""
-    async with Desk(given, demo=True) as desk:
+    few = given.scan.model_copy(update={"method": "thinned", "max_contracts": 60})
+    async with Desk(given.model_copy(update={"scan": few}), demo=True) as desk:
         assert [one.symbol for one in await desk.chains("spy")] == ["SPY"]
         assert [one.symbol for one in await desk.chains("SPY, qqq")] == ["SPY", "QQQ"]
         run = await desk.prices("SPY,QQQ")
@@ -132,7 +133,8 @@ async def test_one_text_is_one_symbol(given):
 
 async def test_one_chain_where_several_are_wanted(given):
     """A scan takes one chain as it is; of two chains of one symbol it would lose one."""
-    async with Desk(given, demo=True) as desk:
+    few = given.scan.model_copy(update={"strategies": ["iron_condor", "short_put_spread"]})
+    async with Desk(given.model_copy(update={"scan": few}), demo=True) as desk:
         chain = await desk.chain("SPY", dte=(30, 60), strike_range="2s")
 
         one, listed = await desk.scan(chains=chain), await desk.scan(chains=[chain])

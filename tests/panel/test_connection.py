@@ -151,7 +151,10 @@ async def test_quitting_in_the_middle_leaks_no_line(panel, tws):
         await pilot.press("q")
         await until(pilot, lambda: not panel.is_running or panel._exit, what="left")
 
-    await asyncio.sleep(0.02)
+    for _ in range(6_000):
+        if not tws.clients:
+            break
+        await asyncio.sleep(0.01)
     assert (tws.leaked, tws.lines_open, tws.orders) == (0, 0, 0)
     assert tws.clients == set()
 

@@ -18,7 +18,7 @@ SCREENS = Path(__file__).parents[1] / "panel" / "screens"
 UPDATE = "TOMIC_UPDATE_SNAPSHOTS"
 """Environment variable; with any value the screens are written instead of compared."""
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 _TERMINAL = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
