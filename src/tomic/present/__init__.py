@@ -2,4 +2,6 @@
 
 from tomic import _lazy
 
-_lazy.offer(__name__, modules="chain journal portfolio proposal scan store text ticket volatility")
+_lazy.offer(
+    __name__, modules="chain journal manage portfolio proposal scan store text ticket volatility"
+)
