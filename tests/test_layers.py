@@ -28,6 +28,7 @@ FLOORS = {
     "evidence": 3,
     "journal": 3,
     "legs": 3,
+    "notices": 3,
     "portfolio": 3,
     "selection": 3,
     "strategies": 3,
@@ -35,6 +36,7 @@ FLOORS = {
     "files": 4,
     "flex": 4,
     "ib": 4,
+    "notify": 4,
     "sim": 4,
     "store": 4,
     "web": 4,
@@ -64,6 +66,7 @@ PEERS = {
 
 ONLY_IN = {
     "aiosqlite": {"store"},
+    "apprise": {"notify"},
     "httpx": {"flex", "web"},
     "ib_async": {"ib"},
     "matplotlib": {"report"},

@@ -6,11 +6,12 @@ import json
 import os
 import select
 import stat
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
-from tomic.errors import BadFile
+from tomic.errors import BadFile, ConfigError
 
 MOST = 64_000_000
 """Bytes of a file of figures; a chain of every option of an index has a hundredth of that."""
@@ -55,6 +56,29 @@ def read_text(path: Path, most: int = MOST) -> str:
     """
     text = read_bytes(path, most).decode("utf-8-sig")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_private(path: Path, most: int, what: str) -> bytes:
+    """
+    The beginning of a file with a secret, which only its owner may read.
+
+    Args:
+        most: Bytes that are read.
+        what: Of the secret, for the message: ``the token``.
+
+    Raises:
+        ConfigError: It cannot be read, or others may read it.
+    """
+    try:
+        with path.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            if sys.platform != "win32" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise ConfigError(
+                    f"{path}: others may read {what}; chmod 600 {path}", file=str(path)
+                )
+            return opened.read(most)
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror or exc}", file=str(path)) from exc
 
 
 def unzipped(path: Path, packed: bytes, most: int) -> bytes:

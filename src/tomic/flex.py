@@ -15,16 +15,15 @@ import contextlib
 import logging
 import os
 import re
-import stat
 import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from tomic import disk
 from tomic.config import FlexSettings
 from tomic.errors import BadFile, ConfigError, FlexError, FlexRefused, FlexUnavailable
 from tomic.journal.broker import flexxml
@@ -36,6 +35,7 @@ _HOSTS = ("ndcdyn.interactivebrokers.com", "gdcdyn.interactivebrokers.com")
 _LEGACY = "/universal/servlet/"
 """Where the service was; its answers still name it, and it only answers with errors."""
 _VERSION = "3"
+_MOST_TOKEN = 4096
 _MOST_BYTES = 256 << 20
 _MOST_REDIRECTS = 3
 _APART_S = 1.05
@@ -99,7 +99,8 @@ def read_token(settings: FlexSettings, environment: Mapping[str, str] = os.envir
     """
     text, place = environment.get(TOKEN_VARIABLE, "").strip(), TOKEN_VARIABLE
     if not text and settings.token_file is not None:
-        text, place = _in_file(settings.token_file), str(settings.token_file)
+        content = disk.read_private(settings.token_file, _MOST_TOKEN, "the token")
+        text, place = content.decode("ascii", "replace").strip(), str(settings.token_file)
     if not text:
         raise ConfigError(
             f"no Flex token; put it into {TOKEN_VARIABLE}, or into a file that only you may read "
@@ -111,19 +112,6 @@ def read_token(settings: FlexSettings, environment: Mapping[str, str] = os.envir
         raise ConfigError(f"{place}: this is no Flex token: it must be letters and digits alone")
     named_here.hide(text)
     return text
-
-
-def _in_file(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            if sys.platform != "win32" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise ConfigError(
-                    f"{file}: others may read the token; chmod 600 {file}", file=str(file)
-                )
-            return opened.read(4096).decode("ascii", "replace").strip()
-    except OSError as exc:
-        raise ConfigError(f"{file}: {exc.strerror or exc}", file=str(file)) from exc
 
 
 class FlexService:

@@ -77,6 +77,15 @@ async def test_a_book_and_what_a_trade_would_change(make_panel):
         await reaches(pilot, "4", " strategies")
         await reaches(pilot, "enter", "grouped by")
         await pilot.press("escape", "d", "y")
+        await reaches(pilot, "i", "What if: ")
+        await pilot.press("left", "left", "plus", "w")
+        await until(
+            pilot,
+            lambda: "--move=-2% --vol=+5% --days=7" in text(pilot).replace("\n", " "),
+            what="the sliders' command",
+        )
+        assert "-2.00% to" in text(pilot)
+        await pilot.press("0", "escape")
         await reaches(pilot, "a", "Alerts")
         await pilot.press("escape")
         await reaches(pilot, "l", "portfolio --last")

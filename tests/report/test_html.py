@@ -27,6 +27,7 @@ from tomic.report.layout import (
     ReportPage,
     ReportSection,
     Sentences,
+    Sliders,
     SvgPicture,
     resolve,
     written,
@@ -309,17 +310,50 @@ async def test_a_day_without_a_scan_says_so(settings):
     assert "Nothing is stored yet." in text
 
 
-def screenshot(file: Path, image: Path, folder: Path, *, width: int, height: int) -> None:
-    """Let a headless browser draw *file* into *image*."""
-    subprocess.run(
+def browsed(what: str, file: Path, folder: Path, *more: str) -> bytes:
+    """What a headless browser prints of *file*."""
+    return subprocess.run(
         [
             CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
             "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder}",
-            f"--window-size={width},{height}", f"--screenshot={image}", file.as_uri(),
+            "--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder}", *more, what,
+            file.as_uri(),
         ],
         check=True, capture_output=True, timeout=60,
+    ).stdout  # fmt: skip
+
+
+def screenshot(file: Path, image: Path, folder: Path, *, width: int, height: int) -> None:
+    """Let a headless browser draw *file* into *image*."""
+    browsed(f"--screenshot={image}", file, folder, f"--window-size={width},{height}")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here; apt-get install chromium")
+def test_a_browser_runs_the_sliders(tmp_path):
+    """Under the page's own policy: the figure is the cell that the three sliders stand at."""
+    moves, vols, horizons = [-0.1, 0.0, 0.1], [0.0, 0.25], ["now", "at expiry"]
+    cells = [[[1000.0 * v + 10.0 * m - d for d in range(2)] for m in range(3)] for v in (-2, 1)]
+    rows = [{"move": move, "pnl": pnl} for move, pnl in zip(moves, cells[0], strict=True)]
+    item = {"title": "SPY-1", "moves": moves, "vols": vols, "horizons": horizons, "cells": cells}
+    columns = (
+        FigureColumn("price", "/move", "share"), FigureColumn("", "/move", "share"),
+        *(FigureColumn(name, f"/pnl/{n}", "pnl") for n, name in enumerate(horizons)),
     )  # fmt: skip
+    sliders = Sliders("/items/0", FigureTable("/items/0/rows", columns), is_open=True)
+    text = html.render(page({"items": [item | {"rows": rows}]}, sliders))
+    assert '<p class="sliders" hidden>' in text
+    # Where a reader would have slid them: the fall, more volatility, the expiry.
+    for most, start, there in ((2, 1, 0), (1, 0, 1)):
+        text = text.replace(f'max="{most}" value="{start}"', f'max="{most}" value="{there}"')
+    file = tmp_path / "page.html"
+    file.write_text(text, encoding="utf-8")
+
+    drawn = browsed("--dump-dom", file, tmp_path / "profile").decode()
+
+    assert "price -10 %, volatility +25 %, at expiry: </span>" in drawn
+    assert "<output>999.00</output>" in drawn
+    assert '<p class="sliders">' in drawn
+    assert drawn.count(' class="n at"') == 3 and drawn.count('<tr class="at"') == 1
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium here; apt-get install chromium")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import datetime as dt
+import hashlib
 import re
 
 import pytest
@@ -78,6 +80,36 @@ def test_stress_is_drawn_now_and_later(book):
     pictures = [given["aria-label"] for tag, given in Read(text).tags if tag == "svg"]
     assert [one.rsplit(", ", 1)[1] for one in pictures] == ["now", "in 7 days"]
     assert ">-20%</text>" in text
+
+
+def test_a_structure_stands_under_sliders(book):
+    """Every stop is a figure of the page; without a script the table says the same as now."""
+    text = html.render(book)
+    read = Read(text)
+    items = read.document["what_if"]
+
+    assert len(items) == len(read.document["review"]["structures"])
+    for n, item in enumerate(items):
+        as_it_is = item["cells"][item["vols"].index(0.0)]
+        assert [row["pnl"] for row in item["rows"]] == as_it_is
+        now = as_it_is[item["moves"].index(0.0)][0]
+        assert now == pytest.approx(read.document["review"]["structures"][n]["pnl"], abs=0.005)
+        assert f'data-item="/what_if/{n}"' in text
+    assert text.count('type="range"') == 3 * len(items)
+    assert text.count('class="sliders" hidden') == len(items)
+
+
+def test_the_only_script_is_the_page_s_own(book):
+    """The policy names it by its hash, so that no other runs, and nothing is fetched by any."""
+    text = html.render(book)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+
+    (script,) = scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = [one["content"] for tag, one in Read(text).tags if one.get("http-equiv")]
+    assert policy.startswith("default-src 'none'; ")
+    assert policy.endswith(f"; script-src 'sha256-{digest}'")
+    assert not re.search(r"(?:https?:)?//\w|fetch\(|XMLHttp|import\(|WebSocket|sendBeacon", script)
 
 
 async def test_the_last_book_needs_no_gateway(settings):

@@ -43,6 +43,7 @@ _GROUPS = {
     "store": ("store", "app"),
     "journal": ("journal", "app"),
     "strategies": ("scan", "strategies_app"),
+    "notify": ("notify", "app"),
 }
 """Groups of commands: module and name in it."""
 _ASKING = frozenset(

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from tomic import config as configuration, desk as desks
-from tomic.cli import completion, options, streams
+from tomic.cli import completion, notify as telling, options, streams
 from tomic.cli.running import LOOKS_DONE, of_the_system, open_desk, runs, say, worst
 from tomic.errors import ConfigError, TomicError, UsageError
 from tomic.workflows import jobs as work
@@ -63,7 +63,8 @@ async def run_(
         typer.echo(f"{today} is no trading day; nothing done", err=True)
         return 0
     desk, _ = open_desk(common)
-    steps = _Steps(common, desk, name)
+    observed: list[Any] = []
+    steps = _Steps(common, desk, name, observed, notifies=job.notify)
     # Cron starts in the home folder, and a step's own paths are meant beside the configuration.
     with _in_folder(common.config.parent if common.config else None):
         async with desk:
@@ -76,6 +77,10 @@ async def run_(
                 wait_s=settings.store.lock_wait_s,
                 on_done=lambda report: None if common.quiet else _tell(report, len(job.run)),
             )
+            if job.notify:
+                observed.append(work.observation(name, reports, reached=desk.has_session))
+            if observed:
+                await telling.tell_all(await desk.store(), settings, observed, common)
     codes = [report.end.exit_code for report in reports]
     return work.INTERRUPTED if work.INTERRUPTED in codes else worst(codes)
 
@@ -101,9 +106,19 @@ def _in_folder(folder: Path | None) -> Iterator[None]:
 class _Steps:
     """Runs command lines with what all steps of the job have in common, the desk among them."""
 
-    def __init__(self, common: options.CommonOptions, desk: desks.Desk, job: str) -> None:
+    def __init__(
+        self,
+        common: options.CommonOptions,
+        desk: desks.Desk,
+        job: str,
+        observed: list[Any],
+        *,
+        notifies: bool,
+    ) -> None:
         self._given = {"--demo": common.demo, "--config": common.config, "--quiet": common.quiet}
-        self._invocation = replace(common.invocation, host=desk, job=job)
+        self._invocation = replace(
+            common.invocation, host=desk, job=job, observed=observed, notifies=notifies
+        )
 
     async def run(self, words: list[str]) -> work.StepEnd:
         """Run one command in this process, on this loop; whatever it raises is its own end."""

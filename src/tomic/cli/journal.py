@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from tomic import config as configuration, files, store
-from tomic.cli import completion, options
+from tomic import config as configuration, files, notices, store
+from tomic.cli import completion, notify as telling, options
 from tomic.cli.running import at_desk, runs, worst
 from tomic.errors import (
     BadFile,
@@ -308,6 +308,7 @@ async def check(
         bool, typer.Option("--no-keep", help="Do not keep today's marks with the entries.")
     ] = False,
     offline: OfflineOption = False,
+    notify: options.NotifyOption = False,
     *,
     gateway: options.GatewayOptions,
     common: JudgingOptions,
@@ -315,6 +316,11 @@ async def check(
     """Judge the exit rules of open entries on live marks, or on those of a recording."""
     async with opened(common, gateway, asks=not offline) as journal:
         run = await review.check(journal, entries or (), keep=not no_keep)
+        if telling.is_wanted(common, notify):
+            look = notices.of_checks(run.checks, every=not entries, failed=bool(run.errors))
+            lost = [str(exc) for exc in run.errors.values() if isinstance(exc, SessionError)]
+            looks = [look, *([notices.of_gateway(lost[0])] if lost else [])]
+            await telling.tell(journal.store, journal.settings, looks, common)
     typer.echo(present.checks(run, common.shape), nl=False)
     for name, error in run.errors.items():
         typer.echo(f"tomic: {name}: {error}", err=True)

@@ -40,6 +40,10 @@ class Invocation:
     """The command that *record* says it is a recording of."""
     waiting: list[Coroutine[Any, Any, int | None]] | None = None
     """Commands are put here instead of run, for a loop that already runs."""
+    observed: list[Any] | None = None
+    """What steps of the job saw, to be told at its end; None where a command tells by itself."""
+    notifies: bool = False
+    """Whether every step of the job that can tell something does."""
     stops: list[Callable[[], bool]] = field(default_factory=list)
     """What Ctrl-C calls, the innermost last."""
 
@@ -159,6 +163,9 @@ QuietOption = Annotated[
 ]
 ExitCodeOption = Annotated[
     bool, typer.Option("--exit-code", help="End with code 10 when a check fires.")
+]
+NotifyOption = Annotated[
+    bool, typer.Option("--notify", help="Tell what changed by the services of [notify].")
 ]
 HostOption = Annotated[
     str | None,

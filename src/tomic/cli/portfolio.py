@@ -2,20 +2,100 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomic.cli import completion, options
+from tomic import notices
+from tomic.cli import completion, notify as telling, options
 from tomic.cli.running import INTERRUPTED, at_desk, runs, worst
-from tomic.present import chain, portfolio as present
+from tomic.errors import UsageError
+from tomic.portfolio import what_if as work
+from tomic.present import chain, portfolio as present, what_if
 from tomic.present.forms import Format
 from tomic.workflows.portfolio import review
 
+if TYPE_CHECKING:
+    from tomic.models.what_if import WhatIf
+
 app = typer.Typer()
+
+WHAT_IF_PANEL = "What if"
+_PER_CENT = re.compile(r"([+-]?\d{1,6}(?:\.\d{1,9})?)%", re.ASCII)
+
+
+def _share(text: str) -> float:
+    """``-5%`` as -0.05."""
+    match = _PER_CENT.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r}: write it in per cent, such as -5% or +20%")
+    return float(match[1]) / 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIfOptions:
+    """One structure, and what may happen to it."""
+
+    what_if: Annotated[
+        str,
+        typer.Option(
+            "--what-if",
+            metavar="ID",
+            help="P&L of one structure by price and day: its id, symbol or journal entry.",
+            rich_help_panel=WHAT_IF_PANEL,
+        ),
+    ] = ""
+    move: Annotated[
+        float | None,
+        typer.Option(
+            parser=_share, metavar="%", help="Of the price: -5%.", rich_help_panel=WHAT_IF_PANEL
+        ),
+    ] = None
+    vol: Annotated[
+        float | None,
+        typer.Option(
+            parser=_share,
+            metavar="%",
+            help="Of every volatility, relative: +20%.",
+            rich_help_panel=WHAT_IF_PANEL,
+        ),
+    ] = None
+    days: Annotated[
+        int | None, typer.Option(help="Calendar days to pass.", rich_help_panel=WHAT_IF_PANEL)
+    ] = None
+
+    def check(self, with_: str) -> None:
+        """
+        Refuse what cannot be, before anything is asked.
+
+        Raises:
+            UsageError: Options that exclude or need each other, or an impossible move.
+        """
+        given = {"--move": self.move, "--vol": self.vol, "--days": self.days}
+        named = [name for name, value in given.items() if value is not None]
+        if not self.what_if.strip():
+            if named:
+                raise UsageError(f"{named[0]} needs a structure: --what-if ID")
+            return
+        if with_:
+            raise UsageError("--what-if is of what is held, --with of what is not; give one")
+        work.check(self.move or 0.0, self.vol or 0.0, self.days or 0)
+
+    def of(self, view: review.PortfolioReview) -> WhatIf:
+        """What was asked, of a review."""
+        held = work.subjects(view.book, view.claims, view.review.structures)
+        return work.what_if(
+            work.find(held, self.what_if),
+            move=self.move or 0.0,
+            vol=self.vol or 0.0,
+            days=self.days or 0,
+        )
+
 
 BOOK_PANEL = "Book"
 
@@ -60,22 +140,35 @@ async def portfolio(
         bool, typer.Option("--last", help="The last saved book.", rich_help_panel=BOOK_PANEL)
     ] = False,
     exit_code: options.ExitCodeOption = False,
+    notify: options.NotifyOption = False,
     *,
+    asked: WhatIfOptions,
     gateway: options.GatewayOptions,
     realtime_only: options.RealtimeOnlyOption = False,
     common: Annotated[options.CommonOptions, "format as_json demo paced config verbose quiet"],
 ) -> int:
     """Show what is held: strategies, Greeks, margin, stress and alerts."""
     shape = common.shape
+    asked.check(with_)
     market = {"realtime_only": realtime_only or None}
     is_saved = last or file is not None
-    async with at_desk(common, gateway, stops=True, quiet=is_saved, market=market) as desk:
+    async with (
+        at_desk(common, gateway, stops=True, quiet=is_saved, market=market) as desk,
+        telling.of_loss(desk, common, notify=notify),
+    ):
         view = await desk.portfolio(
             with_, each_symbol=stress, ib_margin=ib_margin, file=file, last=last
         )
         interrupted = desk.interrupted
-    spots = desk.settings.portfolio.stress.shown_spots if stress else ()
-    _print(view, shape, by, spots=spots, every_alert=common.verbose > 0)
+        if telling.is_wanted(common, notify):
+            whole = not view.book.unfinished and not interrupted
+            look = notices.of_book(view.review, whole=whole)
+            await telling.tell_of(desk, look, common)
+    if asked.what_if.strip():
+        typer.echo(what_if.shown(asked.of(view), shape), nl=False)
+    else:
+        spots = desk.settings.portfolio.stress.shown_spots if stress else ()
+        _print(view, shape, by, spots=spots, every_alert=common.verbose > 0)
     if missing := view.book.unfinished:
         typer.echo(f"tomic: partial: not all was quoted of {', '.join(missing)}", err=True)
     if view.saved is not None:

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 import tomic
-from tomic import config as configuration, files
-from tomic.cli import completion, options
+from tomic import config as configuration, files, notices
+from tomic.cli import completion, notify as telling, options
 from tomic.cli.running import (
     INTERRUPTED,
     at_desk,
@@ -166,24 +166,28 @@ async def scan(
         bool, typer.Option("--explain", help="Say what each rule refused, and its nearest miss.")
     ] = False,
     chain: ChainFilesOption = None,
+    notify: options.NotifyOption = False,
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
 ) -> int:
     """Find the best trades over many symbols, rank them, and say why."""
     names = checked_symbols([*(symbols or []), *_universe(universe)])
-    async with at_desk(
-        common,
-        gateway,
-        stops=True,
-        brief=True,
-        asks=not chain,
-        scan={
-            **asdict(limits),
-            "profile": search.profile,
-            "method": "exhaustive" if search.exhaustive else None,
-        },
-        score={"definition": score},
-    ) as desk:
+    async with (
+        at_desk(
+            common,
+            gateway,
+            stops=True,
+            brief=True,
+            asks=not chain,
+            scan={
+                **asdict(limits),
+                "profile": search.profile,
+                "method": "exhaustive" if search.exhaustive else None,
+            },
+            score={"definition": score},
+        ) as desk,
+        telling.of_loss(desk, common, notify=notify),
+    ):
         names = names or checked_symbols(_universe(desk.settings.scan.universe))
         chains = _loaded(chain, names)
         searched = [given.symbol for given in chains] or names or list(desk.settings.market.symbols)
@@ -197,6 +201,9 @@ async def scan(
             job=common.invocation.job,
         )
         interrupted = desk.interrupted
+        if telling.is_wanted(common, notify):
+            look = notices.of_scan(result)
+            await telling.tell_of(desk, look, common)
     paths = export_scan(result, export_folder(common, desk.settings))
     print_scan(result, common.shape, explain=explain)
     if not common.quiet:

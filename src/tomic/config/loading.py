@@ -31,14 +31,16 @@ _FORECAST = (
     "a table [view.SYMBOL]"
 )
 _LEFT_SCORE = "removed: return on margin and risk-reward are shown, and no longer part of the score"
+_SECRET = "a secret is no setting; put it into TOMIC_NOTIFY_URLS or the file of notify.urls_file"
 _REMOVED: Mapping[KeyPath, str] = {
+    ("notify", "urls"): _SECRET,
     ("score", "forecast_hv_weight"): _FORECAST,
     ("score", "forecast_hv"): _FORECAST,
     ("score", "rom_half"): _LEFT_SCORE,
     ("score", "weights", "rom"): _LEFT_SCORE,
     ("score", "weights", "risk_reward"): _LEFT_SCORE,
 }
-"""Keys of former versions, and what became of them."""
+"""Keys of former versions, and what became of them; and where what is no setting belongs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def _collect(model: type[BaseModel], above: KeyPath, places: dict[str, KeyPath])
 
 PREFIX = "TOMIC_"
 FILE_VARIABLE = "TOMIC_CONFIG"
-SECRET_VARIABLES = frozenset({"TOMIC_FLEX_TOKEN"})
+SECRET_VARIABLES = frozenset({"TOMIC_FLEX_TOKEN", "TOMIC_NOTIFY_URLS", "TOMIC_NOTIFY__URLS"})
 """Read where they are used: a secret is no setting, or every list of settings would show it."""
 _SHORT_VARIABLES = {"TOMIC_FLEX_QUERY": "TOMIC_FLEX__QUERY"}
 """Names beside those of the sections, for what is set together with a secret."""

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tomic.config.book import JournalSettings, ManageSettings, PortfolioSettings
 from tomic.config.market import ChainSettings, MarketSettings, WebSettings
+from tomic.config.notify import NotifySettings
 from tomic.config.scan import (
     AccountSettings,
     CostsSettings,
@@ -180,6 +181,8 @@ class JobSettings(Section):
     """Commands without the leading `tomic`; {date} becomes today's date."""
     skip_holidays: bool = False
     """Do nothing on days without trading."""
+    notify: bool = False
+    """Tell at its end what changed, a step that failed among it; see [notify]."""
     log: Location | None = None
     """File that gets one JSON line per step, or "none"."""
 
@@ -247,6 +250,7 @@ class Settings(BaseSettings):
     journal: JournalSettings = JournalSettings()
     manage: ManageSettings = ManageSettings()
     flex: FlexSettings = FlexSettings()
+    notify: NotifySettings = NotifySettings()
     store: StoreSettings = StoreSettings()
     export: ExportSettings = ExportSettings()
     log: LogSettings = LogSettings()

@@ -264,6 +264,15 @@ class Alert(Model):
     message: str
     advice: str
 
+    @property
+    def limit_text(self) -> str:
+        """The limit in words; empty where the rule has no number."""
+        if self.limit is None:
+            return ""
+        if self.unit == "fraction":
+            return f"limit {self.limit * 100.0:.10g}%"
+        return f"limit {self.limit:,.10g}"
+
 
 class Gap(Model):
     """Something that is held but not, or not wholly, in the figures."""

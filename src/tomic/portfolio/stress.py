@@ -133,6 +133,11 @@ def by_symbol(rows: Sequence[ExposureRow], settings: StressSettings) -> tuple[St
     )
 
 
+def grid_of(name: str, cells: FloatArray, axes: Axes) -> StressGrid:
+    """The grid of one group, (spots, vols, days), base currency."""
+    return _grid(name, cells[None], [], axes)
+
+
 def _grid(name: str, parts: FloatArray, labels: Sequence[str], axes: Axes) -> StressGrid:
     total = parts.sum(axis=0)
     where = np.unravel_index(int(np.argmin(total)), total.shape)

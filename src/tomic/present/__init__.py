@@ -3,5 +3,6 @@
 from tomic import _lazy
 
 _lazy.offer(
-    __name__, modules="chain journal manage portfolio proposal scan store text ticket volatility"
+    __name__,
+    modules="chain journal manage portfolio proposal scan store text ticket volatility what_if",
 )

@@ -447,8 +447,8 @@ _WORDS = {
 def _alerts(alerts: Sequence[nouns.Alert], *, every: bool) -> str:
     shown = [alert for alert in alerts if every or alert.severity is not nouns.Severity.INFO]
     lines = [
-        f"{_WORDS[alert.severity]:<6}{alert.scope}: {alert.message}{_limit(alert)} -> "
-        f"{alert.advice}"
+        f"{_WORDS[alert.severity]:<6}{alert.scope}: {alert.message}"
+        f"{f' ({alert.limit_text})' if alert.limit_text else ''} -> {alert.advice}"
         for alert in shown
     ]
     hidden = len(alerts) - len(shown)
@@ -456,14 +456,6 @@ def _alerts(alerts: Sequence[nouns.Alert], *, every: bool) -> str:
         notes, them = ("note that needs", "it") if hidden == 1 else ("notes that need", "them")
         lines.append(f"and {hidden} {notes} no decision; -v shows {them}")
     return "\n".join(lines)
-
-
-def _limit(alert: nouns.Alert) -> str:
-    if alert.limit is None:
-        return ""
-    if alert.unit == "fraction":
-        return f" (limit {alert.limit * 100.0:.10g}%)"
-    return f" (limit {alert.limit:,.10g})"
 
 
 def _gaps(review: nouns.BookReview) -> str:

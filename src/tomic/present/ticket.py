@@ -37,7 +37,7 @@ _FLY, _CONDOR = (1, -2, 1), (1, -1, -1, 1)
 """Contracts over ascending strikes, in multiples of those of the lowest."""
 
 
-class Line(NamedTuple):
+class TicketLine(NamedTuple):
     """A ticket in one line for another program; empty where there is none, and why."""
 
     text: str = ""
@@ -98,14 +98,14 @@ def _ticker(symbol: str) -> str:
 # -- OptionStrat ---------------------------------------------------------------------------
 
 
-def optionstrat(ticket: Ticket) -> Line:
+def optionstrat(ticket: Ticket) -> TicketLine:
     """The page of OptionStrat that shows the ticket; for American options."""
     if ticket.currency != "USD" or any(leg.sec_type == "FOP" for leg in ticket.legs):
-        return Line(why_none="OptionStrat knows options on American shares and indices only")
+        return TicketLine(why_none="OptionStrat knows options on American shares and indices only")
     page = _PAGES.get(ticket.strategy, "custom") if ticket.kind == "open" else "custom"
     legs = ",".join(_optionstrat_leg(leg, ticket.quantity) for leg in ticket.legs)
     under = _ticker(ticket.symbol).replace(".", "%2F")
-    return Line(f"https://optionstrat.com/build/{page}/{under}/{legs}")
+    return TicketLine(f"https://optionstrat.com/build/{page}/{under}/{legs}")
 
 
 def _optionstrat_leg(leg: TicketLeg, units: int) -> str:
@@ -140,7 +140,7 @@ class _Spread(NamedTuple):
     """Signed: bought > 0."""
 
 
-def thinkorswim(ticket: Ticket) -> Line:
+def thinkorswim(ticket: Ticket) -> TicketLine:
     """
     The line that thinkorswim reads from the clipboard as an order; it is not documented.
 
@@ -148,11 +148,13 @@ def thinkorswim(ticket: Ticket) -> Line:
     condors have a name, others state each leg with its sign.
     """
     if ticket.currency != "USD" or any(leg.sec_type == "FOP" for leg in ticket.legs):
-        return Line(why_none="thinkorswim's line is known for options on American shares only")
+        return TicketLine(
+            why_none="thinkorswim's line is known for options on American shares only"
+        )
     if ticket.shares:
-        return Line(why_none="thinkorswim's line is not known for trades with shares")
+        return TicketLine(why_none="thinkorswim's line is not known for trades with shares")
     if ticket.multiplier != 100:
-        return Line(why_none="thinkorswim's line is known for contracts of 100 shares only")
+        return TicketLine(why_none="thinkorswim's line is known for contracts of 100 shares only")
     spread = _named(ticket) or _custom(ticket)
     side = "BUY" if spread.units > 0 else "SELL"
     # Both pay the same: a debit to buy, a credit to sell; what is the other way is negative.
@@ -165,7 +167,7 @@ def thinkorswim(ticket: Ticket) -> Line:
     weekly = "" if all(map(_is_monthly, spread.legs)) else " (Weeklys)"
     name = f"{spread.name} " if spread.name else ""
     under = _ticker(ticket.symbol).replace(".", "/")
-    return Line(
+    return TicketLine(
         f"{side} {spread.units * ticket.quantity:+d} {name}{under} 100{weekly} {days} {strikes} "
         f"{spread.rights}{limit}"
     )
@@ -299,7 +301,7 @@ def ticket_text(ticket: Ticket) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _program(name: str, line: Line) -> tuple[str, str]:
+def _program(name: str, line: TicketLine) -> tuple[str, str]:
     return f"{name}:", f"  {line.text or line.why_none}"
 
 

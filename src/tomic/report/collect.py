@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.manage import Advice
 from tomic.models.review import BookReview
+from tomic.portfolio import what_if
 from tomic.present.manage import price_text, refused_lines
 from tomic.present.proposal import NO_EDGE, legs_text, limit_per_share, order_lines
 from tomic.present.scan import events_text, similar_count
@@ -31,6 +33,7 @@ from tomic.workflows.journal import review as journal_review, statistics
 from tomic.workflows.journal.entries import load_open
 from tomic.workflows.journal.review import CheckRun
 from tomic.workflows.portfolio.files import snapshot_path
+from tomic.workflows.portfolio.review import PortfolioReview
 
 SCHEMA = "tomic.report/1"
 
@@ -110,6 +113,12 @@ async def portfolio(desk: Desk, *, last: bool = False) -> ReportPage:
     rows = document["review"]["structures"]
     for structure, row in zip(review.structures, rows, strict=True):
         row["held"] = [f"{leg.quantity:+g} {leg.contract}" for leg in structure.legs]
+    items = await asyncio.to_thread(_what_if, view)
+    document["what_if"] = items
+    document["what_if_notes"] = [
+        f"P&L from entry in {review.currency}, or against now where that is not known; the spot, "
+        "every volatility and the days move as the sliders say, and each option is valued anew."
+    ]
     document["meta"]["data_type"] = review.data_type.value if review.data_type else None
     if last:
         document["meta"]["source"] += ", saved"
@@ -296,6 +305,49 @@ def _stress(desk: Desk, review: BookReview) -> tuple[SvgPicture, ...]:
         )
         for ahead in dict.fromkeys(days)
     )
+
+
+_MOVES = tuple(round(-0.15 + 0.025 * step, 3) for step in range(13))
+_VOLS = (-0.5, -0.25, -0.1, 0.0, 0.1, 0.25, 0.5)
+_DAYS = (0.0, 1.0, 7.0, 14.0, 30.0)
+"""Where the sliders of a structure stop."""
+
+
+def _what_if(view: PortfolioReview) -> list[dict[str, Any]]:
+    """Each structure that can be valued, over moves, volatilities and days."""
+    subjects = what_if.subjects(view.book, view.claims, view.review.structures)
+    items = (_sliders(subject) for subject in subjects)
+    return [item for item in items if item is not None]
+
+
+def _sliders(subject: what_if.HeldStructure) -> dict[str, Any] | None:
+    last = subject.to_expiry
+    days = [day for day in _DAYS if last is None or day < last]
+    words = {0.0: "now", 1.0: "in 1 day"}
+    names = [words.get(day, f"in {day:.0f} days") for day in days]
+    if last is not None:
+        days, names = [*days, last], [*names, "at expiry"]
+    grid = what_if.grid(subject, _MOVES, _VOLS, days)
+    if grid is None:
+        return None
+    base = subject.structure.pnl or 0.0
+    cells = [
+        [[round(base + value, 2) for value in grid.pnl[m][v]] for m in range(len(_MOVES))]
+        for v in range(len(_VOLS))
+    ]
+    since = "from entry" if subject.structure.pnl is not None else "against now"
+    strategy = subject.structure.strategy.replace("_", " ")
+    return {
+        "title": f"{subject.structure.id} {strategy}, P&L {since}",
+        "moves": list(_MOVES),
+        "vols": list(_VOLS),
+        "horizons": names,
+        "cells": cells,
+        "rows": [
+            {"move": move, "price": round(subject.spot * (1.0 + move), 4), "pnl": pnl}
+            for move, pnl in zip(_MOVES, cells[_VOLS.index(0.0)], strict=True)
+        ],
+    }
 
 
 def _scan_document(scan: ScanResult | None) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ embedded as ``<script type="application/json" id="document">``.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from html import escape
@@ -28,7 +30,8 @@ _NARROW, _SHORT = 6, 12
 _TURNED = {"#777777": "var(--muted)", "#8a8a8a": "var(--line)"}
 """Colours of the theme that stand for text and grid, which the page has its own for."""
 
-# A promise that the browser keeps: nothing is loaded, no script runs, no form is sent.
+# A promise that the browser keeps: nothing is loaded, no script runs but the page's own where it
+# has one, no form is sent.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
@@ -58,10 +61,13 @@ class _Writer:
         """The file."""
         page = self._page
         title = escape(page.title)
+        parts = [part for section in page.sections for part in section.parts]
+        script = _script() if any(isinstance(part, layout.Sliders) for part in parts) else ""
+        policy = f"{_POLICY}; script-src '{_hash(script)}'" if script else _POLICY
         return "".join(
             (
                 '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n',
-                f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n',
+                f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n',
                 '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
                 '<meta name="color-scheme" content="light dark">\n',
                 f"<title>{title}</title>\n<style>\n{_style()}</style></head>\n<body>\n",
@@ -70,7 +76,8 @@ class _Writer:
                 "</main>\n<footer>TOMIC supports; you decide. It never trades.</footer>\n",
                 '<script type="application/json" id="document">',
                 _embedded(page.document),
-                "</script>\n</body></html>\n",
+                f"</script>\n<script>{script}</script>" if script else "</script>",
+                "\n</body></html>\n",
             )
         )
 
@@ -87,7 +94,28 @@ class _Writer:
             return self._lines(part)
         if isinstance(part, layout.SvgPicture):
             return self._figure(part)
+        if isinstance(part, layout.Sliders):
+            return self._sliders(part)
         return self._gallery(part)
+
+    def _sliders(self, part: layout.Sliders) -> str:
+        item = layout.resolve(self._page.document, part.at)
+        stops = {
+            "price": (item["moves"], item["moves"].index(0.0)),
+            "volatility": (item["vols"], item["vols"].index(0.0)),
+            "day": (item["horizons"], 0),
+        }
+        inputs = "".join(
+            f'<label>{name} <input type="range" min="0" max="{len(places) - 1}" value="{start}" '
+            'autocomplete="off"></label>'
+            for name, (places, start) in stops.items()
+        )
+        return (
+            f'<details class="what-if" data-item="{part.at}"{" open" if part.is_open else ""}>'
+            f"<summary>{escape(str(item['title']))}</summary>"
+            f'<p class="sliders" hidden>{inputs}<span class="asked"></span><output></output></p>'
+            f"{self._table(part.table)}</details>"
+        )
 
     def _gallery(self, gallery: layout.Gallery) -> str:
         return f'<div class="gallery">{"".join(map(self._figure, gallery.figures))}</div>'
@@ -166,6 +194,16 @@ def _embedded(document: Any) -> str:
     """The document as JSON that no value of it can end early."""
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
     return text.replace("<", "\\u003c")
+
+
+def _script() -> str:
+    return files("tomic.report").joinpath("sliders.js").read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    """By which the policy knows the one script that may run."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
 
 
 def _style() -> str:

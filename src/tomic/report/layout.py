@@ -81,7 +81,22 @@ class Gallery:
     figures: tuple[SvgPicture, ...]
 
 
-Part: TypeAlias = FigureTable | FigureGrid | Sentences | SvgPicture | Gallery
+@dataclass(frozen=True, slots=True)
+class Sliders:
+    """
+    One structure under three sliders; without a script the table stands alone.
+
+    The object at *at* has ``moves``, ``vols`` and ``horizons``, and ``cells`` by volatility, move
+    and horizon; the table shows the cells of the volatility as it is.
+    """
+
+    at: str
+    table: FigureTable
+    """Its rows are the moves; its first two columns say which, the others are the horizons."""
+    is_open: bool = False
+
+
+Part: TypeAlias = FigureTable | FigureGrid | Sentences | SvgPicture | Gallery | Sliders
 
 
 @dataclass(frozen=True, slots=True)

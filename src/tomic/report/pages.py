@@ -18,6 +18,7 @@ from tomic.report.layout import (
     ReportPage,
     ReportSection,
     Sentences,
+    Sliders,
     SvgPicture,
     cell,
 )
@@ -525,9 +526,26 @@ def portfolio(document: Document, *, stress: Sequence[SvgPicture] = ()) -> Repor
         FigureTable("/review/concentration", _CONCENTRATION),
     ]
     sections.append(ReportSection("Risk", tuple(risk)))
+    if document["what_if"]:
+        sliders = [_what_if(n, item) for n, item in enumerate(document["what_if"])]
+        sections.append(ReportSection("What if", (Sentences("/what_if_notes"), *sliders)))
     if document["remarks"]:
         sections.append(ReportSection("Remarks", (FigureTable("/remarks", ALERTS[1:]),)))
     return ReportPage(dated("Portfolio", document), document, HEAD, tuple(sections))
+
+
+def _what_if(place: int, item: Document) -> Sliders:
+    """The sliders of one structure over its table."""
+    columns = (
+        FigureColumn("price", "/move", "share"),
+        FigureColumn("", "/price", "price"),
+        *(
+            FigureColumn(name, f"/pnl/{number}", "pnl")
+            for number, name in enumerate(item["horizons"])
+        ),
+    )
+    at = f"/what_if/{place}"
+    return Sliders(at, FigureTable(f"{at}/rows", columns), is_open=place == 0)
 
 
 def journal(document: Document, *, calibration: Sequence[SvgPicture] = ()) -> ReportPage:

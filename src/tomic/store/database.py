@@ -13,6 +13,7 @@ from tomic.store.file import StoreFile
 from tomic.store.history import HistoryTables
 from tomic.store.importing import Imported
 from tomic.store.journal import JournalTables
+from tomic.store.notices import NoticeTables
 from tomic.store.scans import ScanTables
 from tomic.store.upkeep import StoreInfo
 
@@ -46,6 +47,7 @@ class Database(StoreFile):
         self.contracts = ContractTables(self)
         self.history = HistoryTables(self)
         self.journal = JournalTables(self)
+        self.notices = NoticeTables(self)
         self.scans = ScanTables(self)
 
     async def import_file(self, path: Path | str) -> Imported:

@@ -465,6 +465,14 @@ _BOOKINGS: tuple[Step, ...] = (
     " BEGIN SELECT raise(ABORT, 'the journal only grows'); END",
 )
 
+_NOTICES: tuple[Step, ...] = (
+    """
+    CREATE TABLE notices (
+        place INTEGER NOT NULL PRIMARY KEY, key TEXT NOT NULL UNIQUE, document TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 _ADVICE: tuple[Step, ...] = (
     """
     CREATE TABLE advice (
@@ -487,6 +495,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _LEGACY,
     _ASIDE,
     _BOOKINGS,
+    _NOTICES,
     _ADVICE,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""

@@ -10,15 +10,16 @@ import datetime as dt
 import json
 import shlex
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from tomic import dates
+from tomic import dates, notices
 from tomic._version import __version__
 from tomic.config import JobSettings
-from tomic.errors import BadFile, TomicError
+from tomic.errors import BadFile, SessionError, TomicError
+from tomic.models.notices import Observation
 from tomic.store import Database
 
 INTERRUPTED = 130
@@ -112,6 +113,26 @@ async def run_job(
     if unwritten is not None:
         raise unwritten
     return reports
+
+
+_ENDS_WELL = frozenset({0, 3, 10, INTERRUPTED})
+"""Codes of a step that is no failure: something may be missing, or a check fired."""
+
+
+def observation(job: str, reports: Sequence[StepReport], *, reached: bool) -> Observation:
+    """Which steps failed, for who is told; *reached* as in `notices.of_job`."""
+    failed = [
+        notices.FailedStep(
+            report.number,
+            report.command,
+            report.end.exit_code,
+            str(report.end.error or ""),
+            isinstance(report.end.error, SessionError),
+        )
+        for report in reports
+        if report.end.exit_code not in _ENDS_WELL
+    ]
+    return notices.of_job(job, failed, reached=reached)
 
 
 def is_due(job: JobSettings, today: dt.date, *, skip_holidays: bool = False) -> bool:

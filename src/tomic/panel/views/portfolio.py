@@ -14,11 +14,14 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tomic.desk import Desk
+from tomic.errors import TomicError
 from tomic.masking import masked
 from tomic.models.review import Alert, BookReview, Severity, StressGrid, Structure
 from tomic.panel.views.view import TextSheet, View
+from tomic.panel.views.what_if import WhatIfSheet
 from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines
+from tomic.portfolio import what_if
 from tomic.present import portfolio as present
 from tomic.present.text import amount, money, number, per_cent, points
 from tomic.workflows.portfolio.review import PortfolioReview
@@ -226,11 +229,13 @@ class PortfolioView(View):
         Binding("y", "grid", "Symbol"),
         Binding("a", "alerts", "Alerts"),
         Binding("w", "consider", "With"),
+        Binding("i", "what_if", "What if"),
         Binding("l", "last", "Last"),
     ]
 
     _words: tuple[object, ...] = ("portfolio",)
     _review: BookReview | None = None
+    _view: PortfolioReview | None = None
 
     def body(self) -> ComposeResult:
         """Totals, structures, then the stress grid beside the alerts."""
@@ -289,7 +294,7 @@ class PortfolioView(View):
     def show(self, view: PortfolioReview) -> None:
         """Show a review."""
         review = view.review
-        self._review = review
+        self._review, self._view = review, view
         self.query_one("#structures", Grid).fill(review.structures)
         self.query_one("#totals", FactLines).show(
             [self.panel.joined(line) for line in totals(review)]
@@ -316,6 +321,19 @@ class PortfolioView(View):
             self.app.push_screen(
                 TextSheet(f"{structure.id} {structure.strategy}", text, self.command())
             )
+
+    def action_what_if(self) -> None:
+        """What the chosen strategy would bring if the market moved; nobody is asked."""
+        structure, view = self.query_one("#structures", Grid).pointed, self._view
+        if structure is None or view is None:
+            return
+        try:
+            held = what_if.subjects(view.book, view.claims, view.review.structures)
+            subject = what_if.find(held, structure.id)
+        except TomicError as exc:
+            self.show_status(str(exc), failed=True)
+            return
+        self.app.push_screen(WhatIfSheet(subject, last="--last" in self._words))
 
     def action_day(self) -> None:
         """The stress grid at its next day."""

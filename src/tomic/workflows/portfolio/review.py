@@ -636,6 +636,8 @@ class PortfolioReview:
     considered: Considered | None = None
     saved: Path | None = None
     """Where the book was written, or read from."""
+    claims: tuple[Claim, ...] = ()
+    """What its legs were grouped by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -832,7 +834,7 @@ def look(
     considered = None
     if trade_legs:
         considered = _consider(book, before, settings, claims, trade, tuple(trade_legs), known)
-    return PortfolioReview(book, before, considered, saved)
+    return PortfolioReview(book, before, considered, saved, tuple(claims))
 
 
 def _consider(
