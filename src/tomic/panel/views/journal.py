@@ -194,7 +194,7 @@ class JournalView(View):
         Binding("a", "add", "Add"),
         Binding("c", "close", "Close"),
         Binding("n", "note", "Note"),
-        Binding("w", "what_now", "What now"),
+        Binding("w", "what_now", "Do"),
         Binding("t", "statistics", "Stats"),
         Binding("m", "snapshot", "Mark"),
         Binding("i", "import", "Import"),
