@@ -27,6 +27,7 @@ SUBJECTS = {
     "config/refusals",
     "desk/desk",
     "desk/kept",
+    "desk/manage",
     "desk/opening",
     "desk/recording",
     "desk/scan",

@@ -77,8 +77,11 @@ def judge(
     drafts = [draft for draft in found if isinstance(draft, moves.Draft)]
     refused = [draft for draft in found if isinstance(draft, MoveRefusal)]
     place = judged.place(held, board, next(iter(ground.targets), None))
-    shown, more = judged.judge(place, drafts, targets=targets, excess=excess)
-    return Judged(one, board, place, advice.ranked(shown, signals), (*refused, *more))
+    weighed = judged.weigh(place, drafts)
+    (fits,) = judged.fits_of([weighed], None)
+    shown = judged.described(weighed, fits, excess=excess, targets=targets)
+    ranked = advice.ranked(shown, signals)
+    return Judged(one, board, place, ranked, (*refused, *weighed.refused))
 
 
 # -- scripted ----------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def expect(board: Board, legs: Sequence[Held], credit: float) -> Expectation | N
         ev=float(probability.ev(law, held.form)),
         max_profit=float(profile.max_profit[0]),
         max_loss=float(profile.max_loss[0]),
-        margin=finite(float(requirement(board, held, credit).net)),
+        margin=finite(float(requirements(board, [held], [credit]).net[0])),
     )
     return expectation if math.isfinite(expectation.ev) else None
 
@@ -276,20 +276,26 @@ def _shape(
     return later_expiries.segments(*legs, slot, later, grid=grid, **terms)
 
 
-def requirement(board: Board, held: Outline, credit: float) -> margin.Margin:
-    """Margin of what is held, from *credit* received for its options; currency."""
-    settings, row = board.settings, list(held.rows)
+def requirements(board: Board, held: Sequence[Outline], credit: Sequence[float]) -> margin.Margin:
+    """Margin of each of *held*, from *credit* received for its options; (n,) currency."""
+    settings = board.settings
     # Shares alone have no leg, and the rules want one: none of a contract at the money.
-    legs = [(leg.strike, leg.is_call, leg.quantity) for leg in held.options if leg.strike]
-    strike, is_call, quantity = zip(*(legs or [(board.spot, True, 0.0)]), strict=True)
+    shape = len(held), max([1, *(len(one.rows) for one in held)])
+    strike, quantity = np.full(shape, board.spot), np.zeros(shape)
+    is_call, price, tau = np.zeros(shape, dtype=np.bool_), np.zeros(shape), np.zeros(shape)
+    for number, one in enumerate(held):
+        rows, legs = list(one.rows), slice(0, len(one.rows))
+        strike[number, legs], is_call[number, legs] = board.strike[rows], board.chain.is_call[rows]
+        quantity[number, legs] = [leg.quantity for leg in one.options]
+        price[number, legs], tau[number, legs] = board.price[rows], board.chain["tau"][rows]
     return margin.requirement(
         strike,
         is_call,
         quantity,
-        board.price[row] if row else [0.0],
+        price,
         spot=board.spot,
-        tau=board.chain["tau"][row] if row else [0.0],
-        stock=held.shares,
+        tau=tau,
+        stock=[one.shares for one in held],
         multiplier=float(board.chain.multiplier),
         broad_index=board.chain.symbol in settings.margin.broad_indices,
         credit=credit,

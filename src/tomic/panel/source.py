@@ -20,6 +20,7 @@ KNOWS: Mapping[str, tuple[str, ...]] = {
     "journal show": ("--demo", "--config"),
     "journal snapshot": ("--demo", "--config"),
     "journal stats": ("--demo", "--config"),
+    "manage": ("--demo", "--paced", "--replay", "--config"),
     "portfolio": ("--demo", "--paced", "--config"),
     "prices": ("--demo", "--paced", "--config"),
     "scan": ("--demo", "--paced", "--replay", "--config"),

@@ -95,18 +95,18 @@ def _whole(advice: Advice, width: int | None) -> str:
             *(f"  ? {text}" for text in advice.notes),
             *([f"  {advice.problem}"] if advice.problem else []),
             *(_moves(advice.moves, width) if advice.moves else []),
-            *_refused(advice.refused),
+            *(f"  {line}" for line in refused_lines(advice.refused)),
             "",
         ]
     )
 
 
-def _refused(refused: Sequence[MoveRefusal]) -> list[str]:
+def refused_lines(refused: Sequence[MoveRefusal]) -> list[str]:
     """What there is not, a line a reason."""
     kinds: dict[str, list[str]] = {}
     for refusal in refused:
         kinds.setdefault(refusal.reason, []).append(refusal.kind.value)
-    return [f"  not: {', '.join(dict.fromkeys(names))} · {why}" for why, names in kinds.items()]
+    return [f"not: {', '.join(dict.fromkeys(names))} · {why}" for why, names in kinds.items()]
 
 
 def head(advice: Advice) -> str:
@@ -132,6 +132,11 @@ def _why(moves: Sequence[Move]) -> list[str]:
 
 def _price(move: Move, value: float) -> str:
     return "" if move.tick is None else side_text(value)
+
+
+def price_text(move: Move) -> str:
+    """The order's limit in words; empty where nothing is traded."""
+    return _price(move, move.limit)
 
 
 def _change(move: Move) -> str:

@@ -21,9 +21,11 @@ from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
 from tomic.models.backtest import BacktestResult, Comparison
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
+from tomic.models.manage import Advice
 from tomic.models.review import BookReview
 from tomic.portfolio import what_if
 from tomic.present import backtest as backtests, track as told
+from tomic.present.manage import price_text, refused_lines
 from tomic.present.proposal import NO_EDGE, legs_text, limit_per_share, order_lines
 from tomic.present.scan import events_text, similar_count
 from tomic.report import pages, records
@@ -65,6 +67,7 @@ async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> ReportPage:
         "scanned": _scanned(scan),
         "volatility": [to_document(vol) for vol in vols],
         "signals": _signals(checked),
+        "what_now": await _what_now(desk, checked),
         "book": await _last_book(desk),
         "missing": _missing(scan),
     }
@@ -142,6 +145,7 @@ async def journal(desk: Desk) -> ReportPage:
     document = {
         **_document("journal", desk, checked.as_of, sum(judged) / len(judged) if judged else None),
         "signals": _signals(checked),
+        "what_now": await _what_now(desk, checked),
         "open": [to_document(entry) for entry in await load_open(book)],
         "journal": to_document(results),
     }
@@ -302,6 +306,34 @@ def _signals(checked: CheckRun) -> list[dict[str, Any]]:
         }
         for check in checked.checks
     ]
+
+
+async def _what_now(desk: Desk, checked: CheckRun) -> list[dict[str, Any]]:
+    """The alternatives of every entry of which a rule fired; what cannot be judged says why."""
+    shown = []
+    for check in checked.checks:
+        if not check.signals or check.entry_id is None:
+            continue
+        run = await desk.manage(str(check.entry_id), offline=_is_offline(desk), keep=False)
+        shown += [_advised(one) for one in run.advice]
+    return shown
+
+
+def _advised(advice: Advice) -> dict[str, Any]:
+    moves = [
+        {
+            **to_document(move, exclude={"legs"}),
+            "order": price_text(move),
+            "costs": move.spread_cost + move.commission,
+        }
+        for move in advice.moves
+    ]
+    return {
+        **to_document(advice, exclude={"moves", "refused"}),
+        "title": f"{advice.id} {advice.symbol} {advice.strategy.replace('_', ' ')}",
+        "moves": moves,
+        "refused": refused_lines(advice.refused),
+    }
 
 
 def _stress(desk: Desk, review: BookReview) -> tuple[SvgPicture, ...]:

@@ -199,6 +199,36 @@ _OUTCOMES = (
     FigureColumn("as of", "/as_of", "time"),
 )
 
+_ALTERNATIVES = (
+    FigureColumn("#", "/rank", "whole"),
+    FigureColumn("alternative", "/text"),
+    FigureColumn("order", "/order", hint="Limit at mid on its tick, per share of one structure."),
+    FigureColumn("costs", "/costs", "cents", "Spread and commission."),
+    FigureColumn("locked in", "/locked_in", "pnl", "Of the campaign on what is closed."),
+    *figures("pos"),
+    FigureColumn("EV", "/ev", "pnl", "From here on."),
+    FigureColumn("vs hold", "/ev_change", "pnl", "Expected value beside holding."),
+    FigureColumn("±", "/ev_error", "cents", "Standard error of that difference."),
+    FigureColumn("margin", "/margin", "cents", "Afterwards."),
+    FigureColumn("score", "/score", "number"),
+    FigureColumn("why", "/reason"),
+)
+
+
+def _what_now(document: Document) -> list[ReportSection]:
+    """The alternatives of each position of which an exit rule fired."""
+    return [
+        ReportSection(
+            f"What now: {one['title']}",
+            (
+                FigureTable(f"/what_now/{number}/moves", _ALTERNATIVES, empty=one["problem"]),
+                Sentences(f"/what_now/{number}/refused"),
+            ),
+        )
+        for number, one in enumerate(document["what_now"])
+    ]
+
+
 SIGNALS = (
     FigureColumn("entry", "/entry_id", "text"),
     FigureColumn("symbol", "/symbol"),
@@ -263,6 +293,7 @@ def day(
     ]
     if document["signals"]:
         sections.append(ReportSection("Open trades", (FigureTable("/signals", SIGNALS),)))
+    sections += _what_now(document)
     if document["book"] is not None:
         sections.append(
             ReportSection(
@@ -527,6 +558,7 @@ def journal(document: Document, *, calibration: Sequence[SvgPicture] = ()) -> Re
                 FigureTable("/open", _ENTRIES),
             ),
         ),
+        *_what_now(document),
         ReportSection(
             "Results",
             (

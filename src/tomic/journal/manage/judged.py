@@ -164,6 +164,7 @@ class _After(NamedTuple):
     max_profit: float
     max_loss: float
     margin: float
+    """Requirement; NaN until `_with_margins`."""
 
 
 def _after(at: Place, legs: Sequence[Held], net: float) -> _After:
@@ -197,7 +198,7 @@ def _after(at: Place, legs: Sequence[Held], net: float) -> _After:
         breakevens=tuple(float(edge) for edge in edges if math.isfinite(edge)),
         max_profit=float(np.ravel(profile.max_profit)[0]),
         max_loss=float(np.ravel(profile.max_loss)[0]),
-        margin=float(np.ravel(reading.requirement(board, outline, credit).requirement)[0]),
+        margin=math.nan,
     )
 
 
@@ -254,22 +255,22 @@ class _Judged(NamedTuple):
     after: _After
 
 
-def judge(
-    at: Place,
-    drafts: Sequence[Draft],
-    *,
-    book: FitModel | None = None,
-    excess: float | None = None,
-    targets: bool = False,
-) -> tuple[list[Move], list[MoveRefusal]]:
-    """
-    Figures of every draft, with holding as what they are compared with; and why others have none.
+class Weighed(NamedTuple):
+    """The alternatives of a position that can be had, and why others cannot."""
 
-    Args:
-        drafts: Holding among them.
-        book: What is held in all; None where it is not known.
-        excess: Excess liquidity now, in the currency of the position; None where not known.
-        targets: Whether to work out `Move.p_target`, which takes paths.
+    at: Place
+    judged: tuple[_Judged, ...]
+    refused: tuple[MoveRefusal, ...]
+
+    @property
+    def hold(self) -> _Judged:
+        """What the others are compared with."""
+        return next(one for one in self.judged if one.draft.kind is MoveKind.HOLD)
+
+
+def weigh(at: Place, drafts: Sequence[Draft]) -> Weighed:
+    """
+    What every draft costs and leaves, holding among them; and why some have no figures.
 
     Raises:
         Unquoted: Holding itself has no figures.
@@ -287,10 +288,41 @@ def judge(
             if draft.kind is MoveKind.HOLD:
                 raise
             refused.append(MoveRefusal(kind=draft.kind, reason=f"{draft.text}: {exc}"))
-    hold = next(one for one in judged if one.draft.kind is MoveKind.HOLD)
-    fits = _fits(at, judged, hold, book)
-    moves = [_described(at, one, hold, fit, excess) for one, fit in zip(judged, fits, strict=True)]
-    return (_with_targets(at, judged, moves) if targets else moves), refused
+    return Weighed(at, tuple(_with_margins(at, judged)), tuple(refused))
+
+
+def _with_margins(at: Place, judged: Sequence[_Judged]) -> list[_Judged]:
+    """The margins of all together, which take as long as that of one."""
+    outlines = [one.after.outline for one in judged]
+    known = [outline for outline in outlines if outline is not None]
+    credits = [one.after.credit for one in judged if one.after.outline is not None]
+    needed: Any = reading.requirements(at.board, known, credits).requirement if known else []
+    amounts = iter(np.asarray(needed).tolist())
+    return [
+        one
+        if one.after.outline is None
+        else one._replace(after=one.after._replace(margin=next(amounts)))
+        for one in judged
+    ]
+
+
+def described(
+    weighed: Weighed, fits: Sequence[float], *, excess: float | None = None, targets: bool = False
+) -> list[Move]:
+    """
+    The alternatives with every figure, in their order.
+
+    Args:
+        fits: F of each, from `fits_of`.
+        excess: Excess liquidity now, in the currency of the position; None where not known.
+        targets: Whether to work out `Move.p_target`, which takes paths.
+    """
+    at, hold = weighed.at, weighed.hold
+    moves = [
+        _described(at, one, hold, fit, excess)
+        for one, fit in zip(weighed.judged, fits, strict=True)
+    ]
+    return _with_targets(at, weighed.judged, moves) if targets else moves
 
 
 def _one(at: Place, draft: Draft, order: _Order) -> _Judged:
@@ -474,17 +506,23 @@ def _campaign(at: Place, one: _Judged) -> target.Campaign:
 # -- the book ----------------------------------------------------------------------------------
 
 
-def _fits(
-    at: Place, judged: Sequence[_Judged], hold: _Judged, book: FitModel | None
-) -> list[float]:
-    """F of what each trades; 1 for holding, without a book, and where it cannot be valued."""
-    factors = [1.0] * len(judged)
-    if book is None:
-        return factors
-    prospects = {n: _prospect(at, one, hold) for n, one in enumerate(judged) if one.draft.trade}
-    known = {n: prospect for n, prospect in prospects.items() if prospect is not None}
-    for n, fit in zip(known, book.fits(list(known.values())), strict=True):
-        factors[n] = fit.factor
+def fits_of(weighed: Sequence[Weighed], book: FitModel | None) -> list[list[float]]:
+    """
+    F of what each alternative trades, position by position.
+
+    1 for holding, without a book, and where it cannot be valued.
+    """
+    factors = [[1.0] * len(one.judged) for one in weighed]
+    places = [
+        (position, number, prospect)
+        for position, one in enumerate(weighed if book is not None else ())
+        for number, judged in enumerate(one.judged)
+        if judged.draft.trade and (prospect := _prospect(one.at, judged, one.hold)) is not None
+    ]
+    if book is not None:
+        fits = book.fits([prospect for _, _, prospect in places])
+        for (position, number, _), fit in zip(places, fits, strict=True):
+            factors[position][number] = fit.factor
     return factors
 
 

@@ -20,11 +20,12 @@ from tomic.panel.views.view import TextSheet, View
 from tomic.panel.widgets.grid import Column, Grid, text_column
 from tomic.panel.widgets.lines import Ask, FactLines
 from tomic.panel.widgets.plot import Glyphs
-from tomic.present import journal as present
+from tomic.present import journal as present, manage as managed
 from tomic.present.forms import Format
 from tomic.present.text import amount, money, number, points
 from tomic.workflows.journal import entries, files, review, statistics, trades
 from tomic.workflows.journal.entries import Journal, Recorded
+from tomic.workflows.journal.manage import ManageRun
 from tomic.workflows.portfolio.review import PROPOSAL_ID
 
 _TONES = {
@@ -193,6 +194,7 @@ class JournalView(View):
         Binding("a", "add", "Add"),
         Binding("c", "close", "Close"),
         Binding("n", "note", "Note"),
+        Binding("w", "what_now", "Do"),
         Binding("t", "statistics", "Stats"),
         Binding("m", "snapshot", "Mark"),
         Binding("i", "import", "Import"),
@@ -270,6 +272,24 @@ class JournalView(View):
             self.app.push_screen(TextSheet(f"Journal entry {entry_id}", text, self.command()))
 
         self.request(f"reading entry {entry_id}", ask, show, online=False)
+
+    def action_what_now(self) -> None:
+        """Show what can be done with the entry under the cursor, the best first."""
+        row = self._pointed
+        if row is None:
+            return
+        entry_id = row.id
+        self._words = ("manage", entry_id)
+
+        async def ask(desk: Desk) -> ManageRun:
+            return await desk.manage(str(entry_id))
+
+        def show(run: ManageRun) -> None:
+            self.show_lost(run.errors.values())
+            text = managed.shown(run, Format.TABLE, whole=True)
+            self.app.push_screen(TextSheet(f"What now: {entry_id}", text, self.command()))
+
+        self.request(f"judging what to do with {entry_id}", ask, show)
 
     # -- changes ---------------------------------------------------------------------------
 

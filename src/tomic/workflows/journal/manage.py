@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -67,6 +68,8 @@ class ManageRun:
     as_of: dt.datetime | None = None
     options: int = 0
     """Options that were asked for."""
+    computing_s: float = 0.0
+    """Processor time that judging took, seconds."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -237,13 +240,14 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
     checks = iter(checked.checks)
     by_position = {one.held.id: next(checks) for one in found if one.entry is not None}
     detailed = len(found) == 1 or bool(which)
-    advice = await asyncio.to_thread(
-        lambda: tuple(
-            _advice(manager, one, markets[one.held.symbol], by_position.get(one.held.id),
-                    checked.as_of, targets=detailed)
-            for one in found
-        )
-    )  # fmt: skip
+    begun = [
+        _begun(one, markets[one.held.symbol], by_position.get(one.held.id), checked.as_of)
+        for one in found
+    ]
+    # Kernels are pure, and the session must go on answering meanwhile.
+    advice, seconds = await asyncio.to_thread(
+        _timed, partial(_judged, manager, begun, markets, targets=detailed)
+    )
     if keep and manager.journal.source != "replay":
         await _keep(manager, advice)
     return ManageRun(
@@ -251,6 +255,7 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
         errors={name: one for name, one in markets.items() if isinstance(one, TomicError)},
         as_of=checked.as_of,
         options=sum(one.options for one in markets.values() if isinstance(one, _Market)),
+        computing_s=seconds,
         notes=_notes(manager),
     )
 
@@ -261,17 +266,17 @@ def _notes(manager: Manager) -> tuple[str, ...]:
     return (f"the book is that of {manager.book.book.as_of:%Y-%m-%d %H:%M} UTC",)
 
 
-def _advice(
-    manager: Manager,
-    one: _Position,
-    market: _Market | TomicError,
-    check: ExitCheck | None,
-    now: dt.datetime,
-    *,
-    targets: bool,
-) -> Advice:
+def _timed(work: Callable[[], tuple[Advice, ...]]) -> tuple[tuple[Advice, ...], float]:
+    """What *work* gives, and the processor time of this thread that it took."""
+    began = time.thread_time()
+    return work(), time.thread_time() - began
+
+
+def _begun(
+    one: _Position, market: _Market | TomicError, check: ExitCheck | None, now: dt.datetime
+) -> tuple[Standing, Advice]:
+    """A position with what is known of it before its alternatives are judged."""
     held = one.held
-    signals = check.signals if check else ()
     blank = Advice(
         id=held.id,
         entry_id=held.entry_id,
@@ -282,43 +287,68 @@ def _advice(
         held=tuple(f"{leg.quantity:+g} {leg.name}" for leg in held.legs),
         pnl=check.pnl if check else None,
         dte=check.dte if check else None,
-        signals=signals,
-        notes=(*(check.notes if check else ()), *(sig.text for sig in check.unjudged if check))
+        signals=check.signals if check else (),
+        notes=(*check.notes, *(signal.text for signal in check.unjudged))
         if check
         else ("its cost is not known: no exit rule was judged",),
     )
     if isinstance(market, TomicError):
-        return blank.model_copy(update={"problem": str(market)})
-    board = market.quoted.board
+        return held, blank.model_copy(update={"problem": str(market)})
+    board, problem = market.quoted.board, ""
+    if gone := positions.expired(held, board.today):
+        names = ", ".join(leg.name for leg in gone)
+        problem = f"{names} has expired: tomic journal close {held.id} --expired records it"
     known = {
         "data_type": board.chain.data_type,
         "trading_class": board.chain.trading_class,
         "spot": board.spot,
         "currency": held.currency or board.chain.underlying.currency,
+        "problem": problem,
     }
-    gone = positions.expired(held, board.today)
-    if gone:
-        names = ", ".join(leg.name for leg in gone)
-        problem = f"{names} has expired: tomic journal close {held.id} --expired records it"
-        return blank.model_copy(update={**known, "problem": problem})
-    found = market.found[held.id]
-    drafts = [draft for draft in found if isinstance(draft, moves.Draft)]
-    refused = [refusal for refusal in found if isinstance(refusal, MoveRefusal)]
-    try:
-        at = judged.place(held, board, market.horizon)
-        shown, more = judged.judge(
-            at, drafts, book=manager.book, excess=_excess(manager, held), targets=targets
+    return held, blank.model_copy(update=known)
+
+
+def _judged(
+    manager: Manager,
+    begun: Sequence[tuple[Standing, Advice]],
+    markets: Mapping[str, _Market | TomicError],
+    *,
+    targets: bool,
+) -> tuple[Advice, ...]:
+    """Every position with its alternatives; how they fit the book is worked out for all at once."""
+    advice = [one for _, one in begun]
+    weighed: dict[int, judged.Weighed] = {}
+    for number, (held, one) in enumerate(begun):
+        market = markets[held.symbol]
+        if one.problem or not isinstance(market, _Market):
+            continue
+        drafts = [draft for draft in market.found[held.id] if isinstance(draft, moves.Draft)]
+        try:
+            at = judged.place(held, market.quoted.board, market.horizon)
+            weighed[number] = judged.weigh(at, drafts)
+        except judged.Unquoted as exc:
+            advice[number] = one.model_copy(update={"problem": str(exc)})
+    fits = judged.fits_of(list(weighed.values()), manager.book)
+    for (number, known), factors in zip(weighed.items(), fits, strict=True):
+        held, one = begun[number]
+        excess = _excess(manager, held)
+        shown = judged.described(known, factors, excess=excess, targets=targets)
+        advice[number] = one.model_copy(
+            update={
+                "moves": ranking.ranked(shown, one.signals),
+                "refused": _refused(markets[held.symbol], held, known),
+                "pnl": one.pnl if one.pnl is not None else _pnl(held, known.at),
+            }
         )
-    except judged.Unquoted as exc:
-        return blank.model_copy(update={**known, "problem": str(exc)})
-    return blank.model_copy(
-        update={
-            **known,
-            "moves": ranking.ranked(shown, signals),
-            "refused": tuple(dict.fromkeys((*refused, *more))),
-            "pnl": blank.pnl if blank.pnl is not None else _pnl(held, at),
-        }
-    )
+    return tuple(advice)
+
+
+def _refused(
+    market: _Market | TomicError, held: Standing, known: judged.Weighed
+) -> tuple[MoveRefusal, ...]:
+    found = market.found[held.id] if isinstance(market, _Market) else ()
+    never = [one for one in found if isinstance(one, MoveRefusal)]
+    return tuple(dict.fromkeys((*never, *known.refused)))
 
 
 def _pnl(held: Standing, at: judged.Place) -> float | None:
