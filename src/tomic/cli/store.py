@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
-from tomic import config as configuration, dates, store
+from tomic import config as configuration, store
 from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 from tomic.cli.running import runs
 from tomic.present import store as present
@@ -80,7 +81,7 @@ async def check(
 async def prune(demo: StoreOfDemo = False, config: ConfigOption = None) -> None:
     """Delete kept chains that are older than store.keep_chains; with "0d" all of them."""
     keep = configuration.load_settings(config).store.keep_chains
-    today = dt.datetime.now(dates.NEW_YORK).date()
+    today = dt.datetime.now(ZoneInfo("America/New_York")).date()
     before = today - keep if keep else None
     async with _open(config, demo=demo) as db:
         count = await db.kept.prune(before or dt.date.max)
