@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from support import recorded_chains
-from tomic.evidence import statistics, trades, walk
+from tomic.config import Settings
+from tomic.evidence import candidates, statistics, trades, walk
+from tomic.evidence.candidates import Terms
 from tomic.evidence.history import clean
-from tomic.evidence.structures import NAMES
+from tomic.evidence.structures import NAMES, STRUCTURES
 from tomic.files.surfaces import read_surface
 from tomic.quant import density, payoff, probability
 
@@ -109,6 +111,31 @@ def test_ours_stand_beside_theirs(ours, capsys):
         print("\n" + "structure, ours and theirs, % of margin\n" + "\n".join(lines))
 
     assert wrong == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_backtest_stands_beside_theirs():
+    """What `tomic backtest --hold` reports of every candidate is inside their intervals too."""
+    # Exchange minimum, as theirs; the house's floor is per share.
+    terms = Terms.of(Settings(margin={"naked_floor": 0.0}), STRUCTURES)
+    histories = clean(read_surface(SURFACE), etfs=FUNDS)
+    days, parts = walk.entry_days(histories), []
+    days = days[(days >= np.datetime64("2021-11-01")) & (days < np.datetime64("2025-11-01"))]
+    for history in histories:
+        found = candidates.look(history, days, terms, walk.Counter())
+        known = found.unknown == 0
+        held, margin = (found.held - found.costs)[known], found.margin[known]
+        parts.append((found.ev[known] / margin, held / margin, found.pos[known], held > 0.0))
+    ev, came, pos, won = (np.concatenate(part).mean(axis=0) for part in zip(*parts, strict=True))
+    theirs = published()
+
+    for place, name in enumerate(NAMES):
+        their_ev, _, low, high, their_pos, their_won = theirs[THEIRS[name]]
+        assert low <= 100.0 * came[place] <= high, name
+        assert abs(100.0 * ev[place] - their_ev) <= EV_POINTS, name
+        assert abs(pos[place] - their_pos) <= POS, name
+        assert abs(won[place] - their_won) <= WON, name
 
 
 def test_volatility_came_as_they_found_it():
