@@ -349,7 +349,7 @@ def test_what_cannot_be_asked_is_refused_before_it_leaves(legs, said):
 
 
 def test_only_one_place_in_the_program_can_send_an_order():
-    """`placeOrder` is called once, the client's guard passes it on, and every Order is a what-if."""
+    """`placeOrder` is called once, the guard passes it on, and every Order has its what-if flag."""
     source = Path(account.__file__).parents[1]
     calls, orders = [], []
     for path in source.rglob("*.py"):
