@@ -31,7 +31,7 @@ MOST_GROWTH = 300 << 20
 """Bytes of memory beyond those of the program at rest."""
 _SILENT = frozenset({0, 10})
 """Codes that need no message: done, and done with a check that fired."""
-_SEVERAL = frozenset({"run", "record", "import", "check", "doctor"})
+_SEVERAL = frozenset({"run", "record", "import", "check", "doctor", "prices", "vol"})
 """Commands that may report several faults, one for each thing they were given."""
 _WRITES = (
     ("--html", 1), ("--out", 1), ("store backup", 0), ("record", 0), ("config init", 0),

@@ -18,7 +18,7 @@ from benchmarks.fuzz.cases import Command
 SETTINGS = """\
 # Small, so that a command takes a moment.
 [ib]
-connect_timeout_s = 2.0
+connect_timeout_s = 8
 reconnect_pauses_s = [0.1]
 
 [chain]

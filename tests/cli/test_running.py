@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from support.command_line import run as run_command
 from tomic.cli.options import CommonOptions, GatewayOptions, Invocation
 from tomic.cli.running import (
     ProgressLine,
@@ -396,3 +397,13 @@ def test_recording_reaches_the_desk(tmp_path):
 
     assert opened(invocation=recording).record == tmp_path / "bug.jsonl"
     assert opened().record is None
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\x07", "\u202eevil", "a\rb"])
+def test_a_control_code_is_refused_and_not_repeated(text):
+    """What is typed is stored and printed later, where a terminal would act upon it."""
+    done = run_command("journal", "note", "1", text)
+
+    assert done.exit_code == 2
+    assert "holds a control code" in done.stderr
+    assert text not in done.stderr

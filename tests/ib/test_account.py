@@ -350,7 +350,7 @@ def test_what_cannot_be_asked_is_refused_before_it_leaves(legs, said):
 
 
 def test_only_one_place_in_the_program_can_send_an_order():
-    """`placeOrder` is called once in the whole source, and every Order has its what-if flag."""
+    """`placeOrder` is called once, the guard passes it on, and every Order has its what-if flag."""
     source = Path(account.__file__).parents[1]
     calls, orders = [], []
     for path in source.rglob("*.py"):
@@ -359,11 +359,11 @@ def test_only_one_place_in_the_program_can_send_an_order():
             continue
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Attribute) and node.attr in ("placeOrder", "placeOrderAsync"):
-                calls.append(path.name)
+                calls.append((path.name, ast.unparse(node)))
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "ib_async.Order":
                 orders.append({word.arg: ast.unparse(word.value) for word in node.keywords})
 
-    assert calls == ["account.py"]
+    assert sorted(calls) == [("account.py", "client.placeOrder"), ("link.py", "super().placeOrder")]
     assert [one.get("whatIf") for one in orders] == ["True"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from support import virtual_time
 from support.simulated import fetch, running, settings
 from tomic.errors import UnreadableAnswer
-from tomic.ib import account, callbacks, contracts, history
+from tomic.ib import account, callbacks, contracts, convert, history
 from tomic.sim.faults import Announce, Verbatim
 
 EVIL = "\x1b]0;pwn\x07\x9b\u202e"
@@ -159,3 +159,17 @@ def test_a_flood_keeps_to_the_deadline(after):
 
     assert got.seconds <= 6.0 + 2.0
     assert len(got.notes) <= 201
+
+
+@pytest.mark.parametrize("number", [1e9, 1e15, 1e308, -560.0, float("inf"), float("nan")])
+def test_a_price_that_nothing_has_is_none(number):
+    """Of quotes and of the underlying that a model computes from; volumes may be large."""
+    ticks = convert.Ticks()
+
+    ticks.price(1, number, 1.0)
+    ticks.computation(13, 0.2, -0.3, 0.01, 0.1, -0.1, number)
+    ticks.size(8, 5e9)
+
+    assert ticks.bid is None
+    assert ticks.model is not None and ticks.model.underlying is None
+    assert ticks.volume == 5_000_000_000

@@ -43,7 +43,7 @@ async def test_a_backup_takes_the_stores_place(path, saved):
     """The store is what the backup holds, the former one lies beside it, and both are whole."""
     done = await Database(path).restore(saved)
 
-    assert done.lost == ("1 journal entries",)
+    assert done.lost == ("journal entries (1)",)
     assert await plans(path) == ["first"]
     assert done.aside is not None
     assert await plans(done.aside) == ["first", "second"]

@@ -130,12 +130,18 @@ def _options_of(kind: Any) -> list[tuple[Any, Any]]:
 
 
 def _check_text(options: Mapping[str, object]) -> None:
-    """Refuse bytes that are no UTF-8 in what is stored and printed; paths may have them."""
+    """
+    Refuse bytes that are no UTF-8, and control codes, in what is stored and printed.
+
+    Paths may have them.
+    """
     for name, value in options.items():
         for word in value if isinstance(value, list | tuple) else (value,):
             if isinstance(word, str) and not _is_text(word):
                 shown = word.encode("utf-8", "backslashreplace").decode()
                 raise UsageError(f"{name} {shown}: not UTF-8; type it again")
+            if isinstance(word, str) and outside.lines(word) != word.replace("\r\n", "\n"):
+                raise UsageError(f"{name} {word[:40]!r}: holds a control code; type it again")
 
 
 def _is_text(word: str) -> bool:
@@ -148,7 +154,7 @@ def _is_text(word: str) -> bool:
 
 def say(error: TomicError, *, as_json: bool = False) -> None:
     """Say on stderr what went wrong and what to do, account numbers shortened."""
-    message = named_here.text(str(error))
+    message = outside.lines(named_here.text(str(error)))
     if as_json:
         document = {"code": error.code, "message": message, "retryable": error.retryable}
         typer.echo(json.dumps({"error": document}, ensure_ascii=False), err=True)

@@ -55,7 +55,8 @@ _HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = frozenset({23, 58}), 24
 _DIVIDENDS = 59
 _UNSET = 1e15
 """IB writes 1.8e308; no amount, size or figure of an account comes near this."""
-_MOST_STRIKE = 1e7
+_MOST_STRIKE, _MOST_PRICE = 1e7, 1e8
+"""Currency per share: nothing that is quoted costs so much in any currency."""
 _MOST_LETTERS = 200
 _QUARTER_S, _CLOCKS_S = 900, 180.0
 # EUREX: C OESX 20231215 4325 M.
@@ -183,7 +184,7 @@ class Ticks:
             gamma=_greek(gamma),
             vega=_greek(vega),
             theta=_greek(theta),
-            underlying=number_or_none(underlying, floor=0.0),
+            underlying=price_or_none(underlying) or None,
         )
         if tick_type in _MODEL_TICKS:
             if self.model is None or greeks.complete or not self.model.complete:
@@ -224,7 +225,7 @@ def number_or_none(value: float, floor: float = -_UNSET) -> float | None:
 
 def price_or_none(price: float) -> float | None:
     """Return *price*, or None for IB's "none" (-1) and for anything that cannot be a price."""
-    return price if math.isfinite(price) and 0.0 <= price < _UNSET else None
+    return price if math.isfinite(price) and 0.0 <= price <= _MOST_PRICE else None
 
 
 def is_strike(strike: float) -> bool:

@@ -338,8 +338,8 @@ def _number(value: float, *, floor: float) -> float:
 
 def _size(value: float) -> float:
     """A volume of -1 means that there is none, as for an index."""
-    volume = convert.price_or_none(float(value))
-    return math.nan if volume is None else volume
+    volume = convert.number_or_none(float(value))
+    return math.nan if volume is None or volume < 0.0 else volume
 
 
 _NO_BARS = ("no data", "no historical market data for")

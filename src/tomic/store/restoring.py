@@ -28,7 +28,7 @@ class Restored:
     aside: Path | None
     """Where the former store is; None where there was none."""
     lost: tuple[str, ...]
-    """What the former store holds that this one does not, such as ``2 executions``."""
+    """What the former store holds that this one does not, such as ``executions (2)``."""
 
 
 def restore(path: Path, source: Path) -> Restored:
@@ -107,7 +107,7 @@ def _lost(former: Path, part: Path) -> tuple[str, ...]:
         with closing(_untouched(former)) as old, closing(sqlite3.connect(part)) as new:
             for name, query in upkeep.IRREPLACEABLE:
                 if count := len(upkeep.keys(old, query) - upkeep.keys(new, query)):
-                    lost.append(f"{count} {name}")
+                    lost.append(f"{name} ({count})")
     except sqlite3.DatabaseError:
         return ()
     return tuple(lost)
