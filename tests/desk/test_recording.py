@@ -92,7 +92,7 @@ async def test_faulty_chain_again(tmp_path, name):
 
 async def test_lost_for_good_again(tmp_path):
     """Rows that were lost with the connection are lost in the replay, and no others."""
-    chain = RULES | {"deadline_s": 2.5}
+    chain = RULES | {"deadline_s": 10.0}
     settings, file = settings_in(tmp_path, chain=chain), tmp_path / "bug.jsonl"
     gone = [faults.Restart(after=30, down_for=60.0)]
     async with Gateway(
