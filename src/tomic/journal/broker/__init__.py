@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from tomic.errors import BadFile
 from tomic.journal.broker import activity, flex, flexxml, unnamed
 from tomic.journal.broker.cells import Cells
-from tomic.journal.broker.rows import BrokerFile, FileRow, Line, Shared, Stored
+from tomic.journal.broker.rows import BrokerFile, FileRow, Line, Shared, Stored, drained
 
 __all__ = ["KINDS", "BrokerFile", "FileRow", "Stored", "parse", "read_again"]
 
@@ -56,7 +56,7 @@ def parse(name: str, text: str, stored: Mapping[str, Stored] | None = None) -> B
     rows = list(_rows(lines, separator))
     if activity.is_statement(rows):
         return activity.read(rows, separator)
-    return _parse_query(name, rows, separator, stored)
+    return _parse_query(name, drained(rows), separator, stored)
 
 
 def read_again(columns: str, rows: Sequence[str]) -> BrokerFile:
@@ -151,7 +151,7 @@ def _parse_query(
             f"{len(query.strange)} rows have no column headers (line {places}{more}) and were left "
             "out; turn on column headers in the query"
         ] = None
-    return flex.read(query.rows, separator, notes=query.notes, stored=stored)
+    return flex.read(drained(query.rows), separator, notes=query.notes, stored=stored)
 
 
 def _sort(line: Line, block: _Block, query: _Query) -> None:

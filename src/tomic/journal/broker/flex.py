@@ -30,6 +30,7 @@ from tomic.journal.broker.rows import (
     Reader,
     Reported,
     Stored,
+    drained,
     on_future,
 )
 from tomic.journal.executions import Executed, Source
@@ -162,11 +163,12 @@ def read(
     by_kind: dict[str, list[Row]] = {}
     for row in given:
         by_kind.setdefault(_kind(row), []).append(row)
+    given.clear()
     for row in by_kind.pop("instrument", ()):
         _learn(row.own, instruments)
     trades = by_kind.pop("trade", [])
     _learn_from_proceeds(trades, instruments)
-    reader.take(_reported(row, instruments, reader) for row in trades)
+    reader.take(_reported(row, instruments, reader) for row in drained(trades))
     _exercises(by_kind.pop("exercise", []), instruments, reader)
     for row in by_kind.pop("cash", ()):
         if row.own.text(*LEVEL).upper() == "SUMMARY":

@@ -103,6 +103,16 @@ def _rows(counts: Mapping[str, int]) -> str:
     return f"{total} {'row' if total == 1 else 'rows'} ({kinds})"
 
 
+_Item = TypeVar("_Item")
+
+
+def drained(items: list[_Item]) -> Iterator[_Item]:
+    """Each of a list, which it leaves: tens of thousands of rows are let go as they are read."""
+    items.reverse()
+    while items:
+        yield items.pop()
+
+
 class Shared:
     """Each text of a file once: most cells say what those above them say."""
 
@@ -192,7 +202,7 @@ class Reader:
             group: next((level for level in self._levels if level in levels), None)
             for group, levels in there.items()
         }
-        for row in kept:
+        for row in drained(kept):
             if row.level not in ("", best[row.group]):
                 self.levels[row.level] += row.read is not None
             elif row.read is None:

@@ -290,11 +290,16 @@ async def _trade(
     owned = campaign.held(entry)
     contracts = list({leg.key: leg for leg in (*owned, *legs)}.values())
     needed = ticket.price is None and not prices
-    marks, _, why = await look(journal, entry.symbol, contracts, owned, ticket, needed=needed)
+    marks, market, why = await look(journal, entry.symbol, contracts, owned, ticket, needed=needed)
     at = ticket.at or campaign.not_before(entry, marks.at if marks else await journal.clock())
-    currency = entry.currency or journal.underlying(entry.symbol).currency
+    currency = entry.currency or _currency_of(market)
     trade = make_trade(action, at, legs, ticket, marks, prices, journal.settings, currency)
     return await _record(journal, entry, trade, marks, why)
+
+
+def _currency_of(market: LegMarket | None) -> str:
+    """Of what was quoted; empty where nobody was asked."""
+    return market.chain.underlying.currency if market is not None else ""
 
 
 def rolled_to(
@@ -727,7 +732,7 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
             journal, draft.symbol, draft.legs, draft.legs, ticket, needed=needed
         )
     at = ticket.at or (market.chain.as_of if market else await journal.clock())
-    currency = journal.underlying(draft.symbol).currency
+    currency = _currency_of(market)
     trade = make_trade(
         nouns.Action.OPEN, at, draft.legs, ticket, marks, draft.prices, journal.settings, currency
     )
