@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import math
 
+import pytest
+
 from tomic.config import ScanSettings
 from tomic.selection import Wanted
 from tomic.strategies import sampling
@@ -101,3 +103,11 @@ def test_messages_are_foretold_by_method():
 
     assert 1000 < few < 2000
     assert thinned > 5 * few
+
+
+@pytest.mark.parametrize(("pairs", "measured"), [(False, 1567), (True, 2217)])
+def test_messages_are_foretold_within_a_fifth_on_the_demo_market(pairs, measured):
+    """Measured as sent by `tomic scan --demo`, seed 1: the seller's strategies, and all."""
+    foretold = sampling.expected_messages(20, ScanSettings(), pairs=pairs)
+
+    assert foretold == pytest.approx(measured, rel=0.2)

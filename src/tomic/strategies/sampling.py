@@ -130,21 +130,30 @@ def _pair(sides: Mapping[str, list[Wanted]], spot: float) -> set[Wanted]:
     return {option for side in sides.values() for option in side if option.strike == nearest}
 
 
-_COARSE_MESSAGES = 6 + 2 * (1 + 2 * 6)
-"""Of a symbol: its setup, and two expiries with their details and five strikes and a pair."""
-_EXPIRIES = 5
-"""Expiries that the windows of a seller hold of one symbol."""
+_SETUP = 6
+"""Messages of a symbol before its first option."""
+_COARSE_EXPIRY = 1 + 2 * (COARSE_STRIKES + 1)
+"""Messages of an expiry of the coarse pass: its details, five strikes and a pair."""
+_EXPIRIES, _EXPIRIES_OF_PAIRS = 5, 7
+"""Expiries that the windows of a seller hold of one symbol, and those of all strategies."""
 _RUNNING = 0.5
 """Share of symbols that stay after a coarse pass."""
-_LEGS = 14
+_LEGS = 6
 """Options of a symbol that are asked for in rounds and at the end."""
 
 
-def expected_messages(symbols: int, scan: ScanSettings) -> int:
-    """About how many messages a scan of so many symbols takes by ``scan.method``."""
+def expected_messages(symbols: int, scan: ScanSettings, *, pairs: bool = False) -> int:
+    """
+    About how many messages a scan of so many symbols takes by ``scan.method``.
+
+    Args:
+        pairs: Whether strategies of two expiries are sought.
+    """
+    expiries = _EXPIRIES_OF_PAIRS if pairs else _EXPIRIES
     if scan.method != "sampled":
-        return symbols * (6 + _EXPIRIES + 2 * scan.max_contracts)
-    whole = 6 + _EXPIRIES * (1 + 2 * (scan.sample + 1)) + 2 * _LEGS
+        return symbols * (_SETUP + expiries + 2 * scan.max_contracts)
+    rest = expiries * (1 + 2 * (scan.sample + 1)) + 2 * _LEGS
     if symbols < COARSE_FROM:
-        return symbols * whole
-    return round(symbols * (_COARSE_MESSAGES + _RUNNING * (whole - 6)))
+        return symbols * (_SETUP + rest)
+    few = _COARSE_EXPIRY * len(COARSE_PAIRS if pairs else COARSE_DAYS)
+    return round(symbols * (_SETUP + few + _RUNNING * rest))

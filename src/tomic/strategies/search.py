@@ -159,7 +159,8 @@ def seek(
 
     Of strategies that lose on one side alone only those are measured that may be among the best.
     """
-    one_sided, others = [], []
+    one_sided: list[leg_rules.Template] = []
+    others: list[leg_rules.Template] = []
     simple = not (_is_original(board) or _needs_each_condor(board))
     for template in templates:
         (one_sided if simple and _falls_alone(template) else others).append(template)

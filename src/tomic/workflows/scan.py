@@ -337,7 +337,9 @@ class _Scan:
         if self.given or not symbols:
             return
         settings, names = self.resources.settings, list(dict.fromkeys(symbols))
-        messages = sampling.expected_messages(len(names), settings.scan)
+        chosen = templates.choose(settings, self.strategies)
+        pairs = any(template.gap is not None for template in chosen)
+        messages = sampling.expected_messages(len(names), settings.scan, pairs=pairs)
         seconds = messages / settings.limits.messages_per_s
         done = dt.datetime.now().astimezone() + dt.timedelta(seconds=seconds)
         text = f"{len(names)} symbols: {', '.join(names)}; about {messages:,} messages"
