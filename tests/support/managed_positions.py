@@ -93,6 +93,12 @@ def attacked_put(quantity: int = 2) -> tuple[JournalEntry, Quotes]:
     return one, Quotes(spot=589.0, at=at(12))
 
 
+def deep_put() -> tuple[JournalEntry, Quotes]:
+    """A put sold for 5.00 that is so deep in the money that nothing but exercise is left of it."""
+    one = entry(trade("open", 0, option(-1, "590P", 5.0)), strategy="naked_put", rules=RULES)
+    return one, Quotes(spot=545.0, sigma=0.13, at=at(12))
+
+
 def winner() -> tuple[JournalEntry, Quotes]:
     """A spread sold for 1.50 that is worth 45 % of that, two days later, 30 before expiry."""
     fills = (option(-1, "560P", 3.8), option(1, "550P", 2.3))
@@ -145,4 +151,13 @@ def covered() -> tuple[JournalEntry, Quotes]:
     return one, Quotes(spot=600.0, at=at(12))
 
 
-SCRIPTS = (attacked_put, winner, assigned, calendar, past_its_front, attacked_condor, covered)
+SCRIPTS = (
+    attacked_put,
+    deep_put,
+    winner,
+    assigned,
+    calendar,
+    past_its_front,
+    attacked_condor,
+    covered,
+)

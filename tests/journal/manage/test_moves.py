@@ -15,6 +15,7 @@ from support.managed_positions import (
     board_of,
     calendar,
     covered,
+    deep_put,
     ground_of,
     past_its_front,
     winner,
@@ -60,26 +61,27 @@ def test_a_put_under_attack():
     assert reasons(by_kind, MoveKind.IRON_FLY) == "it has one side only"
 
 
-def test_assignment_of_a_put_in_the_money():
+def test_assignment_of_a_put_without_time_value():
     """Shares come at the strike, the put goes, and a call is sold no lower than that."""
-    by_kind = found(attacked_put())
+    by_kind = found(deep_put())
 
     (draft,) = by_kind[MoveKind.ASSIGNMENT]
 
-    assert [(leg.quantity, leg.is_stock) for leg in draft.given] == [(2.0, False), (200.0, True)]
-    assert draft.paid == 200 * 590.0
+    assert [(leg.quantity, leg.is_stock) for leg in draft.given] == [(1.0, False), (100.0, True)]
+    assert draft.paid == 100 * 590.0
     (call,) = draft.trade
-    assert (call.quantity, call.right) == (-2.0, "C")
+    assert (call.quantity, call.right) == (-1.0, "C")
     assert call.strike >= 590.0
 
 
-def test_no_assignment_out_of_the_money_nor_of_an_index():
-    """Nobody exercises what pays nothing, and an index delivers no shares."""
+def test_no_assignment_that_nobody_would_make():
+    """Not out of the money, not while time value is given up, and never of an index."""
     one, quotes = attacked_put()
+    assert "has a time value of" in reasons(found((one, quotes)), MoveKind.ASSIGNMENT)
     quotes.spot = 591.0
     assert "above 590" in reasons(found((one, quotes)), MoveKind.ASSIGNMENT)
 
-    quotes.spot, quotes.sec_type = 589.0, "IND"
+    quotes.spot, quotes.sec_type = 545.0, "IND"
     index = one.model_copy(update={"symbol": "SPX"})
     assert "settles in cash" in reasons(found((index, quotes), symbol="SPX"), MoveKind.ASSIGNMENT)
 

@@ -32,6 +32,8 @@ Strikes: TypeAlias = Mapping[tuple[dt.date, str], Sequence[float]]
 """Listed strikes by expiry and right, ascending."""
 
 
+_NO_TIME_VALUE = 0.05
+"""Currency per share below which a put may be exercised: more is lost by it than is gained."""
 _LEAST_DAYS = 7
 """Days from which on an option is sold against a long one."""
 
@@ -433,6 +435,9 @@ def _assignment(case: _Case) -> Iterator[Draft]:
         raise _NoMove(f"{case.held.symbol} settles in cash: no shares are delivered")
     if board.spot >= _strike(put):
         raise _NoMove(f"spot {board.spot:.2f} is above {_strike(put):g}: nobody exercises it now")
+    left = _time_value(board, put)
+    if not left <= _NO_TIME_VALUE:
+        raise _NoMove(f"{put.name} has a time value of {left:.2f}: nobody gives that up now")
     count = -put.quantity
     lot = float(put.multiplier)
     taken = put.model_copy(update={"quantity": count})
@@ -443,6 +448,13 @@ def _assignment(case: _Case) -> Iterator[Draft]:
         text = f"take assignment at {_strike(put):g} and sell {call.name}"
         paid = count * lot * _strike(put)
         yield Draft(MoveKind.ASSIGNMENT, text, (call,), (taken, shares), paid)
+
+
+def _time_value(board: Board, put: Held) -> float:
+    """What a put in the money is worth beyond what its exercise pays, currency per share."""
+    row = board.row_of.get((_expiry(put), _strike(put), "P"))
+    price = math.nan if row is None else float(board.price[row])
+    return price - (_strike(put) - board.spot)
 
 
 def _write(case: _Case) -> Iterator[Draft]:
