@@ -115,7 +115,7 @@ def test_summary_counts_positions_with_a_signal():
     assert run_of.fired
 
 
-def test_command():
+def test_command(home):
     """A structure of the demo's book: the table, a link to one alternative, a wrong number."""
     shown = run("manage", "IWM", "--demo", "-q")
     link = run("manage", "IWM", "--demo", "-q", "--pick", 2, "--link")

@@ -16,6 +16,7 @@ from support.made_proposals import bare, whole
 from tomic.desk import Desk
 from tomic.errors import BadFile
 from tomic.models import ScanResult, ScanScope, SymbolOutcome
+from tomic.models.exits import ExitRules
 from tomic.report import collect, html
 from tomic.workflows import scan
 from tomic.workflows.journal.entries import save
@@ -118,6 +119,22 @@ async def test_the_last_book_needs_no_gateway(settings):
         with pytest.raises(BadFile):
             await collect.portfolio(desk, last=True)
         assert not desk.has_session
+
+
+async def test_what_now_of_an_entry_whose_rule_fired(settings):
+    """Its alternatives are a section of their own, or why there are none; others have none."""
+    sold = [option(-1, "560P", 2.35)]
+    async with Desk(settings) as desk:
+        journal = await desk.journal(offline=True)
+        for rules in (ExitRules(min_dte=21), ExitRules()):
+            await save(journal, entry(trade("open", 0, *sold), rules=rules), event="open")
+
+        page = await collect.journal(desk)
+
+    (one,) = page.document["what_now"]
+    assert one["title"].startswith("1 SPY")
+    assert "no chain is stored" in one["problem"]
+    assert one["problem"] in html.render(page)
 
 
 async def test_journal_shows_open_and_closed_trades(settings):

@@ -108,6 +108,6 @@ def _reason(
     beside = f"EV {move.ev_change:+.0f} ± {move.ev_error:.0f} beside holding"
     if move.score <= hold.score:
         return f"{beside}, score {move.score:.1f} under {hold.score:.1f}"
-    if is_tie(move) and not fired:
+    if is_tie(move):
         return f"{beside}: a tie, and holding wins it"
     return f"{beside}, score {move.score:.1f} over {hold.score:.1f}"
