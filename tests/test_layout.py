@@ -26,6 +26,7 @@ SUBJECTS = {
     "cli/journal_executions",
     "config/refusals",
     "desk/desk",
+    "desk/kept",
     "desk/opening",
     "desk/recording",
     "desk/scan",

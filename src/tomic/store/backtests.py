@@ -50,4 +50,10 @@ class BacktestTables(TableGroup):
 
 def _tried(db: sqlite3.Connection, symbols: set[str]) -> int:
     rows = db.execute("SELECT variant, document FROM backtests")
-    return len({name for name, text in rows if symbols.intersection(load(text)["symbols"])})
+    return len({name for name, text in rows if symbols & _looked_at(text)})
+
+
+def _looked_at(text: str) -> set[str]:
+    """The symbols of a run; none where the document is of another make."""
+    told = load(text).get("symbols")
+    return {name for name in told if isinstance(name, str)} if isinstance(told, list) else set()
