@@ -23,6 +23,7 @@ INSTALL_S = 800
 KNOWN = {
     "vollib": (("fast-vollib", "vollib", "lets_be_rational"), ""),
     "optionlab": (("optionlab",), "pandas"),
+    "optopsy": (("optopsy",), ""),
 }
 """Environments: the packages that are installed, and which of ours they cannot live with."""
 _LOOP = """
