@@ -16,9 +16,9 @@ from benchmarks.peers import foreign
 
 from tomic.config import Settings
 from tomic.evidence import candidates, quoted, walk
-from tomic.evidence.candidates import Terms
+from tomic.evidence.candidates import WalkTerms
 from tomic.evidence.history import clean
-from tomic.evidence.quoted import Quotes
+from tomic.evidence.quoted import DayQuotes
 from tomic.evidence.structures import STRUCTURES
 from tomic.files.option_tables import read_days
 from tomic.files.surfaces import read_surface
@@ -58,7 +58,7 @@ def run() -> list[Row]:
 
 def _modelled() -> Row:
     histories = clean(read_surface(SHARED / SURFACE), etfs=Settings().backtest.funds)[:4]
-    terms = Terms.of(Settings(), STRUCTURES)
+    terms = WalkTerms.of(Settings(), STRUCTURES)
     days = walk.entry_days(histories)
     began, count = time.process_time(), 0
     for history in histories:
@@ -112,7 +112,7 @@ def _columns(days: Any) -> dict[str, np.ndarray]:
     return {key: np.concatenate(values) for key, values in parts.items()}
 
 
-def _ours(trades: np.ndarray, tables: dict[Any, Quotes]) -> np.ndarray:
+def _ours(trades: np.ndarray, tables: dict[Any, DayQuotes]) -> np.ndarray:
     """What our marks say the same trades brought, currency a share."""
     to_day = partial(np.asarray, dtype="datetime64[D]")
     opened, expiry = (to_day(trades[:, place].astype(np.int64)) for place in (0, 1))

@@ -27,7 +27,7 @@ from tomic.config import ScoreSettings
 from tomic.config.backtest import BacktestSettings
 from tomic.errors import BadFile, TomicError
 from tomic.evidence import ranking, statistics, trades, walk
-from tomic.evidence.history import History, clean
+from tomic.evidence.history import SurfaceHistory, clean
 from tomic.evidence.statistics import Interval
 from tomic.files.surfaces import read_surface
 from tomic.quant import density, payoff, probability
@@ -145,7 +145,7 @@ def run() -> list[Row]:
 
 def measured(
     surface: Path, earnings: Path | None = None, *, every: bool = False,
-    settings: walk.Settings | None = None,
+    settings: walk.WalkSettings | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Every figure of a file of surfaces, as a document of plain numbers."""
     dates = _earnings(earnings) if earnings is not None else None
@@ -153,7 +153,7 @@ def measured(
     if dates is not None and not dates.keys() & set(rows.symbol.tolist()):
         raise BadFile(f"{earnings}: no report of any symbol of {surface.name}")
     histories = clean(rows, stocks=None if dates is None else dates.keys(), etfs=ETFS)
-    settings = settings or walk.Settings()
+    settings = settings or walk.WalkSettings()
     today: list[Today] = []
     began = time.process_time()
     spent = 0.0
@@ -206,7 +206,7 @@ def _earnings(path: Path) -> dict[str, FloatArray]:
     }
 
 
-def _as_before(opened: walk.Positions, settings: walk.Settings) -> Today:
+def _as_before(opened: walk.Positions, settings: walk.WalkSettings) -> Today:
     """Figures under the density scaled to half HV and half IV, as the scan had them."""
     iv = np.sqrt(opened.smiles.theta / opened.smiles.tau)
     ratio = (HALF_HV * opened.hv + (1.0 - HALF_HV) * iv) / iv
@@ -255,7 +255,7 @@ def _table(record: walk.Record, before: Today) -> Table:
 
 
 def _data(
-    surface: Path, histories: Sequence[History], record: walk.Record, missing: Counter[str]
+    surface: Path, histories: Sequence[SurfaceHistory], record: walk.Record, missing: Counter[str]
 ) -> dict[str, Any]:
     excluded: Counter[str] = Counter()
     for history in histories:
@@ -322,7 +322,7 @@ def _around_earnings(record: walk.Record, dates: Mapping[str, FloatArray]) -> di
 
 
 def _structures(
-    record: walk.Record, before: Today, settings: walk.Settings
+    record: walk.Record, before: Today, settings: walk.WalkSettings
 ) -> list[dict[str, Any]]:
     month = statistics.months(record.day)
     rows = []

@@ -239,7 +239,7 @@ class _Condor:
         values = [q * float(self.smile.value(k, call)) for k, call, q in self.legs]
         self.credit = -100.0 * sum(values)
 
-    def plan(self, law: paths.Law) -> paths.Plan:
+    def plan(self, law: paths.Law) -> paths.ExitPlan:
         carry = np.exp(-RATE * law.tau)
         values = [
             quantity * paths.option_values(law, self.smile, strike, call, discount=carry)
@@ -247,7 +247,7 @@ class _Condor:
         ]
         watched = self.credit + 100.0 * np.stack(values).sum(axis=0)
         gain = self.credit + carry[:, None] * (watched - self.credit)
-        return paths.Plan(
+        return paths.ExitPlan(
             watched, gain, 5.0 * carry, 0.0, 0.5 * self.credit, -2.0 * self.credit,
             last=law.tau.size - 1, expires=False,
         )  # fmt: skip
@@ -259,7 +259,7 @@ def _managed() -> list[Row]:
     condors = [_Condor(number) for number in range(PER_EXPIRY)]
     market = density.from_smile(condors[0].smile)
 
-    def work(drawn: int = paths.PATHS) -> list[paths.Outcome]:
+    def work(drawn: int = paths.PATHS) -> list[paths.PathOutcome]:
         results = []
         for _ in range(MANAGED // PER_EXPIRY):
             law = paths.law(SPOT, [market], days / 365)

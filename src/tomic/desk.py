@@ -579,8 +579,8 @@ def _asked(
     surface: Path | str | None = None,
     chains: Sequence[Path | str] = (),
     kept: bool = False,
-) -> backtesting.Asked:
-    return backtesting.Asked(
+) -> backtesting.WalkRequest:
+    return backtesting.WalkRequest(
         symbols=tuple(normalize_symbols(symbols)),
         first=since,
         last=until,

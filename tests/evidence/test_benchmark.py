@@ -34,7 +34,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def figures(folder):
     """All figures of that table."""
-    settings = walk.Settings(warm_up=80, points=101)
+    settings = walk.WalkSettings(warm_up=80, points=101)
     return evidence.measured(folder / "surface.csv", folder / "earnings.csv", settings=settings)
 
 

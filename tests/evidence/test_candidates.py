@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support import walked
 from tomic.config import Settings
 from tomic.evidence import candidates, trades, walk
-from tomic.evidence.candidates import Terms
+from tomic.evidence.candidates import WalkTerms
 from tomic.evidence.history import clean
 from tomic.evidence.structures import STRUCTURES
 
@@ -20,7 +20,7 @@ TABLE = walked.table()
 def looked_at(settings=walked.SETTINGS, earnings=None, **given):
     """The first symbol of the table, and the positions that the walk opens on the same days."""
     history = clean(TABLE, etfs=("AAA",))[0]
-    terms = Terms.of(settings, STRUCTURES, **given)
+    terms = WalkTerms.of(settings, STRUCTURES, **given)
     days = walk.entry_days([history])
     found = candidates.look(history, days, terms, Counter(), earnings)
     return found, walk.positions(history, days, terms.walk, Counter(), whole=False)

@@ -11,7 +11,7 @@ import pytest
 from support import recorded_chains
 from tomic.config import Settings
 from tomic.evidence import candidates, statistics, trades, walk
-from tomic.evidence.candidates import Terms
+from tomic.evidence.candidates import WalkTerms
 from tomic.evidence.history import clean
 from tomic.evidence.structures import NAMES, STRUCTURES
 from tomic.files.surfaces import read_surface
@@ -61,7 +61,7 @@ def published():
 @pytest.fixture(scope="module")
 def ours():
     """By our name: EV, realised, PoS, won, and the number of trades; in per cent of margin."""
-    settings = walk.Settings(points=501)
+    settings = walk.WalkSettings(points=501)
     histories = clean(read_surface(SURFACE), etfs=FUNDS)
     days, rows = walk.entry_days(histories), []
     for history in histories:
@@ -118,7 +118,7 @@ def test_ours_stand_beside_theirs(ours, capsys):
 def test_a_backtest_stands_beside_theirs():
     """What `tomic backtest --hold` reports of every candidate is inside their intervals too."""
     # Exchange minimum, as theirs; the house's floor is per share.
-    terms = Terms.of(Settings(margin={"naked_floor": 0.0}), STRUCTURES)
+    terms = WalkTerms.of(Settings(margin={"naked_floor": 0.0}), STRUCTURES)
     histories = clean(read_surface(SURFACE), etfs=FUNDS)
     days, parts = walk.entry_days(histories), []
     days = days[(days >= np.datetime64("2021-11-01")) & (days < np.datetime64("2025-11-01"))]
@@ -140,7 +140,7 @@ def test_a_backtest_stands_beside_theirs():
 
 def test_volatility_came_as_they_found_it():
     """Mean log of realised per implied is within their interval, -.082 to -.020."""
-    days, settings = None, walk.Settings()
+    days, settings = None, walk.WalkSettings()
     ratios = []
     histories = clean(read_surface(SURFACE), etfs=FUNDS)
     days = walk.entry_days(histories)

@@ -144,7 +144,7 @@ def test_changed_keys_are_named():
 
 def test_prices_of_the_market_s_own_density_prove_nothing():
     """Random entries before costs: the 90 % interval holds zero in 84 of 100 worlds or more."""
-    settings = walk.Settings(warm_up=40, points=501)
+    settings = walk.WalkSettings(warm_up=40, points=501)
     parts = []
     for history in clean(made_surfaces.rows(("AAA", "BBB"), 1090, seed=2)):
         opened = walk.positions(history, walk.entry_days([history]), settings, Counter())

@@ -14,7 +14,7 @@ from tomic.evidence import statistics, walk
 from tomic.evidence.history import clean
 from tomic.evidence.structures import STRUCTURES
 
-FEW = walk.Settings(warm_up=40, points=501, structures=STRUCTURES[:5])
+FEW = walk.WalkSettings(warm_up=40, points=501, structures=STRUCTURES[:5])
 
 
 def walked(table, settings=FEW):
@@ -146,7 +146,7 @@ def test_rates_are_those_of_the_year():
     """A year beyond the table takes the nearest one's."""
     days = np.array(["2015-06-01", "2023-06-01", "2031-06-01"], dtype="datetime64[D]")
 
-    assert_allclose(walk.Settings().rate(days), [0.019, 0.051, 0.042])
+    assert_allclose(walk.WalkSettings().rate(days), [0.019, 0.051, 0.042])
 
 
 def test_a_symbol_is_forgotten_before_the_next_is_judged():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.command_line import TREE
-from tomic.panel.source import KNOWS, Source
+from tomic.panel.source import KNOWS, PanelSource
 
 OPTIONS = {"--demo", "--paced", "--replay", "--config"}
 COMMANDS = [
@@ -63,7 +63,7 @@ def test_each_command_has_the_options_it_is_said_to_have(name):
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(map(str, words)))
 def test_each_command_can_be_typed(words, tmp_path):
     """What the panel shows is parsed by the command line, also over the demo."""
-    source = Source(demo=True, paced=True, config=tmp_path / "tomic.toml")
+    source = PanelSource(demo=True, paced=True, config=tmp_path / "tomic.toml")
     line = source.command(*words)
     typed = shlex.split(line, comments=True)
 
@@ -75,12 +75,12 @@ def test_each_command_can_be_typed(words, tmp_path):
 
 def test_words_that_are_empty_are_left_out():
     """Options that were not given leave no trace."""
-    assert Source().command("scan", None, "", "--top", 5) == "tomic scan --top 5"
+    assert PanelSource().command("scan", None, "", "--top", 5) == "tomic scan --top 5"
 
 
 def test_a_recording_goes_with_the_commands_that_play_one():
     """Others say that they cannot show the same."""
-    source = Source(replay=Path("spy.csv"))
+    source = PanelSource(replay=Path("spy.csv"))
 
     assert source.command("chain", "SPY") == "tomic chain SPY --replay spy.csv"
     assert source.command("portfolio").endswith("# plays no recording")
@@ -88,6 +88,6 @@ def test_a_recording_goes_with_the_commands_that_play_one():
 
 def test_the_demo_has_a_store_of_its_own():
     """The command shows that of the demo."""
-    line = Source(demo=True).command("store", "info")
+    line = PanelSource(demo=True).command("store", "info")
 
     assert line == "tomic store info --demo"

@@ -13,16 +13,18 @@ import pytest
 from support import panel_figures as figures
 from tomic.cli.options import Format
 from tomic.present import volatility
-from tomic.quant.events import Jump
+from tomic.quant.events import VarianceJump
 from tomic.strategies.pricing.term import PricedEvent
-from tomic.workflows.volatility.stored import Realised, Standing
+from tomic.workflows.volatility.stored import Realised, WindowStanding
 
 
 def reports():
     """The reports of `panel_figures`; the first also with what bars and chains give."""
     known, little = figures.vol_reports()
     day = dt.date(2026, 11, 19)
-    own = Standing(value=0.172, day=day, rank=0.5, percentile=0.6, n=40, window=252, reason="")
+    own = WindowStanding(
+        value=0.172, day=day, rank=0.5, percentile=0.6, n=40, window=252, reason=""
+    )
     realised = Realised(hv={"close_to_close": {20: 0.177}, "yang_zhang": {20: 0.181, 60: 0.16}})
     return [replace(known, realised=realised, own=own, ib_hv30=(0.161, day)), little]
 
@@ -79,11 +81,11 @@ def test_prices_abroad_name_their_currency():
 
 def test_events_that_the_expiries_price():
     """A known date with its move, one that has no date, and thirty days without both."""
-    dated = PricedEvent(None, dt.date(2026, 12, 2), Jump(0.03, 0.03, 0.0049, 0.0004, 40.0))
+    dated = PricedEvent(None, dt.date(2026, 12, 2), VarianceJump(0.03, 0.03, 0.0049, 0.0004, 40.0))
     found = PricedEvent(
-        dt.date(2026, 12, 11), dt.date(2026, 12, 24), Jump(0.05, 0.1, 0.0036, 0.0004, 20.0)
+        dt.date(2026, 12, 11), dt.date(2026, 12, 24), VarianceJump(0.05, 0.1, 0.0036, 0.0004, 20.0)
     )
-    vain = dated._replace(jump=Jump(0.03, 0.03, 0.0001, 0.0004, 0.1))
+    vain = dated._replace(jump=VarianceJump(0.03, 0.03, 0.0001, 0.0004, 0.1))
     known = replace(reports()[0], events=(dated, found), ex_event_iv30=0.152)
 
     text = volatility.vol([known], Format.TABLE)

@@ -193,7 +193,7 @@ def test_before_the_first_expiry_the_jump_has_its_day():
 
 def test_jumps_larger_than_all_variance_give_no_volatility():
     """A remainder below zero is NaN."""
-    jump = events.Jump(1 / 365, 1 / 365, 1.0, 0.1, 9.0)
+    jump = events.VarianceJump(1 / 365, 1 / 365, 1.0, 0.1, 9.0)
 
     assert math.isnan(
         surface.constant_maturity_iv(MONTHS, term(MONTHS), jumps=[jump], ex_event=True)

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from scipy.special import ndtr
 
 from tomic.quant import black_scholes, density, paths, probability, smile
-from tomic.quant.paths import Plan
+from tomic.quant.paths import ExitPlan
 
 RATE, YIELD, SPOT = 0.045, 0.013, 100.0
 DAYS = np.arange(1.0, 46.0)
@@ -57,7 +57,7 @@ def plan(law, fitted, legs, *, target=0.5, stop=2.0, last=23, cost=4.0):
         for strike, call, amount in legs
     )
     credit = -100.0 * sum(amount * float(fitted.value(k, call)) for k, call, amount in legs)
-    return Plan(
+    return ExitPlan(
         watched=credit + worth,
         gain=credit + carry[:, None] * worth,
         cost=carry * cost,

@@ -28,7 +28,7 @@ class Judged(NamedTuple):
 
     entry: JournalEntry
     board: Board
-    at: judged.Place
+    at: judged.PositionOnBoard
     moves: tuple[Move, ...]
     refused: tuple[MoveRefusal, ...]
 
@@ -74,7 +74,7 @@ def judge(
     board = board_of(quotes, symbol=one.symbol, **market)
     ground, held = ground_of(board), standing.of_entry(one)
     found = moves.drafts(held, ground)
-    drafts = [draft for draft in found if isinstance(draft, moves.Draft)]
+    drafts = [draft for draft in found if isinstance(draft, moves.DraftMove)]
     refused = [draft for draft in found if isinstance(draft, MoveRefusal)]
     place = judged.place(held, board, next(iter(ground.targets), None))
     weighed = judged.weigh(place, drafts)

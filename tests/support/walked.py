@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from support import made_surfaces
 from tomic.config import Settings
 from tomic.evidence import candidates, choice, pool, walk
-from tomic.evidence.candidates import Looked, Terms
+from tomic.evidence.candidates import Looked, WalkTerms
 from tomic.evidence.choice import Choice
-from tomic.evidence.history import History, SurfaceRows, clean
+from tomic.evidence.history import SurfaceHistory, SurfaceRows, clean
 from tomic.evidence.pool import Pool
 from tomic.strategies.catalogue import templates
 
@@ -24,7 +24,7 @@ SETTINGS = Settings(
 class Walked(NamedTuple):
     """One walk and what it was made of."""
 
-    histories: list[History]
+    histories: list[SurfaceHistory]
     looked: Looked
     choice: Choice
     pool: Pool
@@ -46,7 +46,7 @@ def walked(
     structures = candidates.chosen_structures([template.name for template in chosen])
     by_name = {template.name: template for template in chosen}
     of = {structure.name: by_name[structure.strategy] for structure in structures}
-    terms = Terms.of(settings, structures, **given)
+    terms = WalkTerms.of(settings, structures, **given)
     days = walk.entry_days(histories, every_day=terms.walk.every_day)
     found = [candidates.look(history, days, terms, Counter()) for history in histories]
     looked = Looked.joined([each for each in found if each is not None])

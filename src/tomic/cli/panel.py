@@ -48,5 +48,5 @@ def panel(
         ) from exc
     # The screen belongs to the panel, so nothing is logged to stderr.
     log_to(settings.log.level, *(log_files(settings.log) or [NullHandler()]))
-    source = control.Source(demo=demo, replay=replay, config=config, paced=paced)
+    source = control.PanelSource(demo=demo, replay=replay, config=config, paced=paced)
     raise typer.Exit(control.run(source, glyphs=ASCII if ascii_only else None))

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings, View
 from tomic.evidence import trades, walk
-from tomic.evidence.history import Dates, History
-from tomic.evidence.managed import Followed, Plan, followed
+from tomic.evidence.history import Dates, SurfaceHistory
+from tomic.evidence.managed import ExitBounds, Followed, followed
 from tomic.evidence.slices import Slices
-from tomic.evidence.structures import STRUCTURES, Structure
-from tomic.evidence.trades import Costs, Opened
+from tomic.evidence.structures import STRUCTURES, StandardStructure
+from tomic.evidence.trades import Costs, OpenedTrades
 from tomic.models.exits import ExitRules
 from tomic.quant import density as densities, payoff, probability, realized
 from tomic.quant.density import Density
@@ -38,10 +38,10 @@ _BLANK = np.datetime64("NaT", "D")
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class WalkTerms:
     """Everything that the figures of a day depend on, but for its data."""
 
-    walk: walk.Settings
+    walk: walk.WalkSettings
     exits: tuple[ExitRules, ...]
     """Of each structure."""
     other: Costs
@@ -51,11 +51,11 @@ class Terms:
     """How far views move the ranking."""
 
     @classmethod
-    def of(cls, settings: Settings, structures: Sequence[Structure], **given: Any) -> Self:
+    def of(cls, settings: Settings, structures: Sequence[StandardStructure], **given: Any) -> Self:
         """As the settings have it; *given* are fields of `walk.Settings`."""
         own, rules = settings.backtest, settings.journal
         costs = Costs(own.slippage, own.least_slippage, settings.costs.commission)
-        walked = walk.Settings(
+        walked = walk.WalkSettings(
             days=own.days,
             costs=costs,
             margin=measures.margin_rules(settings, cash=settings.account.margin == "cash"),
@@ -142,9 +142,9 @@ class Looked(NamedTuple):
 
 
 def look(
-    history: History,
+    history: SurfaceHistory,
     days: Dates,
-    terms: Terms,
+    terms: WalkTerms,
     missing: Counter[str],
     earnings: Dates | None = None,
 ) -> Looked | None:
@@ -203,7 +203,7 @@ def look(
     )
 
 
-def chosen_structures(strategies: Sequence[str]) -> tuple[Structure, ...]:
+def chosen_structures(strategies: Sequence[str]) -> tuple[StandardStructure, ...]:
     """The structures that stand for *strategies*; a short put for either kind of it."""
     names = {"naked_put" if name == "cash_secured_put" else name for name in strategies}
     return tuple(structure for structure in STRUCTURES if structure.strategy in names)
@@ -218,7 +218,7 @@ def _next(earnings: Dates | None, day: Dates) -> Dates:
 
 
 def _followed(
-    opened: walk.Positions, terms: Terms, gross: FloatArray, to_earnings: FloatArray
+    opened: walk.Positions, terms: WalkTerms, gross: FloatArray, to_earnings: FloatArray
 ) -> Followed:
     given, entries = terms.walk, opened.trades
 
@@ -226,7 +226,7 @@ def _followed(
         own = [getattr(rules, name) for rules in terms.exits]
         return np.array([np.nan if value is None else float(value) for value in own])
 
-    plan = Plan(
+    plan = ExitBounds(
         limits("profit_target"), limits("stop"), limits("min_dte"), limits("max_days_in_trade"),
         limits("earnings_days"),
         np.array([rules.short_strike_breached for rules in terms.exits], dtype=np.bool_),
@@ -239,7 +239,9 @@ def _followed(
     )  # fmt: skip
 
 
-def _figures(symbol: str, smiles: Slices, entries: Opened, terms: Terms) -> dict[str, FloatArray]:
+def _figures(
+    symbol: str, smiles: Slices, entries: OpenedTrades, terms: WalkTerms
+) -> dict[str, FloatArray]:
     """What a structure promises on each day, (m, s) by name."""
     most, worst = payoff.extremes(_printed(smiles, entries))
     names = ("pos", "ev", "ranked_pos", "ranked_ev", "tail", "slope")
@@ -263,7 +265,7 @@ def _figures(symbol: str, smiles: Slices, entries: Opened, terms: Terms) -> dict
     return found | {"max_profit": most, "max_loss": worst}
 
 
-def _printed(smiles: Slices, entries: Opened) -> payoff.Segments:
+def _printed(smiles: Slices, entries: OpenedTrades) -> payoff.Segments:
     """P&L at the expiry as brokers print it, not discounted; see `measures.as_printed`."""
     form, discount = entries.shape, smiles.discount[:, None]
     credit = entries.credit[..., None]
@@ -271,7 +273,7 @@ def _printed(smiles: Slices, entries: Opened) -> payoff.Segments:
     return payoff.Segments(form.node, value, form.slope / discount)
 
 
-def _rises(entries: Opened) -> BoolArray:
+def _rises(entries: OpenedTrades) -> BoolArray:
     """Where profit has no bound but the price itself; see `measures.rises_without_bound`."""
     form, legs = entries.shape, entries.legs
     puts = np.where(legs.is_call, 0.0, legs.quantity).sum(axis=-1)
@@ -289,7 +291,7 @@ def _tail(market: Density, shape: payoff.Segments, pos: FloatArray) -> FloatArra
     return np.asarray(np.maximum(tail, 0.0))
 
 
-def _slope(ranked: Density, entries: Opened, row: int) -> FloatArray:
+def _slope(ranked: Density, entries: OpenedTrades, row: int) -> FloatArray:
     """dEV / d ln sigma undiscounted, (s,); the sum of the legs' own, as in `measures`."""
     legs = entries.legs
     low, high = (

@@ -14,14 +14,14 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
 from tomic.errors import ConfigError
 from tomic.evidence.candidates import Looked
-from tomic.evidence.history import History
-from tomic.evidence.structures import Structure
+from tomic.evidence.history import SurfaceHistory
+from tomic.evidence.structures import StandardStructure
 from tomic.models import VolSnapshot
 from tomic.strategies import measures, propose, rules, scoring
 from tomic.strategies.candidates import Candidates, Expiries
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.measures import Batch, Measures
-from tomic.strategies.rules import Group
+from tomic.strategies.rules import CandidateGroup
 
 CORRELATION_DAYS, LEAST_DAYS = 252, 60
 """Returns that a correlation is of, and fewer than which it is not known."""
@@ -47,8 +47,8 @@ Score = Callable[[Looked, Settings], FloatArray]
 
 
 def choose(
-    looked: Looked, structures: Sequence[Structure], templates: Mapping[str, Template],
-    settings: Settings, histories: Sequence[History], *, score: Score | None = None,
+    looked: Looked, structures: Sequence[StandardStructure], templates: Mapping[str, Template],
+    settings: Settings, histories: Sequence[SurfaceHistory], *, score: Score | None = None,
 ) -> Choice:  # fmt: skip
     """
     The scan's own choice of every day.
@@ -167,7 +167,7 @@ class _Modelled:
 
 
 def _judged(
-    looked: Looked, structures: Sequence[Structure], templates: Sequence[Template],
+    looked: Looked, structures: Sequence[StandardStructure], templates: Sequence[Template],
     settings: Settings, passed: BoolArray, refused: Counter[str],
 ) -> BoolArray:  # fmt: skip
     """*passed* without what the rules on whole trades refuse, which is counted in *refused*."""
@@ -214,7 +214,9 @@ def _verdicts(
     return verdicts
 
 
-def _measured(looked: Looked, structures: Sequence[Structure], settings: Settings) -> Measures:
+def _measured(
+    looked: Looked, structures: Sequence[StandardStructure], settings: Settings
+) -> Measures:
     """Figures of every candidate as rules take them; what slips is taken for half of a spread."""
     flat = {name: getattr(looked, name).reshape(-1) for name in (
         "credit", "costs", "margin", "max_profit", "max_loss", "profit", "pos", "ev",
@@ -271,10 +273,10 @@ class _Seat(NamedTuple):
         return str(self.looked.symbol[self.row])
 
     @property
-    def group(self) -> Group:
+    def group(self) -> CandidateGroup:
         """All of a day expire on one day."""
         template = self.templates[self.place]
-        return Group(template.name, template.side, _ANY_DAY)
+        return CandidateGroup(template.name, template.side, _ANY_DAY)
 
     def charged(self, penalty: float, other: str) -> _Seat:
         """It with what a correlation costs."""
@@ -297,7 +299,7 @@ class Correlations:
     """Daily log-returns on each of *days*, splits undone; NaN where it was not traded."""
 
     @classmethod
-    def of(cls, histories: Sequence[History]) -> Correlations:
+    def of(cls, histories: Sequence[SurfaceHistory]) -> Correlations:
         """Of the closes of *histories*."""
         every = [history.day for history in histories]
         days = np.unique(np.concatenate(every)) if every else np.array([], "datetime64[D]")

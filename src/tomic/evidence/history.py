@@ -61,7 +61,7 @@ class SurfaceRows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class History:
+class SurfaceHistory:
     """One symbol, a row a day, ascending; what was not believed is NaN."""
 
     symbol: str
@@ -114,7 +114,7 @@ class History:
 
 def clean(
     rows: SurfaceRows, *, stocks: Collection[str] | None = None, etfs: Collection[str] = ()
-) -> list[History]:
+) -> list[SurfaceHistory]:
     """
     Histories by symbol, sorted, from a table as it was read.
 
@@ -135,7 +135,7 @@ def clean(
 
 def from_series(
     symbol: str, day: Dates, close: FloatArray, iv30: FloatArray, *, skew: float, is_etf: bool
-) -> History:
+) -> SurfaceHistory:
     """
     A history of closes and 30-day volatility, cleaned the same way; the skew is an assumption.
 
@@ -151,7 +151,7 @@ def from_series(
     factor, broken = _continuity(close, level, excluded)
     level = _believed(level, ~_spikes(level), "spikes of one day", excluded)
     near, far = np.full(day.size, 30.0), np.full(day.size, _QUARTER)
-    return History(
+    return SurfaceHistory(
         symbol, is_etf, day, close, factor, broken, level, near, level, far,
         np.full(day.size, skew), np.ones(day.size, dtype=np.bool_), excluded,
     )  # fmt: skip
@@ -173,7 +173,7 @@ def front_and_next(day: Dates) -> tuple[FloatArray, FloatArray]:
     return ahead[first, place].astype(float), ahead[first + 1, place].astype(float)
 
 
-def _history(symbol: str, rows: SurfaceRows, *, is_etf: bool) -> History:
+def _history(symbol: str, rows: SurfaceRows, *, is_etf: bool) -> SurfaceHistory:
     rows, excluded = _ordered(rows)
     front_days, next_days = front_and_next(rows.day)
     usable = (rows.close > 0.0) & (rows.close < np.inf)
@@ -185,7 +185,7 @@ def _history(symbol: str, rows: SurfaceRows, *, is_etf: bool) -> History:
     later = _believed(later, _possible(later), "impossible IVs of the next expiry", excluded)
     skew = rows.skew / 100.0
     skew = _believed(skew, np.abs(skew) < 1.0, "impossible skews", excluded)
-    return History(
+    return SurfaceHistory(
         symbol, is_etf, rows.day, close, factor, broken, front, front_days, later, next_days, skew,
         rows.day >= SEAM, excluded,
     )  # fmt: skip

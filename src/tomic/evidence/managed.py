@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray
-from tomic.evidence.history import History
+from tomic.evidence.history import SurfaceHistory
 from tomic.evidence.slices import slices
-from tomic.evidence.trades import MULTIPLIER, Costs, Opened
+from tomic.evidence.trades import MULTIPLIER, Costs, OpenedTrades
 from tomic.quant import black_scholes
 
 
@@ -38,7 +38,7 @@ class Closed(NamedTuple):
 class Surfaces(NamedTuple):
     """What every day of a history is valued with."""
 
-    history: History
+    history: SurfaceHistory
     rho: FloatArray
     """(m,) of each day."""
     rate: FloatArray
@@ -47,7 +47,7 @@ class Surfaces(NamedTuple):
     div_yield: float
 
 
-class Plan(NamedTuple):
+class ExitBounds(NamedTuple):
     """When trades are left before their expiry: (s,) or (n, s) each, NaN for a rule that is off."""
 
     target: FloatArray
@@ -87,8 +87,8 @@ class Followed(NamedTuple):
 
 
 def followed(
-    surfaces: Surfaces, at: IntArray, days: int, trades: Opened, held: FloatArray, plan: Plan,
-    costs: Sequence[Costs], *, start: FloatArray, premium: FloatArray,
+    surfaces: Surfaces, at: IntArray, days: int, trades: OpenedTrades, held: FloatArray,
+    plan: ExitBounds, costs: Sequence[Costs], *, start: FloatArray, premium: FloatArray,
     to_earnings: FloatArray | None = None,
 ) -> Followed:  # fmt: skip
     """
@@ -145,7 +145,7 @@ def followed(
 
 
 def managed(
-    surfaces: Surfaces, at: IntArray, days: int, trades: Opened, held: FloatArray,
+    surfaces: Surfaces, at: IntArray, days: int, trades: OpenedTrades, held: FloatArray,
     chosen: BoolArray, costs: Costs, exits: Exits,
 ) -> Closed:  # fmt: skip
     """
@@ -160,7 +160,7 @@ def managed(
     mid = trades.credit + trades.costs
     off = np.full(mid.shape, np.nan)
     has_exits = np.broadcast_to(chosen, mid.shape) & (mid > 0.0)
-    plan = Plan(
+    plan = ExitBounds(
         np.where(has_exits, exits.target, np.nan), np.where(has_exits, exits.stop, np.nan),
         off, off, off, np.zeros(mid.shape, dtype=np.bool_),
     )  # fmt: skip
@@ -170,7 +170,7 @@ def managed(
     return Closed(came.gross - trades.costs - came.leaving[0], came.days)
 
 
-def _beyond(trades: Opened, price: FloatArray) -> BoolArray:
+def _beyond(trades: OpenedTrades, price: FloatArray) -> BoolArray:
     """Whether a day's price is beyond a sold strike, (n, s)."""
     gap = price[:, None, None] - trades.legs.strike
     inside = np.where(trades.legs.is_call, gap, -gap) > 0.0
@@ -178,7 +178,7 @@ def _beyond(trades: Opened, price: FloatArray) -> BoolArray:
 
 
 def _marked(
-    surfaces: Surfaces, at: IntArray, row: IntArray, expiry: np.ndarray, trades: Opened,
+    surfaces: Surfaces, at: IntArray, row: IntArray, expiry: np.ndarray, trades: OpenedTrades,
     costs: Sequence[Costs],
 ) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
     """

@@ -17,12 +17,12 @@ from tomic.evidence.candidates import Looked
 from tomic.evidence.choice import Choice
 from tomic.evidence.history import Dates
 from tomic.evidence.managed import REASONS
-from tomic.evidence.structures import Structure
+from tomic.evidence.structures import StandardStructure
 from tomic.models.backtest import TradeSource
 from tomic.strategies.catalogue.leg_rules import Template
 
 
-class Ended(NamedTuple):
+class Endings(NamedTuple):
     """How trades ended, (n,) each; money in currency per structure."""
 
     gross: FloatArray
@@ -67,8 +67,8 @@ class Pool:
     unmarked: IntArray
     unknown: NDArray[Any]
     """Why holding has no outcome; empty where it has."""
-    held: Ended
-    managed: Ended
+    held: Endings
+    managed: Endings
     text: Callable[[int], str]
     """A row's trade in a line."""
     marks: Mapping[int, Sequence[tuple[dt.date, float]]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Pool:
         """Candidates."""
         return int(self.day.size)
 
-    def ended(self, run: str) -> Ended:
+    def ended(self, run: str) -> Endings:
         """How trades ended, held or managed."""
         return self.held if run == "hold" else self.managed
 
@@ -93,8 +93,8 @@ class Pool:
         parts: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
-            if isinstance(value, Ended):
-                parts[each.name] = Ended._make(part[rows] for part in value)
+            if isinstance(value, Endings):
+                parts[each.name] = Endings._make(part[rows] for part in value)
             elif isinstance(value, np.ndarray):
                 parts[each.name] = value[rows]
         places = rows.tolist()
@@ -108,8 +108,8 @@ def joined(pools: Sequence[Pool]) -> Pool:
     parts: dict[str, Any] = {}
     for each in fields(first):
         values = [getattr(pool, each.name) for pool in pools]
-        if isinstance(values[0], Ended):
-            parts[each.name] = Ended._make(map(np.concatenate, zip(*values, strict=True)))
+        if isinstance(values[0], Endings):
+            parts[each.name] = Endings._make(map(np.concatenate, zip(*values, strict=True)))
         elif isinstance(values[0], np.ndarray):
             parts[each.name] = np.concatenate(values)
     starts = np.cumsum([0, *(pool.size for pool in pools)])
@@ -127,7 +127,7 @@ def joined(pools: Sequence[Pool]) -> Pool:
 
 
 def modelled(
-    looked: Looked, choice: Choice, structures: Sequence[Structure],
+    looked: Looked, choice: Choice, structures: Sequence[StandardStructure],
     templates: Mapping[str, Template], settings: Settings, source: TradeSource,
 ) -> Pool:  # fmt: skip
     """The pool of a walk over modelled smiles, (m x s) rows, structures within days."""
@@ -182,11 +182,11 @@ def modelled(
         earnings=by_day(looked.earnings),
         unmarked=flat["unmarked"],
         unknown=np.array(walk.UNKNOWN, dtype=object)[by_day(looked.unknown)],
-        held=Ended(
+        held=Endings(
             flat["held"], nothing, nothing, expiry,
             np.full(count * kinds, REASONS[0], dtype=object), move,
         ),
-        managed=Ended(
+        managed=Endings(
             flat["managed"], flat["leaving"], flat["other_leaving"],
             np.where(held_on, expiry, days + flat["days"].astype(np.int64)), reason,
             np.where(held_on, move, flat["exit_move"]),

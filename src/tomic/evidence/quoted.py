@@ -24,7 +24,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.evidence.managed import REASONS
-from tomic.evidence.pool import Ended, Pool
+from tomic.evidence.pool import Endings, Pool
 from tomic.models import VolSnapshot, exits as firing
 from tomic.models.backtest import TradeSource
 from tomic.models.exits import ExitRules
@@ -43,7 +43,7 @@ _STRIKES = 2**30
 """Thousandths of currency that a strike may have, in the number of a contract."""
 
 
-class Quotes(NamedTuple):
+class DayQuotes(NamedTuple):
     """What is known on the evening of one day, of one symbol and trading class."""
 
     symbol: str
@@ -109,7 +109,7 @@ class Day:
 
     day: dt.date
     found: tuple[Found, ...]
-    quotes: tuple[Quotes, ...]
+    quotes: tuple[DayQuotes, ...]
     not_built: Counter[str]
     refused: Counter[str]
     considered: int
@@ -168,14 +168,14 @@ def number_of(expiry: NDArray[Any], strike: FloatArray, is_call: BoolArray) -> I
     return np.asarray((days * _STRIKES + thousandths) * 2 + is_call)
 
 
-def _quotes(day: dt.date, chain: Chain) -> Quotes:
+def _quotes(day: dt.date, chain: Chain) -> DayQuotes:
     number = number_of(chain["expiry"], chain["strike"], chain.is_call)
     bid, ask = chain["bid"], chain["ask"]
     good = (bid >= 0.0) & (ask > 0.0) & (ask >= bid)
     order = np.argsort(number)
     mid = np.where(good, 0.5 * (bid + ask), np.nan)[order]
     half = np.where(good, 0.5 * (ask - bid), np.nan)[order]
-    return Quotes(chain.symbol, day, float(chain.spot.price), number[order], mid, half)
+    return DayQuotes(chain.symbol, day, float(chain.spot.price), number[order], mid, half)
 
 
 def _found(day: dt.date, evaluation: Evaluation, ranks: Mapping[int, int]) -> Found:
@@ -333,7 +333,7 @@ def _settlements(found: Found) -> tuple[NDArray[Any], BoolArray]:
 
 
 def _settled(
-    found: Found, spot: FloatArray, quotes: Sequence[Quotes]
+    found: Found, spot: FloatArray, quotes: Sequence[DayQuotes]
 ) -> tuple[FloatArray, BoolArray]:
     """Worth of the legs at the first expiry, later ones by their quotes; and where it is known."""
     price = np.broadcast_to(spot, (found.rank.size,))[:, None]
@@ -348,7 +348,7 @@ def _settled(
     return total, ~np.isnan(total)
 
 
-def _priced(found: Found, quotes: Sequence[Quotes]) -> tuple[FloatArray, FloatArray]:
+def _priced(found: Found, quotes: Sequence[DayQuotes]) -> tuple[FloatArray, FloatArray]:
     """Mid and half-spread of every leg, from whichever class quotes it."""
     mid, half = quotes[0].of(found.contract)
     for more in quotes[1:]:
@@ -358,7 +358,7 @@ def _priced(found: Found, quotes: Sequence[Quotes]) -> tuple[FloatArray, FloatAr
 
 
 def _marked(
-    found: Found, quotes: Sequence[Quotes], spot: float, settings: Settings
+    found: Found, quotes: Sequence[DayQuotes], spot: float, settings: Settings
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """P&L at mid, and what closing costs as set and at natural prices; NaN without every leg."""
     mid, half = _priced(found, quotes)
@@ -441,8 +441,8 @@ def _pool(
         earnings=np.full(count, report),
         unmarked=unmarked,
         unknown=np.where(still, _UNKNOWN, "").astype(object),
-        held=Ended._make(held),
-        managed=Ended._make(run),
+        held=Endings._make(held),
+        managed=Endings._make(run),
         text=lambda row: found.text[row],
         marks=marks,
     )

@@ -14,7 +14,7 @@ FIVE = 5
 MOST_OF_A_SYMBOL, MOST_OF_A_STRUCTURE = 2, 3
 
 
-class Limits(NamedTuple):
+class TopLimits(NamedTuple):
     """How many are chosen of a week, and of what."""
 
     most: int = FIVE
@@ -22,12 +22,12 @@ class Limits(NamedTuple):
     of_structure: int = MOST_OF_A_STRUCTURE
 
 
-OF_THE_FINDINGS = Limits()
+OF_THE_FINDINGS = TopLimits()
 
 
 def top(
     score: FloatArray, week: IntArray, symbol: IntArray, structure: IntArray,
-    *, limits: Limits = OF_THE_FINDINGS, thesis: IntArray | None = None,
+    *, limits: TopLimits = OF_THE_FINDINGS, thesis: IntArray | None = None,
 ) -> IntArray:  # fmt: skip
     """
     Rows chosen week by week, best first, within *limits*.
@@ -52,7 +52,7 @@ def top(
 
 def at_random(
     week: IntArray, symbol: IntArray, structure: IntArray,
-    *, seed: int, limits: Limits = OF_THE_FINDINGS, thesis: IntArray | None = None,
+    *, seed: int, limits: TopLimits = OF_THE_FINDINGS, thesis: IntArray | None = None,
 ) -> IntArray:  # fmt: skip
     """As `top` by a score that means nothing."""
     score = np.random.default_rng(seed).random(week.size)

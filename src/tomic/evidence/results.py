@@ -15,7 +15,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings
 from tomic.evidence import ranking, statistics
 from tomic.evidence.pool import Pool
-from tomic.evidence.ranking import Limits
+from tomic.evidence.ranking import TopLimits
 from tomic.models.backtest import (
     BacktestBaseline,
     BacktestBucket,
@@ -437,7 +437,7 @@ def _at_random(
         _numbers(each[rows]) for each in (pool.symbol, pool.strategy, pool.side)
     )
     few = np.unique(symbol).size < propose.FEW_SYMBOLS
-    limits = Limits(scan.top, scan.top if few else scan.max_per_symbol, scan.max_per_strategy)
+    limits = TopLimits(scan.top, scan.top if few else scan.max_per_symbol, scan.max_per_strategy)
     week = (pool.expiry[rows].astype(np.int64) + 3) // 7
     thesis = (week * (symbol.max(initial=0) + 1) + symbol) * (side.max(initial=0) + 1) + side
     day = pool.day[rows].astype(np.int64)

@@ -10,7 +10,7 @@ from tomic._typing import BoolArray, FloatArray
 from tomic.evidence.slices import Slices
 
 
-class Leg(NamedTuple):
+class StructureLeg(NamedTuple):
     """One leg: where it is struck, and how many are held."""
 
     is_call: bool
@@ -23,11 +23,11 @@ class Leg(NamedTuple):
     """As far below the forward as the call of this delta is above it."""
 
 
-class Structure(NamedTuple):
+class StandardStructure(NamedTuple):
     """A trade as it is opened on every day alike."""
 
     name: str
-    legs: tuple[Leg, ...]
+    legs: tuple[StructureLeg, ...]
     managed: bool = False
     """Sold for a credit, of which half is a target and twice a stop."""
     equal_wings: bool = False
@@ -36,61 +36,65 @@ class Structure(NamedTuple):
     """Of the catalogue, whose gates, rules and exits it keeps."""
 
 
-def _put(quantity: int, delta: float | None = None, *, sigmas: float = 0.0) -> Leg:
-    return Leg(False, quantity, delta, sigmas)
+def _put(quantity: int, delta: float | None = None, *, sigmas: float = 0.0) -> StructureLeg:
+    return StructureLeg(False, quantity, delta, sigmas)
 
 
 def _call(
     quantity: int, delta: float | None = None, *, sigmas: float = 0.0, mirror: bool = False
-) -> Leg:
-    return Leg(True, quantity, delta, sigmas, mirror)
+) -> StructureLeg:
+    return StructureLeg(True, quantity, delta, sigmas, mirror)
 
 
 STRUCTURES = (
-    Structure(
+    StandardStructure(
         "strangle 16", (_put(-1, 0.16), _call(-1, 0.16)), managed=True, strategy="short_strangle"
     ),
-    Structure(
+    StandardStructure(
         "condor 16/5",
         (_put(1, 0.05), _put(-1, 0.16), _call(-1, 0.16), _call(1, 0.05)),
         managed=True,
         equal_wings=True,
         strategy="iron_condor",
     ),
-    Structure(
+    StandardStructure(
         "iron fly",
         (_put(1, sigmas=-1.0), _put(-1), _call(-1), _call(1, sigmas=1.0)),
         managed=True,
         strategy="iron_butterfly",
     ),
-    Structure("straddle", (_put(-1), _call(-1)), managed=True, strategy="short_straddle"),
-    Structure("short put 20", (_put(-1, 0.20),), managed=True, strategy="naked_put"),
-    Structure(
+    StandardStructure("straddle", (_put(-1), _call(-1)), managed=True, strategy="short_straddle"),
+    StandardStructure("short put 20", (_put(-1, 0.20),), managed=True, strategy="naked_put"),
+    StandardStructure(
         "put spread 30/15",
         (_put(-1, 0.30), _put(1, 0.15)),
         managed=True,
         strategy="short_put_spread",
     ),
-    Structure(
+    StandardStructure(
         "call spread 30/15",
         (_call(-1, 0.30), _call(1, 0.15)),
         managed=True,
         strategy="short_call_spread",
     ),
-    Structure("put backspread", (_put(-1, 0.40), _put(2, 0.25)), strategy="put_backspread"),
-    Structure(
+    StandardStructure("put backspread", (_put(-1, 0.40), _put(2, 0.25)), strategy="put_backspread"),
+    StandardStructure(
         "broken wing put",
         (_put(1, 0.30), _put(-2, 0.16), _put(1, 0.05)),
         strategy="broken_wing_butterfly",
     ),
-    Structure("long call spread", (_call(1, 0.50), _call(-1, 0.25)), strategy="long_call_spread"),
-    Structure("long put spread", (_put(1, 0.50), _put(-1, 0.25)), strategy="long_put_spread"),
-    Structure(
+    StandardStructure(
+        "long call spread", (_call(1, 0.50), _call(-1, 0.25)), strategy="long_call_spread"
+    ),
+    StandardStructure(
+        "long put spread", (_put(1, 0.50), _put(-1, 0.25)), strategy="long_put_spread"
+    ),
+    StandardStructure(
         "long fly",
         (_call(1, 0.25, mirror=True), _call(-2), _call(1, 0.25)),
         strategy="long_butterfly",
     ),
-    Structure("ratio call", (_call(1, 0.45), _call(-2, 0.20)), strategy="ratio_spread"),
+    StandardStructure("ratio call", (_call(1, 0.45), _call(-2, 0.20)), strategy="ratio_spread"),
 )
 """Thirteen, as ../shared/findings/evidence.md names them; what it leaves open was chosen to fit."""
 NAMES = tuple(structure.name for structure in STRUCTURES)
@@ -111,14 +115,14 @@ class Legs(NamedTuple):
     """(s, k)."""
 
 
-def legs(smiles: Slices, structures: tuple[Structure, ...] = STRUCTURES) -> Legs:
+def legs(smiles: Slices, structures: tuple[StandardStructure, ...] = STRUCTURES) -> Legs:
     """Strikes of *structures* on each of n days, from its own smile."""
     width = max(len(structure.legs) for structure in structures)
     strike = np.repeat(smiles.forward[:, None, None], len(structures), axis=1)
     strike = np.repeat(strike, width, axis=2)
     is_call = np.ones((len(structures), width), dtype=np.bool_)
     quantity = np.zeros((len(structures), width))
-    places: dict[Leg, FloatArray] = {}
+    places: dict[StructureLeg, FloatArray] = {}
     for row, structure in enumerate(structures):
         for column, leg in enumerate(structure.legs):
             is_call[row, column], quantity[row, column] = leg.is_call, leg.quantity
@@ -135,7 +139,7 @@ def legs(smiles: Slices, structures: tuple[Structure, ...] = STRUCTURES) -> Legs
     return Legs(strike, np.log(strike / smiles.forward[:, None, None]), is_call, quantity)
 
 
-def _struck(smiles: Slices, leg: Leg) -> FloatArray:
+def _struck(smiles: Slices, leg: StructureLeg) -> FloatArray:
     """Strike of a leg on each day, currency per share."""
     forward = smiles.forward
     if leg.delta is None:

@@ -37,7 +37,7 @@ class Costs(NamedTuple):
         return np.asarray((np.abs(quantity) * slip).sum(axis=-1))
 
 
-class Opened(NamedTuple):
+class OpenedTrades(NamedTuple):
     """Structures on the day of entry: (n, s), or (n, s, k) by leg."""
 
     legs: Legs
@@ -64,7 +64,7 @@ class Promises(NamedTuple):
 
 def opened(
     smiles: Slices, legs: Legs, spot: FloatArray, costs: Costs, rules: margin.MarginRules
-) -> Opened:
+) -> OpenedTrades:
     """Price, costs, margin and P&L at expiry of every structure on each of n days."""
     forward, tau = smiles.forward[:, None, None], smiles.tau[:, None, None]
     sigma = smiles.iv(legs.k)
@@ -87,11 +87,11 @@ def opened(
     d1 = -legs.k / total_vol + 0.5 * total_vol
     bump = discount * forward * np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi) * total_vol
     vega = MULTIPLIER * (legs.quantity * bump).sum(axis=-1)
-    return Opened(legs, price, credit, paid, needed.net, vega, shape)
+    return OpenedTrades(legs, price, credit, paid, needed.net, vega, shape)
 
 
 def promises(
-    smiles: Slices, trades: Opened, of_day: Callable[[int, Density], Density] | None = None,
+    smiles: Slices, trades: OpenedTrades, of_day: Callable[[int, Density], Density] | None = None,
     *, points: int = densities.POINTS,
 ) -> Promises:  # fmt: skip
     """
@@ -113,7 +113,7 @@ def promises(
     return Promises(*figures)
 
 
-def brought(smiles: Slices, trades: Opened, terminal: FloatArray) -> FloatArray:
+def brought(smiles: Slices, trades: OpenedTrades, terminal: FloatArray) -> FloatArray:
     """P&L at expiry, (n, s), today's money, where the price ended at *terminal* (n,)."""
     gap = terminal[:, None, None] - trades.legs.strike
     worth = np.maximum(np.where(trades.legs.is_call, gap, -gap), 0.0)

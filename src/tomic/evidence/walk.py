@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.evidence import trades
-from tomic.evidence.history import Dates, History
+from tomic.evidence.history import Dates, SurfaceHistory
 from tomic.evidence.managed import Exits, Surfaces, managed
 from tomic.evidence.slices import PSI_ETF, PSI_STOCK, Slices, rho_of_skew, slices
-from tomic.evidence.structures import STRUCTURES, Structure, legs
-from tomic.evidence.trades import Costs, Opened
+from tomic.evidence.structures import STRUCTURES, StandardStructure, legs
+from tomic.evidence.trades import Costs, OpenedTrades
 from tomic.quant.margin import MarginRules
 
 RATES: Mapping[int, float] = {
@@ -38,7 +38,7 @@ _LATEST_GAP = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WalkSettings:
     """How the walk is done; the defaults are those of the findings."""
 
     days: int = 30
@@ -46,7 +46,7 @@ class Settings:
     costs: Costs = field(default_factory=Costs)
     exits: Exits = field(default_factory=Exits)
     margin: MarginRules = field(default_factory=MarginRules)
-    structures: tuple[Structure, ...] = STRUCTURES
+    structures: tuple[StandardStructure, ...] = STRUCTURES
     rates: Mapping[int, float] = field(default_factory=lambda: RATES)
     """Fraction a year, by calendar year."""
     div_yield: float = 0.01
@@ -74,12 +74,12 @@ class Settings:
 class Positions(NamedTuple):
     """What one symbol's walk opened, n entries of s structures."""
 
-    history: History
+    history: SurfaceHistory
     surfaces: Surfaces
     at: IntArray
     """(n,) rows of entry."""
     smiles: Slices
-    trades: Opened
+    trades: OpenedTrades
     hv: FloatArray
     """(n,) fraction a year; NaN where the history is too short."""
     terminal: FloatArray
@@ -112,7 +112,7 @@ class Record(NamedTuple):
     """Days from entry to the first third Friday, where its volatility was measured."""
 
 
-def entry_days(histories: Iterable[History], *, every_day: bool = False) -> Dates:
+def entry_days(histories: Iterable[SurfaceHistory], *, every_day: bool = False) -> Dates:
     """`entries` of the days on which any symbol traded."""
     days = [history.day for history in histories]
     every = np.unique(np.concatenate(days)) if days else np.array([], dtype="datetime64[D]")
@@ -136,7 +136,7 @@ def entries(every: Dates, *, every_day: bool = False) -> Dates:
 
 
 def positions(
-    history: History, days: Dates, settings: Settings, missing: Counter[str],
+    history: SurfaceHistory, days: Dates, settings: WalkSettings, missing: Counter[str],
     *, whole: bool = True,
 ) -> Positions | None:  # fmt: skip
     """
@@ -180,7 +180,7 @@ def positions(
     )  # fmt: skip
 
 
-def record(opened: Positions, settings: Settings) -> Record:
+def record(opened: Positions, settings: WalkSettings) -> Record:
     """What was promised and what came of one symbol's positions."""
     told = trades.promises(opened.smiles, opened.trades, points=settings.points)
     held = trades.brought(opened.smiles, opened.trades, opened.terminal)
@@ -210,8 +210,8 @@ def record(opened: Positions, settings: Settings) -> Record:
 
 
 def walk(
-    histories: Sequence[History],
-    settings: Settings,
+    histories: Sequence[SurfaceHistory],
+    settings: WalkSettings,
     *,
     beside: Callable[[Positions], None] | None = None,
 ) -> tuple[Record | None, Counter[str]]:
@@ -241,7 +241,7 @@ def walk(
 
 
 def _entries(
-    history: History, days: Dates, settings: Settings, missing: Counter[str]
+    history: SurfaceHistory, days: Dates, settings: WalkSettings, missing: Counter[str]
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Rows of entry and of expiry, and why what came is not known, for days with a close."""
     if settings.first is not None:
@@ -267,7 +267,7 @@ def _entries(
     return at, end, np.select([late & ahead, late, broken], [1, 2, 3], 0)
 
 
-def _realised(history: History, at: IntArray, end: IntArray) -> FloatArray:
+def _realised(history: SurfaceHistory, at: IntArray, end: IntArray) -> FloatArray:
     """Root mean square of log-returns from each entry to its expiry, 252 days a year."""
     level = np.log(history.close * history.factor)
     known = ~np.isnan(level)

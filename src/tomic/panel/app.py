@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher, Footer
 
 from tomic.config import Settings
-from tomic.panel.source import Source
+from tomic.panel.source import PanelSource
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.data import DataView
 from tomic.panel.views.journal import JournalView
@@ -117,7 +117,9 @@ class PanelApp(Panel):
             self.set_banner("the gateway went away")
 
 
-def run(source: Source, *, settings: Settings | None = None, glyphs: Glyphs | None = None) -> int:
+def run(
+    source: PanelSource, *, settings: Settings | None = None, glyphs: Glyphs | None = None
+) -> int:
     """Run the panel until the user leaves it; 0, or 1 when it broke."""
     panel = PanelApp(source, settings=settings, glyphs=glyphs)
     stream = sys.__stderr__
@@ -129,4 +131,4 @@ def run(source: Source, *, settings: Settings | None = None, glyphs: Glyphs | No
     return panel.return_code or 0
 
 
-__all__ = ["VIEWS", "PanelApp", "Source", "run"]
+__all__ = ["VIEWS", "PanelApp", "PanelSource", "run"]

@@ -34,7 +34,7 @@ KNOWS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PanelSource:
     """Where the panel's data come from, as given on the command line."""
 
     demo: bool = False

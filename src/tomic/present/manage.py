@@ -37,14 +37,14 @@ def shown(run: ManageRun, shape: Format, *, whole: bool, width: int | None = Non
             {
                 "schema": "tomic.manage/1",
                 "as_of": run.as_of,
-                "advice": [to_document(one) for one in run.advice],
+                "advice": [to_document(advice) for advice in run.advice],
                 "errors": {name: str(error) for name, error in run.errors.items()},
                 "notes": list(run.notes),
                 "disclaimer": NOT_ADVICE,
             }
         ),
-        ndjson=lambda: to_ndjson(to_document(one) for one in run.advice),
-        csv=lambda: to_csv([row for one in run.advice for row in _rows(one)]),
+        ndjson=lambda: to_ndjson(to_document(advice) for advice in run.advice),
+        csv=lambda: to_csv([row for advice in run.advice for row in _rows(advice)]),
     )
 
 
@@ -52,30 +52,30 @@ def _text(run: ManageRun, *, whole: bool, width: int | None) -> str:
     if not run.advice:
         return ""
     if whole:
-        return "\n".join(_whole(one, width) for one in run.advice)
+        return "\n".join(_whole(advice, width) for advice in run.advice)
     return _listed(run.advice)
 
 
 # -- all positions -----------------------------------------------------------------------------
 
 
-def _listed(advice: Sequence[Advice]) -> str:
+def _listed(positions: Sequence[Advice]) -> str:
     table = PlainTable(
         "id", "symbol", "strategy", _narrow("dte"), "P&L", "best", "at", _narrow("ev_change"),
         "why", left=(1, 2, 5, 8),
     )  # fmt: skip
-    for one in advice:
-        best = one.best
+    for advice in positions:
+        best = advice.best
         table.add_row(
-            one.id,
-            one.symbol,
-            one.strategy.replace("_", " "),
-            "" if one.dte is None else str(one.dte),
-            money(one.pnl) or "?",
+            advice.id,
+            advice.symbol,
+            advice.strategy.replace("_", " "),
+            "" if advice.dte is None else str(advice.dte),
+            money(advice.pnl) or "?",
             "?" if best is None else best.text,
             "" if best is None else _price(best, best.limit),
             "" if best is None or best.kind is MoveKind.HOLD else _change(best),
-            one.problem or ("" if best is None else best.reason),
+            advice.problem or ("" if best is None else best.reason),
         )
     return table.text()
 
@@ -172,7 +172,7 @@ _CELLS: tuple[tuple[str, Callable[[Move], str]], ...] = (
 
 def summary(run: ManageRun) -> str:
     """How many positions a rule speaks of, and that nothing is done."""
-    fired = sum(bool(one.signals) for one in run.advice)
+    fired = sum(bool(advice.signals) for advice in run.advice)
     count = len(run.advice)
     noun = "position" if count == 1 else "positions"
     return f"{count} {noun}, an exit rule fired of {fired} · {NOT_ADVICE}"

@@ -46,7 +46,7 @@ MOST = 3
 _RIDGE = 1e-12
 
 
-class Jump(NamedTuple):
+class VarianceJump(NamedTuple):
     """The variance that one event adds."""
 
     after: float
@@ -93,7 +93,7 @@ class _Fit(NamedTuple):
         return float(self.size[2 + place]), error
 
 
-def dated(tau: Num, iv: Num, event: Num) -> tuple[Jump, ...]:
+def dated(tau: Num, iv: Num, event: Num) -> tuple[VarianceJump, ...]:
     """
     The jumps of events whose dates are known.
 
@@ -114,14 +114,14 @@ def dated(tau: Num, iv: Num, event: Num) -> tuple[Jump, ...]:
     (fitted,) = _fitted(years, variance, [list(steps)])
     (without,) = _fitted(years, variance, [[]])
     return tuple(
-        Jump(at, at, *fitted.jump(place), without.misfit - fitted.misfit)
+        VarianceJump(at, at, *fitted.jump(place), without.misfit - fitted.misfit)
         for place, at in enumerate(steps.values())
     )
 
 
 def recognise(
     tau: Num, iv: Num, *, known: Num = (), threshold: float = THRESHOLD
-) -> tuple[Jump, ...]:
+) -> tuple[VarianceJump, ...]:
     """
     Events of no known date that the expiries price, in order of maturity.
 
@@ -149,7 +149,7 @@ def recognise(
             break
         del found[int(np.argmin(gains))]
     return tuple(
-        Jump(
+        VarianceJump(
             float(years[step - 1]) if step else 0.0,
             float(years[step]),
             *fit.jump(len(fixed) + found.index(step)),

@@ -343,7 +343,7 @@ def _normals(days: int, paths: int, seed: int) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class ExitPlan:
     """
     When a structure is closed, and what that brings; tables (d, m), currency per structure.
 
@@ -370,7 +370,7 @@ class Plan:
     breach: FloatArray | None = None
 
 
-class Outcome(NamedTuple):
+class PathOutcome(NamedTuple):
     """What a plan brings: probabilities that add up to 1, means, and the worst 5 %."""
 
     p_target: float
@@ -386,7 +386,7 @@ class Outcome(NamedTuple):
     """Mean of the worst 5 %."""
 
 
-def outcome(plan: Plan, paths: Paths, length: FloatArray) -> Outcome:
+def outcome(plan: ExitPlan, paths: Paths, length: FloatArray) -> PathOutcome:
     """
     Run a plan over paths: each is closed on the first day on which something closes it.
 
@@ -415,7 +415,7 @@ def outcome(plan: Plan, paths: Paths, length: FloatArray) -> Outcome:
     net = gain - cost
     means = cost.reshape(SHIFTS, -1).mean(axis=1)
     worst = max(1, round(TAIL * count))
-    return Outcome(
+    return PathOutcome(
         p_stop=float(closed[_STOP] / count),
         p_target=float(closed[_TARGET] / count),
         p_time=0.0 if plan.expires else left,
@@ -427,7 +427,7 @@ def outcome(plan: Plan, paths: Paths, length: FloatArray) -> Outcome:
     )
 
 
-def _states(plan: Plan) -> NDArray[np.int8]:
+def _states(plan: ExitPlan) -> NDArray[np.int8]:
     """What a path anywhere in each cell does, (d, m - 1); mixed where it depends on the place."""
     low = np.minimum(plan.watched[:, :-1], plan.watched[:, 1:])
     high = np.maximum(plan.watched[:, :-1], plan.watched[:, 1:])
@@ -442,7 +442,7 @@ def _states(plan: Plan) -> NDArray[np.int8]:
     return state
 
 
-def _judged(plan: Plan, paths: Paths, day: int, path: IntArray) -> NDArray[np.int8]:
+def _judged(plan: ExitPlan, paths: Paths, day: int, path: IntArray) -> NDArray[np.int8]:
     """What some paths do on one day, looked at one by one."""
     value = paths.at(plan.watched, day, path)
     stopped = value <= plan.stop
@@ -453,7 +453,7 @@ def _judged(plan: Plan, paths: Paths, day: int, path: IntArray) -> NDArray[np.in
 
 
 def _gains(
-    plan: Plan, paths: Paths, day: IntArray, alive: IntArray
+    plan: ExitPlan, paths: Paths, day: IntArray, alive: IntArray
 ) -> tuple[FloatArray, FloatArray]:
     """P&L and closing costs of every path, (n,); the mean P&L is that of holding."""
     gain = paths.at(plan.gain, day, np.arange(day.size))

@@ -23,7 +23,7 @@ from tomic._typing import FloatArray, Num
 from tomic.quant.arguments import same_shape
 
 if TYPE_CHECKING:
-    from tomic.quant.events import Jump
+    from tomic.quant.events import VarianceJump
     from tomic.quant.smile import Smile
 
 SKEW_DELTA = 0.25
@@ -90,7 +90,7 @@ def constant_maturity_iv(
     iv: Num,
     target: float = THIRTY_DAYS,
     *,
-    jumps: Sequence[Jump] = (),
+    jumps: Sequence[VarianceJump] = (),
     ex_event: bool = False,
 ) -> float:
     """

@@ -30,7 +30,7 @@ from tomic._typing import FloatArray
 from tomic.models import ManagedOutcome, Proposal
 from tomic.models.exits import ExitRules
 from tomic.quant import paths, probability
-from tomic.quant.paths import Law, Paths, Plan
+from tomic.quant.paths import ExitPlan, Law, Paths
 from tomic.strategies import measures
 from tomic.strategies.candidates import expiry_of
 from tomic.strategies.pricing.board import Board
@@ -118,7 +118,7 @@ class _Group(NamedTuple):
 class Managed(NamedTuple):
     """Trades of one symbol and first expiry, ready to be run: a plan each, paths for all."""
 
-    plans: list[Plan]
+    plans: list[ExitPlan]
     paths: Paths
     elapsed: FloatArray
     """(d,) calendar days from now."""
@@ -151,7 +151,7 @@ def _of_group(hits: Sequence[Hit], shifts: Sequence[float]) -> list[ManagedOutco
     return [_outcome(plan, ready) for plan in ready.plans]
 
 
-def _outcome(plan: Plan, ready: Managed) -> ManagedOutcome | None:
+def _outcome(plan: ExitPlan, ready: Managed) -> ManagedOutcome | None:
     """None where a value is missing."""
     if not (np.isfinite(plan.gain).all() and np.isfinite(plan.watched).all()):
         return None
@@ -184,7 +184,7 @@ def _last_day(rules: ExitRules, days: _Days, first: Outlook, earnings: dt.date |
     return len(days.elapsed) - 1
 
 
-def _plan(hit: Hit, rules: ExitRules, group: _Group, end: int, shift: float) -> Plan:
+def _plan(hit: Hit, rules: ExitRules, group: _Group, end: int, shift: float) -> ExitPlan:
     board, law, discount = group.board, group.law, group.discount
     batch = batch_of(hit)
     credit, _, commission = (float(part[0]) for part in measures.credits(batch, board))
@@ -205,7 +205,7 @@ def _plan(hit: Hit, rules: ExitRules, group: _Group, end: int, shift: float) -> 
     shares = lot * hit.template.stock * (law.price - law.forward[:, None])
     form = measures.shape(batch, board, np.array([credit]))
     target, stop = rules.levels(credit + commission)
-    return Plan(
+    return ExitPlan(
         watched=worth + credit,
         gain=credit + shift + discount[:, None] * (worth + shares),
         cost=discount * closing,

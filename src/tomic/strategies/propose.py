@@ -32,7 +32,7 @@ from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
-from tomic.strategies.rules import Group, Tally, near_misses
+from tomic.strategies.rules import CandidateGroup, Tally, near_misses
 from tomic.strategies.scoring import NO_BOOK, FitModel
 from tomic.strategies.search import Contender
 from tomic.strategies.why_not import explain_trade
@@ -78,7 +78,7 @@ class Evaluation:
 
     symbol: str
     contenders: tuple[Contender, ...]
-    passed: Mapping[Group, int]
+    passed: Mapping[CandidateGroup, int]
     considered: int
     rejected: tuple[RuleCount, ...]
     nearest_misses: tuple[NearestMiss, ...]
@@ -468,7 +468,7 @@ class Seat(Protocol):
         """Of the underlying."""
 
     @property
-    def group(self) -> Group:
+    def group(self) -> CandidateGroup:
         """Strategy, side and first expiry."""
 
     def charged(self, penalty: float, other: str) -> Self:

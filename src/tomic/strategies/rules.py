@@ -415,7 +415,7 @@ def first_failures(verdicts: Iterable[RuleVerdict], count: int) -> tuple[IntArra
     return first, fails
 
 
-class Group(NamedTuple):
+class CandidateGroup(NamedTuple):
     """What candidates are counted by."""
 
     strategy: str
@@ -442,7 +442,7 @@ class Tally:
     """How many candidates were considered, and which rules refused the others."""
 
     considered: int = 0
-    passed: Counter[Group] = field(default_factory=Counter)
+    passed: Counter[CandidateGroup] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     rules: dict[str, Rule] = field(default_factory=dict)
     nearest: dict[str, Near] = field(default_factory=dict)

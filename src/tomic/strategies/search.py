@@ -22,7 +22,7 @@ from tomic.strategies.candidates import EDGE, Candidates, Expiries
 from tomic.strategies.catalogue import leg_rules
 from tomic.strategies.measures import TAIL, Batch, Measures
 from tomic.strategies.pricing.board import Board
-from tomic.strategies.rules import Group, RuleVerdict, Tally
+from tomic.strategies.rules import CandidateGroup, RuleVerdict, Tally
 from tomic.strategies.scoring import PortfolioFit
 
 FIRST_ROUND = 8
@@ -57,9 +57,9 @@ class Hit:
     tail_loss: float
 
     @property
-    def group(self) -> Group:
+    def group(self) -> CandidateGroup:
         """Strategy, side and first expiry."""
-        return Group(self.template.name, self.template.side, self.expiries[0])
+        return CandidateGroup(self.template.name, self.template.side, self.expiries[0])
 
     @cached_property
     def legs(self) -> tuple[tuple[str, float, str, int], ...]:
@@ -103,7 +103,7 @@ class Contender(NamedTuple):
         return self.hit.board.chain.symbol
 
     @property
-    def group(self) -> Group:
+    def group(self) -> CandidateGroup:
         """Of the candidate."""
         return self.hit.group
 
@@ -319,7 +319,7 @@ def _is_original(board: Board) -> bool:
 def _count(batch: Batch, tally: Tally) -> None:
     for place, count in enumerate(np.bincount(batch.group, minlength=len(batch.members))):
         template = batch.members[place].template
-        tally.passed[Group(template.name, template.side, batch.expiries[0])] += int(count)
+        tally.passed[CandidateGroup(template.name, template.side, batch.expiries[0])] += int(count)
 
 
 def _stand(batch: Batch, scores: FloatArray, tally: Tally) -> None:
@@ -1174,7 +1174,7 @@ class _Condors:
 
     def _pass(self, bounds: FloatArray) -> None:
         """Count condors that pass by their *bounds*."""
-        self.tally.passed[Group(self.template.name, self.template.side, self.pair[0])] += (
+        self.tally.passed[CandidateGroup(self.template.name, self.template.side, self.pair[0])] += (
             bounds.size
         )
         self.tally.rank(self.template.name, scoring.counted(bounds))

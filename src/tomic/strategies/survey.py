@@ -133,7 +133,7 @@ class Survey:
         left = Counter(_group(hit) for hit in hits if not self.quoted[list(hit.rows)].all())
         spent = {group[0] for group, size in self._sought.items() if 2 * left[group] < size}
         if spent:
-            again = [one for one in self.gated.templates if one.name in spent]
+            again = [template for template in self.gated.templates if template.name in spent]
             found = search.seek(board, again, keep=KEPT)
             self._sought |= Counter(map(_group, found))
             # Quoted ones stay: they may be worth less than those that are now estimated.
@@ -190,9 +190,9 @@ class Survey:
 
     def keep(self, contenders: Iterable[Contender]) -> None:
         """Rescore *contenders* too from now on."""
-        known = {_key(one.hit) for one in self.kept}
-        new = [one for one in contenders if _key(one.hit) not in known]
-        self.kept = tuple(sorted((*self.kept, *new), key=lambda one: one.key))
+        known = {_key(contender.hit) for contender in self.kept}
+        new = [contender for contender in contenders if _key(contender.hit) not in known]
+        self.kept = tuple(sorted((*self.kept, *new), key=lambda contender: contender.key))
 
     def sought(self) -> tuple[Contender, ...]:
         """The best of all trades of what was asked, found by a search of those alone."""
@@ -280,22 +280,24 @@ class Hunt:
         Most trades of two expiries are refused once they are quoted, so those of one expiry are
         held to a ranking of their own kind: not to places that may turn out empty.
         """
-        everything = [one for survey in self.surveys.values() for one in survey.kept]
+        everything = [contender for survey in self.surveys.values() for contender in survey.kept]
         bars, plain_bars = self._bars(everything), self._bars(list(filter(_is_plain, everything)))
         return {
             survey.symbol
             for survey in self.surveys.values()
             if any(
-                one.score >= _bar(plain_bars if _is_plain(one) else bars, one) - self.coarse_margin
-                for one in survey.kept
+                contender.score
+                >= _bar(plain_bars if _is_plain(contender) else bars, contender)
+                - self.coarse_margin
+                for contender in survey.kept
             )
         }
 
     def put_aside(self) -> set[str]:
         """Leave all that is not in the running, and say what is."""
         running = self.in_the_running()
-        self.aside = {name: one for name, one in self.surveys.items() if name not in running}
-        self.surveys = {name: one for name, one in self.surveys.items() if name in running}
+        self.aside = {name: survey for name, survey in self.surveys.items() if name not in running}
+        self.surveys = {name: survey for name, survey in self.surveys.items() if name in running}
         return running
 
     def take_back(self) -> set[str]:
@@ -308,7 +310,7 @@ class Hunt:
         back = {
             name
             for name, survey in self.aside.items()
-            if any(one.score >= _bar(bars, one) for one in survey.kept)
+            if any(contender.score >= _bar(bars, contender) for contender in survey.kept)
         }
         self.surveys |= {name: self.aside.pop(name) for name in back}
         self.rounds = min(self.rounds, 1) if back else self.rounds
@@ -323,16 +325,16 @@ class Hunt:
         """
         if self.rounds >= ROUNDS:
             return {}
-        rivals = [one for survey in self.surveys.values() for one in survey.exact()]
+        rivals = [contender for survey in self.surveys.values() for contender in survey.exact()]
         bars = self._bars(rivals)
         if self.rounds == 0 or not bars:
-            rivals = [one for survey in self.surveys.values() for one in survey.kept]
+            rivals = [contender for survey in self.surveys.values() for contender in survey.kept]
             bars = self._bars(rivals)
         self.rounds += 1
         near = {
-            key: one
-            for key, one in _best_of_groups([*self.others, *rivals]).items()
-            if one.score >= _bar(bars, one) - self.margin
+            key: contender
+            for key, contender in _best_of_groups([*self.others, *rivals]).items()
+            if contender.score >= _bar(bars, contender) - self.margin
         }
         wanted = {
             symbol: survey.missing(self._promising(survey, bars, near))
@@ -344,9 +346,9 @@ class Hunt:
         """Whether a trade would have a place among *rivals* of other groups, the margin added."""
         hit = replace(contender.hit, score=contender.hit.score + self.margin)
         own = _group_of(contender)
-        others = [one for key, one in rivals.items() if key != own]
+        others = [contender for key, contender in rivals.items() if key != own]
         chosen = self.choose([*others, contender._replace(hit=hit)])
-        return any(one.hit is hit for one in chosen)
+        return any(contender.hit is hit for contender in chosen)
 
     def _promising(
         self, survey: Survey, bars: Mapping[str, float], rivals: Mapping[object, Contender]
@@ -355,24 +357,26 @@ class Hunt:
         shown: dict[object, bool] = {}
         taken: dict[object, int] = defaultdict(int)
         best: dict[object, float] = {}
-        for one in survey.exact():
-            best.setdefault(_group(one.hit), one.score)
-        for one in survey.kept:
-            key = _group(one.hit)
+        for contender in survey.exact():
+            best.setdefault(_group(contender.hit), contender.score)
+        for contender in survey.kept:
+            key = _group(contender.hit)
             # Of a group one is shown, so what is quoted there is a bar of its own.
-            bar = max(_bar(bars, one) - self.margin, best.get(key, -np.inf) - GROUP_MARGIN)
-            if one.score < bar or taken[key] >= self.legs_of or survey.is_exact(one):
+            bar = max(_bar(bars, contender) - self.margin, best.get(key, -np.inf) - GROUP_MARGIN)
+            if contender.score < bar or taken[key] >= self.legs_of or survey.is_exact(contender):
                 continue
             # Where the best of a group would not be shown, no other of it would.
             if key not in shown:
-                shown[key] = self._would_be_shown(one, rivals)
+                shown[key] = self._would_be_shown(contender, rivals)
             if shown[key]:
                 taken[key] += 1
-                legs += survey.legs(one)
+                legs += survey.legs(contender)
         return legs
 
     def _exact_bars(self) -> dict[str, float]:
-        return self._bars([one for survey in self.surveys.values() for one in survey.exact()])
+        return self._bars(
+            [contender for survey in self.surveys.values() for contender in survey.exact()]
+        )
 
     def _bars(self, contenders: Sequence[Contender]) -> dict[str, float]:
         """Score of the last place, by strategy where each has its own ranking; {} where fewer."""
@@ -381,8 +385,8 @@ class Hunt:
         if not self.by_strategy:
             return {"": chosen[-1].score} if len(chosen) >= self.top else {}
         scores: dict[str, list[float]] = defaultdict(list)
-        for one in chosen:
-            scores[one.hit.template.name].append(one.score)
+        for contender in chosen:
+            scores[contender.hit.template.name].append(contender.score)
         return {name: of_it[-1] for name, of_it in scores.items() if len(of_it) >= self.top}
 
 
@@ -392,8 +396,8 @@ def _group_of(contender: Contender) -> tuple[object, ...]:
 
 def _best_of_groups(contenders: Iterable[Contender]) -> dict[object, Contender]:
     best: dict[object, Contender] = {}
-    for one in sorted(contenders, key=lambda one: -one.score):
-        best.setdefault(_group_of(one), one)
+    for contender in sorted(contenders, key=lambda contender: -contender.score):
+        best.setdefault(_group_of(contender), contender)
     return best
 
 

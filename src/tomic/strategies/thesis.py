@@ -11,7 +11,7 @@ from tomic.models import Alternative, Side
 from tomic.strategies import measures
 from tomic.strategies.candidates import Candidates
 from tomic.strategies.measures import Batch
-from tomic.strategies.rules import Group, trade_text
+from tomic.strategies.rules import CandidateGroup, trade_text
 from tomic.strategies.search import Contender, Hit
 
 SHOWN = 3
@@ -35,13 +35,13 @@ def of(hit: Hit) -> Thesis:
     return named(hit.board.chain.symbol, hit.group)
 
 
-def named(symbol: str, group: Group) -> Thesis:
+def named(symbol: str, group: CandidateGroup) -> Thesis:
     """The thesis of a symbol's candidates of one group."""
     year, week, _ = group.expiry.isocalendar()
     return Thesis(symbol, group.side, year, week)
 
 
-def others(hit: Hit, passed: Mapping[Group, int]) -> int:
+def others(hit: Hit, passed: Mapping[CandidateGroup, int]) -> int:
     """How many other candidates of its symbol, which *passed* counts, have the thesis of *hit*."""
     own = of(hit)
     return sum(count for group, count in passed.items() if named(own.symbol, group) == own) - 1

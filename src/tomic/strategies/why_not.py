@@ -31,7 +31,7 @@ _STRIKE = re.compile(r"(\d+(?:\.\d+)?)([CP]?)", re.ASCII)
 ALONE = "graded among the candidates of this chain alone"
 
 
-class Asked(NamedTuple):
+class TypedTrade(NamedTuple):
     """A trade as the user wrote it."""
 
     strategy: str
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
     expiries: tuple[dt.date, ...]
 
 
-def parse_trade(text: str) -> Asked:
+def parse_trade(text: str) -> TypedTrade:
     """
     Read ``short_put_spread 560/550 2025-06-20``: strategy, strikes by leg, expiry.
 
@@ -62,7 +62,7 @@ def parse_trade(text: str) -> Asked:
     if not all(strikes) or not 1 <= len(days) <= 2:
         raise _unreadable(text)
     read = tuple((float(match[1]), match[2]) for match in strikes if match)
-    return Asked(words[0].lower(), read, days)
+    return TypedTrade(words[0].lower(), read, days)
 
 
 def _unreadable(text: str) -> UsageError:
@@ -125,7 +125,7 @@ def explain_trade(
 
 
 def _locate(
-    board: Board, template: Template, asked: Asked, text: str
+    board: Board, template: Template, asked: TypedTrade, text: str
 ) -> tuple[Template, Expiries, tuple[int, ...]] | Refusal:
     """The variant, expiries and rows of the trade, or what is missing of it."""
     far = template.gap is not None
@@ -162,7 +162,7 @@ def _locate(
     return variant, pair, tuple(rows)
 
 
-def _variant(template: Template, asked: Asked) -> Template:
+def _variant(template: Template, asked: TypedTrade) -> Template:
     """The one of calls and puts that the written rights fit; the first when none are written."""
     for variant in template.variants:
         rights = {leg.right for leg in variant.legs}
@@ -171,7 +171,7 @@ def _variant(template: Template, asked: Asked) -> Template:
     return template
 
 
-def _by_leg(variant: Template, asked: Asked, text: str) -> dict[str, float]:
+def _by_leg(variant: Template, asked: TypedTrade, text: str) -> dict[str, float]:
     """Strike of every leg; a leg tied to another's strike takes it when it was left out."""
     given = [strike for strike, _ in asked.strikes]
     free = [leg for leg in variant.legs if not isinstance(leg.pick, SameStrike)]

@@ -29,11 +29,11 @@ from tomic._typing import BoolArray
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.evidence import candidates, choice, differences, pool as pools, quoted, results, walk
-from tomic.evidence.candidates import Looked, Terms
-from tomic.evidence.history import Dates, History, clean, from_series
+from tomic.evidence.candidates import Looked, WalkTerms
+from tomic.evidence.history import Dates, SurfaceHistory, clean, from_series
 from tomic.evidence.pool import Pool
 from tomic.evidence.results import Described, Every, Run
-from tomic.evidence.structures import Structure
+from tomic.evidence.structures import StandardStructure
 from tomic.files.option_tables import DayTable, read_days
 from tomic.files.surfaces import read_surface
 from tomic.models import VolSnapshot
@@ -63,7 +63,7 @@ _SENSITIVITY = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class WalkRequest:
     """What is walked over, and how."""
 
     symbols: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class Made:
     result: BacktestResult
 
 
-async def backtest(resources: Resources, asked: Asked) -> BacktestResult:
+async def backtest(resources: Resources, asked: WalkRequest) -> BacktestResult:
     """
     Walk forward over history with the settings of *resources*.
 
@@ -121,7 +121,9 @@ async def backtest(resources: Resources, asked: Asked) -> BacktestResult:
         return made.result
 
 
-async def compare(resources: Resources, asked: Asked, other: Settings, name: str) -> Comparison:
+async def compare(
+    resources: Resources, asked: WalkRequest, other: Settings, name: str
+) -> Comparison:
     """
     The settings of *resources* and *other* over the same days.
 
@@ -146,7 +148,11 @@ async def compare(resources: Resources, asked: Asked, other: Settings, name: str
 
 
 async def sweep(
-    resources: Resources, asked: Asked, key: str, choices: Mapping[str, Settings], base_value: str
+    resources: Resources,
+    asked: WalkRequest,
+    key: str,
+    choices: Mapping[str, Settings],
+    base_value: str,
 ) -> Sweep:
     """
     *key* at several values, each held against the settings of *resources*.
@@ -183,8 +189,8 @@ class _Walked:
     """One set of days, walked with any number of settings."""
 
     resources: Resources
-    asked: Asked
-    histories: list[History]
+    asked: WalkRequest
+    histories: list[SurfaceHistory]
     source: TradeSource
     data: tuple[str, ...]
     earnings: dict[str, Dates]
@@ -197,11 +203,11 @@ class _Walked:
     """By terms: days of all symbols, why others were left out, and why it is not whole."""
 
     @classmethod
-    async def opened(cls, resources: Resources, asked: Asked) -> _Walked:
+    async def opened(cls, resources: Resources, asked: WalkRequest) -> _Walked:
         """With the histories read."""
         missing: Counter[str] = Counter()
         quotes: list[DayTable] | None = None
-        histories: list[History] = []
+        histories: list[SurfaceHistory] = []
         source: TradeSource = "surface"
         data: tuple[str, ...] = ()
         if asked.chains:
@@ -338,8 +344,8 @@ class _Walked:
         )
 
     def _judged(
-        self, settings: Settings, chosen: Sequence[Template], structures: Sequence[Structure],
-        looked: Looked,
+        self, settings: Settings, chosen: Sequence[Template],
+        structures: Sequence[StandardStructure], looked: Looked,
     ) -> tuple[Pool, choice.Choice]:  # fmt: skip
         if self.quotes is not None:
             looked = looked.take(_without(looked, self.quotes))
@@ -363,11 +369,11 @@ class _Walked:
         return results.Figures.of(taken, self.asked.run).group(name, np.arange(taken.size))
 
     async def _look(
-        self, settings: Settings, structures: Sequence[Structure]
+        self, settings: Settings, structures: Sequence[StandardStructure]
     ) -> tuple[Looked | None, Counter[str], str]:
         """Days of all symbols under the terms of *settings*, worked out once."""
         asked = self.asked
-        terms = Terms.of(
+        terms = WalkTerms.of(
             settings, structures,
             first=_day(asked.first), last=_day(asked.last), every_day=asked.every == "day",
         )  # fmt: skip
@@ -380,7 +386,7 @@ class _Walked:
         return self.looked[key]
 
     async def _spread(
-        self, terms: Terms, histories: Sequence[History], settings: Settings
+        self, terms: WalkTerms, histories: Sequence[SurfaceHistory], settings: Settings
     ) -> tuple[Looked | None, Counter[str], str]:
         days = walk.entry_days(histories, every_day=terms.walk.every_day)
         missing, parts = Counter(self.missing), {}
@@ -445,7 +451,7 @@ def _followed(days: Sequence[quoted.Day], settings: Settings) -> Pool | None:
 
 
 def _of_symbol(
-    history: History, days: Dates, terms: Terms, earnings: Dates | None
+    history: SurfaceHistory, days: Dates, terms: WalkTerms, earnings: Dates | None
 ) -> tuple[Looked | None, Counter[str]]:
     """One symbol, as a process works it out."""
     missing: Counter[str] = Counter()
@@ -456,11 +462,11 @@ def _of_symbol(
 # -- sources -------------------------------------------------------------------------------------
 
 
-def _read(asked: Asked) -> list[DayTable]:
+def _read(asked: WalkRequest) -> list[DayTable]:
     return list(read_days(asked.chains, rate=walk.RATES, symbols=asked.symbols))
 
 
-async def _of_kept(resources: Resources, asked: Asked) -> list[DayTable]:
+async def _of_kept(resources: Resources, asked: WalkRequest) -> list[DayTable]:
     """The chains that the store keeps, a table each."""
     store = await resources.store()
     tables = []
@@ -487,7 +493,7 @@ def _by_day(tables: Sequence[DayTable]) -> list[DayTable]:
     return [DayTable(day, tuple(days[day].values())) for day in sorted(days)]
 
 
-def _entries(days: Sequence[DayTable], asked: Asked) -> frozenset[dt.date]:
+def _entries(days: Sequence[DayTable], asked: WalkRequest) -> frozenset[dt.date]:
     """The days on which trades are opened: all, or the first from Wednesday on of each week."""
     every = np.array([table.day for table in days], dtype="datetime64[D]")
     chosen = walk.entries(every, every_day=asked.every == "day").tolist()
@@ -503,8 +509,8 @@ def _without(looked: Looked, quotes: Sequence[DayTable]) -> BoolArray:
 
 
 async def _of_file(
-    resources: Resources, asked: Asked, missing: Counter[str]
-) -> tuple[list[History], TradeSource, tuple[str, ...]]:
+    resources: Resources, asked: WalkRequest, missing: Counter[str]
+) -> tuple[list[SurfaceHistory], TradeSource, tuple[str, ...]]:
     path = asked.surface
     assert path is not None
     rows = await asyncio.to_thread(read_surface, path)
@@ -519,8 +525,8 @@ async def _of_file(
 
 
 async def _of_store(
-    resources: Resources, asked: Asked, missing: Counter[str]
-) -> tuple[list[History], TradeSource, tuple[str, ...]]:
+    resources: Resources, asked: WalkRequest, missing: Counter[str]
+) -> tuple[list[SurfaceHistory], TradeSource, tuple[str, ...]]:
     """Closes and IB's 30-day volatility, with an assumed skew."""
     settings = resources.settings
     names = list(asked.symbols or settings.market.symbols)
@@ -551,12 +557,14 @@ def _skew(settings: Settings, is_etf: bool) -> float:
     return settings.backtest.skew_fund if is_etf else settings.backtest.skew_stock
 
 
-def _with_skew(history: History, settings: Settings) -> History:
+def _with_skew(history: SurfaceHistory, settings: Settings) -> SurfaceHistory:
     skew = _skew(settings, history.is_etf)
     return replace(history, skew=np.full(history.day.size, skew))
 
 
-def _templates(structures: Sequence[Structure], chosen: Sequence[Template]) -> dict[str, Template]:
+def _templates(
+    structures: Sequence[StandardStructure], chosen: Sequence[Template]
+) -> dict[str, Template]:
     """The strategy that each structure stands for; a short put for the one the account holds."""
     by_name = {template.name: template for template in chosen}
     found = {}
@@ -582,7 +590,7 @@ def _levels(settings: Settings, *, quoted: bool, modelled: bool) -> tuple[str, s
 
 
 def _notes(
-    settings: Settings, chosen: Sequence[Template], structures: Sequence[Structure],
+    settings: Settings, chosen: Sequence[Template], structures: Sequence[StandardStructure],
     source: TradeSource,
 ) -> tuple[str, ...]:  # fmt: skip
     own = settings.backtest
@@ -610,7 +618,7 @@ def _unjudged(settings: Settings, chosen: Sequence[Template]) -> list[str]:
     return [name for name in _UNJUDGED if any(getattr(rule, name) for rule in rules)]
 
 
-def _excluded(histories: Sequence[History]) -> Counter[str]:
+def _excluded(histories: Sequence[SurfaceHistory]) -> Counter[str]:
     total: Counter[str] = Counter()
     for history in histories:
         total.update(history.excluded)
@@ -670,7 +678,9 @@ class _Kept:
                 old.unlink(missing_ok=True)
         return cls(folder)
 
-    def key(self, history: History, days: Dates, terms: Terms, earnings: Dates | None) -> str:
+    def key(
+        self, history: SurfaceHistory, days: Dates, terms: WalkTerms, earnings: Dates | None
+    ) -> str:
         """Names what is worked out of a symbol by all that it follows from."""
         digest = hashlib.sha256(repr(terms).encode())
         for part in (

@@ -134,7 +134,7 @@ def test_a_condor_under_attack_on_one_side():
     assert long - short == 10.0
     (fly,) = by_kind[MoveKind.IRON_FLY]
     assert {(-1.0, 560.0, "C"), (1.0, 570.0, "C")} < legs_of(fly)
-    outs = [one for one in by_kind[MoveKind.TESTED_OUT] if isinstance(one, moves.Draft)]
+    outs = [one for one in by_kind[MoveKind.TESTED_OUT] if isinstance(one, moves.DraftMove)]
     assert all({leg.right for leg in draft.trade} == {"P"} for draft in outs)
 
 
@@ -193,7 +193,7 @@ def test_never_past_earnings():
     allowed = found(attacked_put(), earnings=report, manage={"past_earnings": True})
 
     assert "past the earnings of 15 Jul" in reasons(refused, MoveKind.ROLL)
-    assert isinstance(allowed[MoveKind.ROLL][0], moves.Draft)
+    assert isinstance(allowed[MoveKind.ROLL][0], moves.DraftMove)
 
 
 def test_nothing_deep_in_the_money_is_sold():

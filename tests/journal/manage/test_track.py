@@ -88,8 +88,8 @@ def test_advice_is_read_back_as_it_was_written():
     assert advice.best == advice.moves[0]
 
 
-def ended(kind: MoveKind, change: float, *, day=DAY, rank=1, position="1") -> track.Ended:
-    return track.Ended(position, day, kind, rank, expected=-5.0, result=100.0, change=change)
+def ended(kind: MoveKind, change: float, *, day=DAY, rank=1, position="1") -> track.EndedAdvice:
+    return track.EndedAdvice(position, day, kind, rank, expected=-5.0, result=100.0, change=change)
 
 
 def test_comparison_counts_a_position_once_a_day():

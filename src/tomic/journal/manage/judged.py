@@ -24,7 +24,7 @@ import numpy as np
 from tomic._typing import FloatArray, IntArray
 from tomic.journal import campaign, reading
 from tomic.journal.manage import standing as positions, target
-from tomic.journal.manage.moves import Draft
+from tomic.journal.manage.moves import DraftMove
 from tomic.journal.manage.standing import Standing
 from tomic.journal.reading import Outline
 from tomic.models import Leg
@@ -45,7 +45,7 @@ class Unquoted(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class PositionOnBoard:
     """A position on a board, and what judging its alternatives needs beside them."""
 
     held: Standing
@@ -71,7 +71,7 @@ class Place:
         return float(self.board.chain.multiplier)
 
 
-def place(held: Standing, board: Board, horizon: dt.date | None) -> Place:
+def place(held: Standing, board: Board, horizon: dt.date | None) -> PositionOnBoard:
     """
     The position on its board.
 
@@ -87,7 +87,7 @@ def place(held: Standing, board: Board, horizon: dt.date | None) -> Place:
             if not math.isfinite(board.price[row])
         ]
         raise Unquoted(f"no price of {', '.join(lacking)}")
-    return Place(held, board, horizon, value + held.shares * board.spot)
+    return PositionOnBoard(held, board, horizon, value + held.shares * board.spot)
 
 
 def _rows(board: Board, legs: Sequence[Held]) -> tuple[IntArray, FloatArray]:
@@ -128,7 +128,7 @@ class _Order(NamedTuple):
         return self.at_mid - self.spread_cost - self.commission - self.paid
 
 
-def _order(at: Place, draft: Draft) -> _Order:
+def _order(at: PositionOnBoard, draft: DraftMove) -> _Order:
     board, costs = at.board, at.board.settings.costs
     rows, quantity = _rows(board, draft.trade)
     contracts = np.abs(quantity)
@@ -167,7 +167,7 @@ class _After(NamedTuple):
     """Requirement; NaN until `_with_margins`."""
 
 
-def _after(at: Place, legs: Sequence[Held], net: float) -> _After:
+def _after(at: PositionOnBoard, legs: Sequence[Held], net: float) -> _After:
     board, shares = at.board, _shares(legs)
     rows, quantity = _rows(board, legs)
     credit = at.received + net + shares * board.spot
@@ -202,7 +202,7 @@ def _after(at: Place, legs: Sequence[Held], net: float) -> _After:
     )
 
 
-def _flat(at: Place, net: float) -> _After:
+def _flat(at: PositionOnBoard, net: float) -> _After:
     """Nothing is held any more: what is in is in."""
     total = at.received + net
     gained = total - at.pnl
@@ -225,7 +225,7 @@ def _flat(at: Place, net: float) -> _After:
     )
 
 
-def _slope(at: Place, outline: Outline, rows: IntArray, quantity: FloatArray) -> float:
+def _slope(at: PositionOnBoard, outline: Outline, rows: IntArray, quantity: FloatArray) -> float:
     """As `measures.volatility_slope`: of one expiry the sum of its legs' own."""
     board, form = at.board, outline.form
     if outline.is_single:
@@ -249,7 +249,7 @@ def _why_blind(board: Board, legs: Sequence[Held]) -> str:
 
 
 class _Judged(NamedTuple):
-    draft: Draft
+    draft: DraftMove
     legs: tuple[Held, ...]
     order: _Order
     after: _After
@@ -258,17 +258,19 @@ class _Judged(NamedTuple):
 class Weighed(NamedTuple):
     """The alternatives of a position that can be had, and why others cannot."""
 
-    at: Place
+    at: PositionOnBoard
     judged: tuple[_Judged, ...]
     refused: tuple[MoveRefusal, ...]
 
     @property
     def hold(self) -> _Judged:
         """What the others are compared with."""
-        return next(one for one in self.judged if one.draft.kind is MoveKind.HOLD)
+        return next(
+            alternative for alternative in self.judged if alternative.draft.kind is MoveKind.HOLD
+        )
 
 
-def weigh(at: Place, drafts: Sequence[Draft]) -> Weighed:
+def weigh(at: PositionOnBoard, drafts: Sequence[DraftMove]) -> Weighed:
     """
     What every draft costs and leaves, holding among them; and why some have no figures.
 
@@ -291,18 +293,20 @@ def weigh(at: Place, drafts: Sequence[Draft]) -> Weighed:
     return Weighed(at, tuple(_with_margins(at, judged)), tuple(refused))
 
 
-def _with_margins(at: Place, judged: Sequence[_Judged]) -> list[_Judged]:
+def _with_margins(at: PositionOnBoard, judged: Sequence[_Judged]) -> list[_Judged]:
     """The margins of all together, which take as long as that of one."""
-    outlines = [one.after.outline for one in judged]
+    outlines = [alternative.after.outline for alternative in judged]
     known = [outline for outline in outlines if outline is not None]
-    credits = [one.after.credit for one in judged if one.after.outline is not None]
+    credits = [
+        alternative.after.credit for alternative in judged if alternative.after.outline is not None
+    ]
     needed: Any = reading.requirements(at.board, known, credits).requirement if known else []
     amounts = iter(np.asarray(needed).tolist())
     return [
-        one
-        if one.after.outline is None
-        else one._replace(after=one.after._replace(margin=next(amounts)))
-        for one in judged
+        alternative
+        if alternative.after.outline is None
+        else alternative._replace(after=alternative.after._replace(margin=next(amounts)))
+        for alternative in judged
     ]
 
 
@@ -319,18 +323,18 @@ def described(
     """
     at, hold = weighed.at, weighed.hold
     moves = [
-        _described(at, one, hold, fit, excess)
-        for one, fit in zip(weighed.judged, fits, strict=True)
+        _described(at, alternative, hold, fit, excess)
+        for alternative, fit in zip(weighed.judged, fits, strict=True)
     ]
     return _with_targets(at, weighed.judged, moves) if targets else moves
 
 
-def _one(at: Place, draft: Draft, order: _Order) -> _Judged:
+def _one(at: PositionOnBoard, draft: DraftMove, order: _Order) -> _Judged:
     legs = positions.after(at.held.legs, (*draft.given, *draft.trade))
     return _Judged(draft, legs, order, _after(at, legs, order.net))
 
 
-def _too_expensive(at: Place, draft: Draft, order: _Order) -> str | None:
+def _too_expensive(at: PositionOnBoard, draft: DraftMove, order: _Order) -> str | None:
     """Why a roll is refused that pays nothing."""
     if not draft.kind.is_roll or not at.board.settings.manage.only_credit:
         return None
@@ -352,26 +356,28 @@ def _legs(board: Board, legs: Sequence[Held]) -> tuple[Leg, ...]:
     return tuple(made)
 
 
-def _structures(draft: Draft) -> int:
+def _structures(draft: DraftMove) -> int:
     return campaign.count_structures(draft.trade)
 
 
-def _tick(draft: Draft, legs: Sequence[Leg]) -> Tick | None:
+def _tick(draft: DraftMove, legs: Sequence[Leg]) -> Tick | None:
     """The step of the order."""
     if not legs:
         return None
     return Tick(PENNY, "of shares") if _shares(draft.trade) else tick_of(legs)
 
 
-def _size(at: Place, draft: Draft) -> float:
+def _size(at: PositionOnBoard, draft: DraftMove) -> float:
     """By what a price per share of one structure is multiplied; of shares alone, their number."""
     if all(leg.is_stock for leg in draft.trade):
         return abs(_shares(draft.trade)) or 1.0
     return at.lot * _structures(draft)
 
 
-def _described(at: Place, one: _Judged, hold: _Judged, fit: float, excess: float | None) -> Move:
-    draft, order, after = one.draft, one.order, one.after
+def _described(
+    at: PositionOnBoard, alternative: _Judged, hold: _Judged, fit: float, excess: float | None
+) -> Move:
+    draft, order, after = alternative.draft, alternative.order, alternative.after
     board, outline = at.board, after.outline
     size = _size(at, draft)
     change = after.ev - hold.after.ev
@@ -379,7 +385,7 @@ def _described(at: Place, one: _Judged, hold: _Judged, fit: float, excess: float
         pos=np.array([after.pos]),
         ev=np.array([after.ranked_ev]),
         tail_loss=np.array([max(after.tail, hold.after.tail)]),
-        liquidity=np.array([_liquidity(at, one)]),
+        liquidity=np.array([_liquidity(at, alternative)]),
     )
     first = outline.first if outline is not None else None
     margin_change = after.margin - hold.after.margin
@@ -394,8 +400,8 @@ def _described(at: Place, one: _Judged, hold: _Judged, fit: float, excess: float
         tick=None if order.tick is None else order.tick.size,
         spread_cost=order.spread_cost,
         commission=order.commission,
-        locked_in=_locked_in(at, one),
-        legs=_legs(board, one.legs),
+        locked_in=_locked_in(at, alternative),
+        legs=_legs(board, alternative.legs),
         net_credit=after.credit,
         expiry=first.expiry if first else None,
         dte=first.dte if first else None,
@@ -411,29 +417,31 @@ def _described(at: Place, one: _Judged, hold: _Judged, fit: float, excess: float
         pos=after.pos,
         ev=after.ev,
         ev_change=change + 0.0,
-        ev_error=_error(at, one, hold),
+        ev_error=_error(at, alternative, hold),
         cvar95=after.tail,
         margin=after.margin,
         margin_change=margin_change if math.isfinite(margin_change) else None,
         buying_power_after=None if excess is None else finite(excess - margin_change + order.net),
-        **_greeks(at, one, hold),
+        **_greeks(at, alternative, hold),
         fit=fit,
         liquidity=float(figures.liquidity[0]),
         score=fit * float(scoring.total(figures, board.settings.score)[0]),
     )
 
 
-def _error(at: Place, one: _Judged, hold: _Judged) -> float:
+def _error(at: PositionOnBoard, alternative: _Judged, hold: _Judged) -> float:
     """Standard error of an expected value beside that of holding, currency."""
-    order = one.order
+    order = alternative.order
     of_quotes = at.lot * float(np.sqrt(((order.quantity * at.board.doubt[order.rows]) ** 2).sum()))
-    of_density = measures.MISS * abs(one.after.slope - hold.after.slope)
+    of_density = measures.MISS * abs(alternative.after.slope - hold.after.slope)
     return math.hypot(of_quotes, of_density)
 
 
-def _liquidity(at: Place, one: _Judged) -> float:
+def _liquidity(at: PositionOnBoard, alternative: _Judged) -> float:
     """Geometric mean over all contracts that are held before or after."""
-    legs = {leg.key: leg for leg in (*at.held.options, *one.draft.trade) if not leg.is_stock}
+    legs = {
+        leg.key: leg for leg in (*at.held.options, *alternative.draft.trade) if not leg.is_stock
+    }
     rows, quantity = _rows(at.board, list(legs.values()))
     contracts = np.abs(quantity)
     if not contracts.sum():
@@ -442,13 +450,13 @@ def _liquidity(at: Place, one: _Judged) -> float:
     return float(np.exp(logs.sum() / contracts.sum()))
 
 
-def _greeks(at: Place, one: _Judged, hold: _Judged) -> dict[str, Any]:
+def _greeks(at: PositionOnBoard, alternative: _Judged, hold: _Judged) -> dict[str, Any]:
     def of(after: _After) -> dict[str, float | None]:
         stock = after.shares / at.lot
         sums = proposals.greeks_of(at.board, after.rows, after.quantity, stock)
         return {name: finite(sums[name]) for name in ("delta", "vega", "theta")}
 
-    now, before = of(one.after), of(hold.after)
+    now, before = of(alternative.after), of(hold.after)
     changes: dict[str, float | None] = {
         f"{name}_change": _difference(now[name], before[name]) for name in ("delta", "vega")
     }
@@ -459,18 +467,18 @@ def _difference(now: float | None, before: float | None) -> float | None:
     return None if now is None or before is None else now - before
 
 
-def _locked_in(at: Place, one: _Judged) -> float | None:
+def _locked_in(at: PositionOnBoard, alternative: _Judged) -> float | None:
     """What the campaign has come to if all that is left goes for what it was opened at."""
     if at.held.received is None:
         return None
     basis = dict(at.held.opened or {})
     board = at.board
     new = {leg.key for leg in at.held.legs}
-    total = at.held.received + one.order.net
-    for leg in one.legs:
+    total = at.held.received + alternative.order.net
+    for leg in alternative.legs:
         if leg.key not in new:
             (row,), _ = _rows(board, [leg]) if not leg.is_stock else ((-1,), None)
-            paid = one.draft.paid / abs(leg.quantity * leg.multiplier)
+            paid = alternative.draft.paid / abs(leg.quantity * leg.multiplier)
             basis[leg.key] = paid if leg.is_stock else float(board.price[row])
         if leg.key not in basis:
             return None
@@ -478,8 +486,10 @@ def _locked_in(at: Place, one: _Judged) -> float | None:
     return total
 
 
-def _with_targets(at: Place, judged: Sequence[_Judged], moves: Sequence[Move]) -> list[Move]:
-    campaigns = [_campaign(at, one) for one in judged]
+def _with_targets(
+    at: PositionOnBoard, judged: Sequence[_Judged], moves: Sequence[Move]
+) -> list[Move]:
+    campaigns = [_campaign(at, alternative) for alternative in judged]
     chances = target.chances(at.board, at.held.rules, campaigns)
     return [
         move.model_copy(update={"p_target": chance})
@@ -487,20 +497,23 @@ def _with_targets(at: Place, judged: Sequence[_Judged], moves: Sequence[Move]) -
     ]
 
 
-def _campaign(at: Place, one: _Judged) -> target.Campaign:
+def _campaign(at: PositionOnBoard, alternative: _Judged) -> target.Campaign:
     """Cash and premium of its options: what targets are measured against has no shares in it."""
     opened, received = dict(at.held.opened or {}), at.held.received
-    premium, shares = at.held.premium, _shares(one.legs)
+    premium, shares = at.held.premium, _shares(alternative.legs)
     stock = Held(multiplier=1, quantity=1.0).key
-    if shares and one.draft.given:
-        opened[stock] = one.draft.paid / shares
+    if shares and alternative.draft.given:
+        opened[stock] = alternative.draft.paid / shares
     if received is not None:
         paid = shares * opened.get(stock, math.nan) if shares else 0.0
-        received = finite(received + one.order.net + paid)
-    sells = one.draft.kind.is_roll or one.draft.kind in (MoveKind.ASSIGNMENT, MoveKind.WRITE)
+        received = finite(received + alternative.order.net + paid)
+    sells = alternative.draft.kind.is_roll or alternative.draft.kind in (
+        MoveKind.ASSIGNMENT,
+        MoveKind.WRITE,
+    )
     if premium is not None and sells:
-        premium += one.order.at_mid
-    return target.Campaign(one.legs, received, premium)
+        premium += alternative.order.at_mid
+    return target.Campaign(alternative.legs, received, premium)
 
 
 # -- the book ----------------------------------------------------------------------------------
@@ -512,12 +525,13 @@ def fits_of(weighed: Sequence[Weighed], book: FitModel | None) -> list[list[floa
 
     1 for holding, without a book, and where it cannot be valued.
     """
-    factors = [[1.0] * len(one.judged) for one in weighed]
+    factors = [[1.0] * len(position.judged) for position in weighed]
     places = [
         (position, number, prospect)
-        for position, one in enumerate(weighed if book is not None else ())
-        for number, judged in enumerate(one.judged)
-        if judged.draft.trade and (prospect := _prospect(one.at, judged, one.hold)) is not None
+        for position, weighing in enumerate(weighed if book is not None else ())
+        for number, judged in enumerate(weighing.judged)
+        if judged.draft.trade
+        and (prospect := _prospect(weighing.at, judged, weighing.hold)) is not None
     ]
     if book is not None:
         fits = book.fits([prospect for _, _, prospect in places])
@@ -526,17 +540,17 @@ def fits_of(weighed: Sequence[Weighed], book: FitModel | None) -> list[list[floa
     return factors
 
 
-def _prospect(at: Place, one: _Judged, hold: _Judged) -> Prospect | None:
-    rows, quantity = one.order.rows, one.order.quantity
+def _prospect(at: PositionOnBoard, alternative: _Judged, hold: _Judged) -> Prospect | None:
+    rows, quantity = alternative.order.rows, alternative.order.quantity
     days = {at.board.chain["expiry"][row].item() for row in rows.tolist()}
     if not rows.size or not days <= set(at.board.outlooks):
         return None
-    margin = one.after.margin - hold.after.margin - one.order.net
+    margin = alternative.after.margin - hold.after.margin - alternative.order.net
     return proposals.prospect_of(
         at.board,
         at.held.strategy,
         rows.tolist(),
         quantity,
-        stock=_shares(one.draft.trade) / at.lot,
+        stock=_shares(alternative.draft.trade) / at.lot,
         margin=margin,
     )

@@ -38,7 +38,7 @@ _LEAST_DAYS = 7
 """Days from which on an option is sold against a long one."""
 
 
-class Draft(NamedTuple):
+class DraftMove(NamedTuple):
     """One alternative: what to trade, signed; not judged yet."""
 
     kind: MoveKind
@@ -242,10 +242,10 @@ class _Case:
                 )
 
 
-def drafts(held: Standing, ground: Ground) -> list[Draft | MoveRefusal]:
+def drafts(held: Standing, ground: Ground) -> list[DraftMove | MoveRefusal]:
     """Every alternative of a position, in a fixed order, and those that there are not."""
     case = _Case(held, ground)
-    found: list[Draft | MoveRefusal] = [Draft(MoveKind.HOLD, "hold")]
+    found: list[DraftMove | MoveRefusal] = [DraftMove(MoveKind.HOLD, "hold")]
     for kind, make in _MAKERS:
         try:
             found += make(case)
@@ -254,12 +254,12 @@ def drafts(held: Standing, ground: Ground) -> list[Draft | MoveRefusal]:
     return list(dict.fromkeys(found))
 
 
-def needed(found: Iterable[Draft | MoveRefusal]) -> set[selection.Wanted]:
+def needed(found: Iterable[DraftMove | MoveRefusal]) -> set[selection.Wanted]:
     """The options that the drafts among *found* trade."""
     return {
         selection.Wanted(leg.expiry, leg.strike, "C" if leg.is_call else "P")
         for draft in found
-        if isinstance(draft, Draft)
+        if isinstance(draft, DraftMove)
         for leg in draft.trade
         if leg.expiry is not None and leg.strike is not None
     }
@@ -268,11 +268,11 @@ def needed(found: Iterable[Draft | MoveRefusal]) -> set[selection.Wanted]:
 # -- less of it -------------------------------------------------------------------------------
 
 
-def _close(case: _Case) -> Iterator[Draft]:
-    yield Draft(MoveKind.CLOSE, "close now", _reversed(case.held.legs))
+def _close(case: _Case) -> Iterator[DraftMove]:
+    yield DraftMove(MoveKind.CLOSE, "close now", _reversed(case.held.legs))
 
 
-def _part(case: _Case) -> Iterator[Draft]:
+def _part(case: _Case) -> Iterator[DraftMove]:
     legs = case.held.legs
     count = campaign.count_structures(legs)
     if not case.held.options or count < 2:
@@ -283,10 +283,10 @@ def _part(case: _Case) -> Iterator[Draft]:
     )
     if any(part.quantity != round(part.quantity) for part in parts):
         raise _NoMove(f"{case.held.shares:g} shares do not go into {count} parts")
-    yield Draft(MoveKind.PART, f"close {taken} of {count}", parts)
+    yield DraftMove(MoveKind.PART, f"close {taken} of {count}", parts)
 
 
-def _keep_long(case: _Case) -> Iterator[Draft]:
+def _keep_long(case: _Case) -> Iterator[DraftMove]:
     shorts = [leg for leg in case.held.options if leg.quantity < 0.0]
     longs = [leg for leg in case.held.options if leg.quantity > 0.0]
     if not shorts:
@@ -294,58 +294,58 @@ def _keep_long(case: _Case) -> Iterator[Draft]:
     if not longs:
         raise _NoMove("no option is held long")
     names = " and ".join(leg.name for leg in longs)
-    yield Draft(MoveKind.KEEP_LONG, f"close what is sold, keep {names}", _reversed(shorts))
+    yield DraftMove(MoveKind.KEEP_LONG, f"close what is sold, keep {names}", _reversed(shorts))
 
 
 # -- rolls -------------------------------------------------------------------------------------
 
 
-def _roll(case: _Case) -> Iterator[Draft | MoveRefusal]:
+def _roll(case: _Case) -> Iterator[DraftMove | MoveRefusal]:
     legs = _rollable(case)
 
-    def to(day: dt.date) -> Draft:
+    def to(day: dt.date) -> DraftMove:
         new = [_moved(case.ground, leg, day, _strike(leg), exact=True) for leg in legs]
         case.check_delta(new)
-        return Draft(MoveKind.ROLL, f"{_to(case, day)}, same strikes", _swapped(legs, new))
+        return DraftMove(MoveKind.ROLL, f"{_to(case, day)}, same strikes", _swapped(legs, new))
 
     return _to_each(case, MoveKind.ROLL, to)
 
 
-def _roll_delta(case: _Case) -> Iterator[Draft | MoveRefusal]:
+def _roll_delta(case: _Case) -> Iterator[DraftMove | MoveRefusal]:
     legs, sides = _rollable(case), case.sold().values()
     before = [leg for side in sides for leg in side.legs]
     if len(before) < len(legs):
         raise _NoMove("an option that is held belongs to none that is sold")
 
-    def to(day: dt.date) -> Draft:
+    def to(day: dt.date) -> DraftMove:
         new: list[Held] = []
         for side in sides:
             new += _shifted(case.ground, side, day, min(abs(side.delta), case.rules.delta))
         if list(map(_strike, new)) == list(map(_strike, before)):
             raise _NoMove(f"by delta the strikes of {in_words(day)} are the same")
         names = "/".join(f"{_strike(leg):g}{leg.right}" for leg in new)
-        return Draft(MoveKind.ROLL_DELTA, f"{_to(case, day)}, {names}", _swapped(legs, new))
+        return DraftMove(MoveKind.ROLL_DELTA, f"{_to(case, day)}, {names}", _swapped(legs, new))
 
     return _to_each(case, MoveKind.ROLL_DELTA, to)
 
 
-def _tested_out(case: _Case) -> Iterator[Draft | MoveRefusal]:
+def _tested_out(case: _Case) -> Iterator[DraftMove | MoveRefusal]:
     case.check_rolls()
     case.untested()
     side = case.tested()
 
-    def to(day: dt.date) -> Draft:
+    def to(day: dt.date) -> DraftMove:
         new = [_moved(case.ground, leg, day, _strike(leg), exact=True) for leg in side.legs]
         case.check_delta(new)
         text = f"roll the {_word(side)} side out to {in_words(day)} ({case.ground.dte(day)} days)"
-        return Draft(MoveKind.TESTED_OUT, text, _swapped(side.legs, new))
+        return DraftMove(MoveKind.TESTED_OUT, text, _swapped(side.legs, new))
 
     return _to_each(case, MoveKind.TESTED_OUT, to)
 
 
 def _to_each(
-    case: _Case, kind: MoveKind, to: Callable[[dt.date], Draft]
-) -> Iterator[Draft | MoveRefusal]:
+    case: _Case, kind: MoveKind, to: Callable[[dt.date], DraftMove]
+) -> Iterator[DraftMove | MoveRefusal]:
     """The same roll to every expiry that may be rolled to."""
     for day in case.later():
         try:
@@ -354,12 +354,12 @@ def _to_each(
             yield MoveRefusal(kind=kind, reason=str(exc))
 
 
-def _tested_away(case: _Case) -> Iterator[Draft]:
+def _tested_away(case: _Case) -> Iterator[DraftMove]:
     case.check_rolls()
     yield _resold(case, MoveKind.TESTED_AWAY, case.tested(), case.rules.delta, "away")
 
 
-def _untested_in(case: _Case) -> Iterator[Draft]:
+def _untested_in(case: _Case) -> Iterator[DraftMove]:
     case.check_rolls()
     tested, side = case.tested(), case.untested()
     if abs(side.delta) >= case.rules.delta:
@@ -372,7 +372,7 @@ def _untested_in(case: _Case) -> Iterator[Draft]:
     yield draft
 
 
-def _resold(case: _Case, kind: MoveKind, side: Sold, size: float, way: str) -> Draft:
+def _resold(case: _Case, kind: MoveKind, side: Sold, size: float, way: str) -> DraftMove:
     """One side sold again in its own expiry at another delta."""
     day = _expiry(side.short)
     new = _shifted(case.ground, side, day, size)
@@ -380,10 +380,10 @@ def _resold(case: _Case, kind: MoveKind, side: Sold, size: float, way: str) -> D
         raise _NoMove(f"{side.short.name} is where it would go")
     names = "/".join(f"{_strike(leg):g}{leg.right}" for leg in new)
     text = f"roll the {_word(side)} side {way} to {names}"
-    return Draft(kind, text, _swapped(side.legs, new))
+    return DraftMove(kind, text, _swapped(side.legs, new))
 
 
-def _iron_fly(case: _Case) -> Iterator[Draft]:
+def _iron_fly(case: _Case) -> Iterator[DraftMove]:
     case.check_rolls()
     tested, side = case.tested(), case.untested()
     day, center = _expiry(tested.short), _strike(tested.short)
@@ -396,7 +396,7 @@ def _iron_fly(case: _Case) -> Iterator[Draft]:
     new = [_moved(case.ground, leg, day, _strike(leg) + shift) for leg in side.legs]
     bought = [] if len(case.front()) > 2 else _wings(case, tested, center)
     trade = _swapped(side.legs, new, bought)
-    yield Draft(MoveKind.IRON_FLY, f"go to an iron fly at {center:g}", trade)
+    yield DraftMove(MoveKind.IRON_FLY, f"go to an iron fly at {center:g}", trade)
 
 
 def _wings(case: _Case, tested: Sold, center: float) -> list[Held]:
@@ -423,7 +423,7 @@ def _rollable(case: _Case) -> tuple[Held, ...]:
 # -- shares ------------------------------------------------------------------------------------
 
 
-def _assignment(case: _Case) -> Iterator[Draft]:
+def _assignment(case: _Case) -> Iterator[DraftMove]:
     board = case.ground.board
     puts = [leg for leg in case.held.options if leg.quantity < 0.0 and not leg.is_call]
     if not puts:
@@ -447,7 +447,7 @@ def _assignment(case: _Case) -> Iterator[Draft]:
         call = _option(put, day, strike, "C", -count)
         text = f"take assignment at {_strike(put):g} and sell {call.name}"
         paid = count * lot * _strike(put)
-        yield Draft(MoveKind.ASSIGNMENT, text, (call,), (taken, shares), paid)
+        yield DraftMove(MoveKind.ASSIGNMENT, text, (call,), (taken, shares), paid)
 
 
 def _time_value(board: Board, put: Held) -> float:
@@ -457,7 +457,7 @@ def _time_value(board: Board, put: Held) -> float:
     return price - (_strike(put) - board.spot)
 
 
-def _write(case: _Case) -> Iterator[Draft]:
+def _write(case: _Case) -> Iterator[DraftMove]:
     shorts = [leg for leg in case.held.options if leg.quantity < 0.0]
     if shorts:
         raise _NoMove("something is sold already")
@@ -471,10 +471,10 @@ def _write(case: _Case) -> Iterator[Draft]:
     like = Held(expiry=case.ground.board.today, strike=1.0, right="C", multiplier=lot, quantity=1.0)
     for day in case._before_earnings(_some(case.ground.targets, case.rules)):
         call = _option(like, day, _call_strike(case, day), "C", -float(count))
-        yield Draft(MoveKind.WRITE, f"sell {call.name} against the shares", (call,))
+        yield DraftMove(MoveKind.WRITE, f"sell {call.name} against the shares", (call,))
 
 
-def _write_option(case: _Case) -> Iterator[Draft]:
+def _write_option(case: _Case) -> Iterator[DraftMove]:
     """A new front month against a long option that is held alone."""
     if len(case.held.options) > 1:
         raise _NoMove("several options are held long")
@@ -487,7 +487,7 @@ def _write_option(case: _Case) -> Iterator[Draft]:
         short = _moved(case.ground, long, day, _strike(long))
         sold = short.model_copy(update={"quantity": -long.quantity})
         case.check_delta([sold])
-        yield Draft(MoveKind.WRITE, f"sell {sold.name} against it", (sold,))
+        yield DraftMove(MoveKind.WRITE, f"sell {sold.name} against it", (sold,))
 
 
 def _some(days: list[dt.date], rules: ManageSettings) -> list[dt.date]:

@@ -123,7 +123,7 @@ def _of_group(
 
 
 def _chance(
-    rules: ExitRules, hit: Hit, campaign: Campaign, plan: paths.Plan, ready: managed.Managed
+    rules: ExitRules, hit: Hit, campaign: Campaign, plan: paths.ExitPlan, ready: managed.Managed
 ) -> float | None:
     if campaign.received is None or campaign.premium is None:
         return None

@@ -71,7 +71,7 @@ def _result(
     return float(settled["result"])
 
 
-class Ended(NamedTuple):
+class EndedAdvice(NamedTuple):
     """One alternative whose outcome is known."""
 
     position: str
@@ -83,32 +83,32 @@ class Ended(NamedTuple):
     change: float
 
 
-def compare(ended: Iterable[Ended]) -> list[MoveRecord]:
+def compare(ended: Iterable[EndedAdvice]) -> list[MoveRecord]:
     """
     Means by kind, in the order of `MoveKind`.
 
     Of a position that was looked at several times a day the first time counts; of several
     alternatives of one kind the best ranked.
     """
-    first: dict[tuple[str, dt.date, MoveKind], Ended] = {}
-    for one in ended:
-        key = (one.position, one.day, one.kind)
-        if key not in first or one.rank < first[key].rank:
-            first[key] = one
-    by_kind: dict[MoveKind, list[Ended]] = {}
-    for one in first.values():
-        by_kind.setdefault(one.kind, []).append(one)
+    first: dict[tuple[str, dt.date, MoveKind], EndedAdvice] = {}
+    for alternative in ended:
+        key = (alternative.position, alternative.day, alternative.kind)
+        if key not in first or alternative.rank < first[key].rank:
+            first[key] = alternative
+    by_kind: dict[MoveKind, list[EndedAdvice]] = {}
+    for alternative in first.values():
+        by_kind.setdefault(alternative.kind, []).append(alternative)
     return [_record(kind, by_kind[kind]) for kind in MoveKind if kind in by_kind]
 
 
-def _record(kind: MoveKind, ended: list[Ended]) -> MoveRecord:
+def _record(kind: MoveKind, ended: list[EndedAdvice]) -> MoveRecord:
     count = len(ended)
     return MoveRecord(
         kind=kind,
         n=count,
-        result=math.fsum(one.result for one in ended) / count,
-        change=math.fsum(one.change for one in ended) / count,
-        better=sum(one.change > 0.0 for one in ended) / count,
-        expected=math.fsum(one.expected for one in ended) / count,
-        chosen=sum(one.rank == 1 for one in ended),
+        result=math.fsum(alternative.result for alternative in ended) / count,
+        change=math.fsum(alternative.change for alternative in ended) / count,
+        better=sum(alternative.change > 0.0 for alternative in ended) / count,
+        expected=math.fsum(alternative.expected for alternative in ended) / count,
+        chosen=sum(alternative.rank == 1 for alternative in ended),
     )

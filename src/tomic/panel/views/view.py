@@ -25,7 +25,7 @@ from tomic.desk import Desk
 from tomic.errors import SessionError, TomicError
 from tomic.files.reading import parse_file_name
 from tomic.panel.background import Background
-from tomic.panel.source import Source
+from tomic.panel.source import PanelSource
 from tomic.panel.widgets.lines import Banner, CommandLine, LineInput, StatusLine, ViewBar
 from tomic.panel.widgets.plot import Glyphs, glyphs_here
 from tomic.workflows.progress import Event, Watcher
@@ -51,13 +51,13 @@ class Panel(App[None]):
 
     def __init__(
         self,
-        source: Source | None = None,
+        source: PanelSource | None = None,
         *,
         settings: Settings | None = None,
         glyphs: Glyphs | None = None,
     ) -> None:
         super().__init__()
-        self.source = source or Source()
+        self.source = source or PanelSource()
         self.settings = settings or load_settings(self.source.config)
         self._given = settings
         self.glyphs = glyphs or glyphs_here()

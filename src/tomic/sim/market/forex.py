@@ -42,7 +42,7 @@ _DAYS_KEPT = 6000
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CurrencyPair:
     """One currency priced in another."""
 
     base: str
@@ -70,7 +70,7 @@ class Pair:
 
 
 PAIRS = {
-    _FIRST_ID + i: Pair(base, priced_in, _FIRST_ID + i)
+    _FIRST_ID + i: CurrencyPair(base, priced_in, _FIRST_ID + i)
     for i, (base, priced_in) in enumerate(_PAIRS)
 }
 """By contract id."""
@@ -95,7 +95,7 @@ def find(wanted: ContractSpec, today: date) -> list[Listing]:
     ]
 
 
-def described(pair: Pair, today: date) -> Listing:
+def described(pair: CurrencyPair, today: date) -> Listing:
     """The contract details of a pair."""
     name = f"{pair.base}.{pair.priced_in}"
     hours = ";".join(_hours(today))
@@ -136,7 +136,7 @@ def is_open(moment: datetime) -> bool:
     return not _CLOSES < clock < _OPENS
 
 
-def quote(pair: Pair, moment: datetime, seed: int) -> Quote:
+def quote(pair: CurrencyPair, moment: datetime, seed: int) -> Quote:
     """Bid and ask half a pip around the middle of the day's bar; a pair has no last price."""
     bar = bars(pair, "MIDPOINT", 2, moment, seed)
     today, before = bar[-1], bar[0]
@@ -151,7 +151,7 @@ def quote(pair: Pair, moment: datetime, seed: int) -> Quote:
     )
 
 
-def bars(pair: Pair, what: str, days: int, end: datetime, seed: int) -> list[Bar]:
+def bars(pair: CurrencyPair, what: str, days: int, end: datetime, seed: int) -> list[Bar]:
     """Daily bars up to *end*, weekdays only."""
     last = end.astimezone(NEW_YORK).date()
     count = min(days, _DAYS_KEPT)
@@ -175,7 +175,7 @@ def bars(pair: Pair, what: str, days: int, end: datetime, seed: int) -> list[Bar
     ]
 
 
-def _close(pair: Pair, shocks: FloatArray, index: int) -> float:
+def _close(pair: CurrencyPair, shocks: FloatArray, index: int) -> float:
     """The level of a day, moved by the shocks of five days: it never strays from its rate."""
     window = shocks[max(index - 4, 0) : index + 1]
     return float(pair.level * math.exp(_DAILY * float(window.sum())))
@@ -192,6 +192,6 @@ def session(bar: Bar) -> tuple[datetime, datetime]:
     return eve, datetime.combine(bar.day, _CLOSES, NEW_YORK)
 
 
-def margin(pair: Pair, quantity: float) -> float:
+def margin(pair: CurrencyPair, quantity: float) -> float:
     """What holding that much of the first currency ties up, in dollars."""
     return abs(quantity) * pair.dollars * _MARGIN

@@ -15,7 +15,7 @@ from tomic._typing import FloatArray
 from tomic.models import VolSnapshot
 from tomic.quant import density, realized, surface
 from tomic.quant.density import Density
-from tomic.quant.events import Jump
+from tomic.quant.events import VarianceJump
 from tomic.quant.smile import Smile
 
 HALF_SPREADS = 2.0
@@ -147,7 +147,7 @@ def _straddle_missed(fitted: Smile, law: Density, market: NearMoney) -> str:
     )
 
 
-def thirty_day_iv(expiries: Iterable[Outlook], jumps: Sequence[Jump] = ()) -> float | None:
+def thirty_day_iv(expiries: Iterable[Outlook], jumps: Sequence[VarianceJump] = ()) -> float | None:
     """The constant 30-day maturity, each event on its day; None without an expiry near."""
     levels = [(outlook.tau, outlook.atm_iv) for outlook in expiries]
     if not levels:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tomic.quant import events
-from tomic.quant.events import Jump
+from tomic.quant.events import VarianceJump
 
 THRESHOLD_TO_BE_EXPECTED = 4.0
 """For a company whose next report has no known date: one comes every quarter."""
@@ -24,7 +24,7 @@ class PricedEvent(NamedTuple):
     """It comes on a later day than this expiry; None where it may come at any time."""
     by: dt.date
     """The first expiry that holds it, or its own day where that is known."""
-    jump: Jump
+    jump: VarianceJump
 
     @property
     def is_dated(self) -> bool:

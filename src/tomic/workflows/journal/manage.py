@@ -75,12 +75,12 @@ class ManageRun:
     @property
     def fired(self) -> bool:
         """Whether an exit rule of any position fired."""
-        return any(one.signals for one in self.advice)
+        return any(advice.signals for advice in self.advice)
 
     @property
     def is_partial(self) -> bool:
         """Whether a position could not be judged."""
-        return any(one.problem for one in self.advice)
+        return any(advice.problem for advice in self.advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class _Market:
     """One symbol, quoted for its positions."""
 
     quoted: LegMarket
-    found: dict[str, list[moves.Draft | MoveRefusal]]
+    found: dict[str, list[moves.DraftMove | MoveRefusal]]
     """By position."""
     horizon: dt.date | None
     options: int = 0
@@ -175,13 +175,13 @@ async def open_positions(manager: Manager, which: str = "") -> list[_Position]:
         for structure in (manager.book.review.structures if manager.book else ())
         if manager.book is not None and structure.source != "journal"
     ]
-    found = [one for one in found if one.held.legs]
+    found = [position for position in found if position.held.legs]
     if not which:
         return found
     wanted = which.strip().upper()
     bare = wanted.removeprefix("J").removeprefix("-").lstrip("0") or wanted
-    named = [one for one in found if one.held.id.upper() in (wanted, bare)]
-    named = named or [one for one in found if one.held.symbol == wanted]
+    named = [position for position in found if position.held.id.upper() in (wanted, bare)]
+    named = named or [position for position in found if position.held.symbol == wanted]
     if not named:
         raise UsageError(
             f"no open position {which}; tomic journal list shows entries, tomic portfolio the book"
@@ -228,21 +228,28 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
     """
     found = await open_positions(manager, which)
     by_symbol: dict[str, list[_Position]] = {}
-    for one in found:
-        by_symbol.setdefault(one.held.symbol, []).append(one)
+    for position in found:
+        by_symbol.setdefault(position.held.symbol, []).append(position)
     markets = await _markets(manager, by_symbol)
     quoted = {
         symbol: market.quoted if isinstance(market, _Market) else market
         for symbol, market in markets.items()
     }
-    entries = [one.entry for one in found if one.entry is not None]
+    entries = [position.entry for position in found if position.entry is not None]
     checked = await review.judged(manager.journal, entries, quoted, keep=False)
     checks = iter(checked.checks)
-    by_position = {one.held.id: next(checks) for one in found if one.entry is not None}
+    by_position = {
+        position.held.id: next(checks) for position in found if position.entry is not None
+    }
     detailed = len(found) == 1 or bool(which)
     begun = [
-        _begun(one, markets[one.held.symbol], by_position.get(one.held.id), checked.as_of)
-        for one in found
+        _begun(
+            position,
+            markets[position.held.symbol],
+            by_position.get(position.held.id),
+            checked.as_of,
+        )
+        for position in found
     ]
     # Kernels are pure, and the session must go on answering meanwhile.
     advice, seconds = await asyncio.to_thread(
@@ -252,9 +259,9 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
         await _keep(manager, advice)
     return ManageRun(
         advice=advice,
-        errors={name: one for name, one in markets.items() if isinstance(one, TomicError)},
+        errors={name: market for name, market in markets.items() if isinstance(market, TomicError)},
         as_of=checked.as_of,
-        options=sum(one.options for one in markets.values() if isinstance(one, _Market)),
+        options=sum(market.options for market in markets.values() if isinstance(market, _Market)),
         computing_s=seconds,
         notes=_notes(manager),
     )
@@ -273,10 +280,10 @@ def _timed(work: Callable[[], tuple[Advice, ...]]) -> tuple[tuple[Advice, ...], 
 
 
 def _begun(
-    one: _Position, market: _Market | TomicError, check: ExitCheck | None, now: dt.datetime
+    position: _Position, market: _Market | TomicError, check: ExitCheck | None, now: dt.datetime
 ) -> tuple[Standing, Advice]:
     """A position with what is known of it before its alternatives are judged."""
-    held = one.held
+    held = position.held
     blank = Advice(
         id=held.id,
         entry_id=held.entry_id,
@@ -316,28 +323,28 @@ def _judged(
     targets: bool,
 ) -> tuple[Advice, ...]:
     """Every position with its alternatives; how they fit the book is worked out for all at once."""
-    advice = [one for _, one in begun]
+    advice = [given for _, given in begun]
     weighed: dict[int, judged.Weighed] = {}
-    for number, (held, one) in enumerate(begun):
+    for number, (held, given) in enumerate(begun):
         market = markets[held.symbol]
-        if one.problem or not isinstance(market, _Market):
+        if given.problem or not isinstance(market, _Market):
             continue
-        drafts = [draft for draft in market.found[held.id] if isinstance(draft, moves.Draft)]
+        drafts = [draft for draft in market.found[held.id] if isinstance(draft, moves.DraftMove)]
         try:
             at = judged.place(held, market.quoted.board, market.horizon)
             weighed[number] = judged.weigh(at, drafts)
         except judged.Unquoted as exc:
-            advice[number] = one.model_copy(update={"problem": str(exc)})
+            advice[number] = given.model_copy(update={"problem": str(exc)})
     fits = judged.fits_of(list(weighed.values()), manager.book)
     for (number, known), factors in zip(weighed.items(), fits, strict=True):
-        held, one = begun[number]
+        held, given = begun[number]
         excess = _excess(manager, held)
         shown = judged.described(known, factors, excess=excess, targets=targets)
-        advice[number] = one.model_copy(
+        advice[number] = given.model_copy(
             update={
-                "moves": ranking.ranked(shown, one.signals),
+                "moves": ranking.ranked(shown, given.signals),
                 "refused": _refused(markets[held.symbol], held, known),
-                "pnl": one.pnl if one.pnl is not None else _pnl(held, known.at),
+                "pnl": given.pnl if given.pnl is not None else _pnl(held, known.at),
             }
         )
     return tuple(advice)
@@ -347,11 +354,11 @@ def _refused(
     market: _Market | TomicError, held: Standing, known: judged.Weighed
 ) -> tuple[MoveRefusal, ...]:
     found = market.found[held.id] if isinstance(market, _Market) else ()
-    never = [one for one in found if isinstance(one, MoveRefusal)]
+    never = [draft for draft in found if isinstance(draft, MoveRefusal)]
     return tuple(dict.fromkeys((*never, *known.refused)))
 
 
-def _pnl(held: Standing, at: judged.Place) -> float | None:
+def _pnl(held: Standing, at: judged.PositionOnBoard) -> float | None:
     return None if held.received is None else at.pnl
 
 
@@ -380,7 +387,7 @@ async def _markets(
     markets: dict[str, _Market | TomicError] = {}
     gate, vix = asyncio.Semaphore(AT_ONCE), QuotedVix.of(manager.journal)
 
-    async def one(symbol: str, held: Sequence[Standing]) -> None:
+    async def quote(symbol: str, held: Sequence[Standing]) -> None:
         async with gate:
             try:
                 markets[symbol] = await _market(manager, symbol, held, vix)
@@ -391,7 +398,7 @@ async def _markets(
         async with asyncio.TaskGroup() as group:
             for symbol, members in by_symbol.items():
                 held = [member.held for member in members]
-                group.create_task(one(symbol, held), name=f"tomic manage {symbol}")
+                group.create_task(quote(symbol, held), name=f"tomic manage {symbol}")
     return markets
 
 
@@ -399,7 +406,9 @@ async def _market(
     manager: Manager, symbol: str, held: Sequence[Standing], vix: QuotedVix
 ) -> _Market:
     journal, settings = manager.journal, manager.settings
-    classes = {leg.trading_class for one in held for leg in one.options if leg.trading_class}
+    classes = {
+        leg.trading_class for position in held for leg in position.options if leg.trading_class
+    }
     if len(classes) == 1:
         own = settings.chain.model_copy(update={"trading_class": classes.pop()})
         settings = settings.model_copy(update={"chain": own})
@@ -469,7 +478,11 @@ def _drawn(
     options: int,
 ) -> _Market:
     ground = moves.Ground(board, strikes, board.settings.manage)
-    found = {one.id: moves.drafts(one, ground) for one in held if not _is_gone(one, board)}
+    found = {
+        position.id: moves.drafts(position, ground)
+        for position in held
+        if not _is_gone(position, board)
+    }
     horizon = next(iter(ground.targets or ground.expiries), None)
     return _Market(LegMarket(board, vol), found, horizon, options)
 
@@ -496,7 +509,7 @@ def _sample(portions: Portions, settings: Settings, held: Sequence[Standing]) ->
     few = sampling.sample(
         portions.options, setup.spot.price, setup.today, sigma, settings.scan.sample, whole=1.0
     )
-    options = {leg for one in held for leg in _wanted(setup.params, one.options)}
+    options = {leg for position in held for leg in _wanted(setup.params, position.options)}
     return sorted({*few, *options})
 
 
@@ -514,7 +527,7 @@ def _choose_for(held: Sequence[Standing], settings: Settings, most: int | None =
     """Pick the strikes of all expiries that alternatives may use, about *most* of each."""
 
     def choose(params: OptionParams, spot: float, today: dt.date, sigma: float | None) -> Selection:
-        own = [one for position in held for one in _wanted(params, position.options)]
+        own = [leg for position in held for leg in _wanted(params, position.options)]
         days = _expiries(params, held, own, settings, today)
         if not days:
             raise EmptyChain(f"{params.trading_class} lists no expiry that a position could use")
@@ -525,7 +538,7 @@ def _choose_for(held: Sequence[Standing], settings: Settings, most: int | None =
             near = [level for level in params.strikes if abs(level - spot) <= half]
             step = 1 if most is None else max(1, -(-len(near) // most))
             at_money = sorted(params.strikes, key=lambda level: abs(level - spot))[:2]
-            held_there = {one.strike for one in own}
+            held_there = {leg.strike for leg in own}
             strikes[day] = tuple(sorted({*near[::step], *at_money, *held_there}))
         return Selection(
             params.trading_class, params.multiplier, params.exchange, strikes, ("C", "P")
@@ -544,10 +557,10 @@ def _expiries(
     """Those held, those rolled to, and those between the two of a calendar."""
     rules = settings.manage
     coming = sorted(day for day in params.expiries if days_to_expiry(params, day, today) > 0)
-    days = {one.expiry for one in own if days_to_expiry(params, one.expiry, today) >= 0}
+    days = {leg.expiry for leg in own if days_to_expiry(params, leg.expiry, today) >= 0}
     days |= set(moves.targets(coming, today, rules, params.trading_class))
     for position in held:
-        listed = sorted({one.expiry for one in _wanted(params, position.options)})
+        listed = sorted({leg.expiry for leg in _wanted(params, position.options)})
         if len(listed) > 1:
             day = moves.between(coming, listed[0], listed[-1])
             days |= {day} if day else set()
@@ -561,9 +574,11 @@ def _expiries(
 
 async def _keep(manager: Manager, advice: Sequence[Advice]) -> None:
     shown = [
-        NewAdvice(one.id, one.entry_id, one.symbol, last, one.as_of, one.model_dump(mode="json"))
-        for one in advice
-        if (last := track.last_day(one)) is not None
+        NewAdvice(
+            given.id, given.entry_id, given.symbol, last, given.as_of, given.model_dump(mode="json")
+        )
+        for given in advice
+        if (last := track.last_day(given)) is not None
     ]
     if shown:
         day = dates.local_date(shown[0].as_of, str(dates.NEW_YORK))
@@ -587,23 +602,23 @@ async def history(journal: Journal, *, symbol: str | None = None) -> ManageHisto
     unpriced = await settle(journal)
     known = await journal.store.advice.all(symbol=symbol, settled=True)
     waiting = await journal.store.advice.all(symbol=symbol, settled=False)
-    ended = [one for stored in known for one in _ended(stored)]
+    ended = [outcome for stored in known for outcome in _ended(stored)]
     return ManageHistory(tuple(track.compare(ended)), len(known), len(waiting), unpriced)
 
 
-def _ended(stored: StoredAdvice) -> list[track.Ended]:
+def _ended(stored: StoredAdvice) -> list[track.EndedAdvice]:
     day = dates.local_date(stored.as_of, str(dates.NEW_YORK))
     return [
-        track.Ended(
+        track.EndedAdvice(
             stored.position,
             day,
-            MoveKind(one["kind"]),
-            int(one["rank"]),
-            float(one["expected"]),
-            float(one["result"]),
-            float(one["change"]),
+            MoveKind(move["kind"]),
+            int(move["rank"]),
+            float(move["expected"]),
+            float(move["result"]),
+            float(move["change"]),
         )
-        for one in (stored.outcome or {}).get("moves", ())
+        for move in (stored.outcome or {}).get("moves", ())
     ]
 
 
@@ -614,7 +629,7 @@ async def settle(journal: Journal) -> tuple[str, ...]:
     awaiting = await journal.store.advice.awaiting(today - dt.timedelta(days=1))
     if not awaiting:
         return ()
-    symbols = sorted({one.symbol for one in awaiting})
+    symbols = sorted({stored.symbol for stored in awaiting})
     bars = await journal.store.history.many_bars(symbols)
     vols = await journal.store.history.many_iv(symbols, "ib30")
     replaced = await statistics.replaced_since(journal, symbols)

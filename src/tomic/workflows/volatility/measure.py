@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class ExpiryMove:
     """What the options of one expiry expect the underlying to move; currency per share."""
 
     expiry: dt.date
@@ -71,7 +71,7 @@ class ChainVolatility:
     skew: float | None
     term_m1_m2: float | None
     term_m1_m3: float | None
-    moves: tuple[Move, ...]
+    moves: tuple[ExpiryMove, ...]
     missing: dict[str, str]
     ex_event_iv30: float | None = None
     """IV30 without the variance of `events`; None where they add none to thirty days."""
@@ -135,7 +135,7 @@ def of_chain(
 
 
 def _priced_events(
-    chain: Chain, moves: Sequence[Move], earnings: Iterable[dt.date]
+    chain: Chain, moves: Sequence[ExpiryMove], earnings: Iterable[dt.date]
 ) -> tuple[PricedEvent, ...]:
     levels = {
         move.expiry: Level(move.tau, move.atm_iv) for move in moves if move.atm_iv is not None
@@ -150,7 +150,7 @@ def _priced_events(
     )
 
 
-def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
+def _moves(chain: Chain, *, smiles: bool) -> list[ExpiryMove]:
     by_expiry, forwards = valuation.carries(chain), valuation.forwards(chain)
     on_forward = valuation.is_on_forward(chain, by_expiry)
     call, put = valuation.counterpart(chain) if len(chain) > 1 else (np.zeros(0, int),) * 2
@@ -166,7 +166,7 @@ def _moves(chain: Chain, *, smiles: bool) -> list[Move]:
         dte = int(chain["dte"][rows][0])
         price = forward if on_forward else chain.spot.price
         parities.append(
-            Move(
+            ExpiryMove(
                 expiry=expiry,
                 dte=dte,
                 tau=tau,
@@ -218,7 +218,7 @@ class VolReport:
 
     snapshot: VolSnapshot
     realised: stored.Realised
-    moves: tuple[Move, ...] = ()
+    moves: tuple[ExpiryMove, ...] = ()
     """Expected moves by expiry, when a chain was taken."""
     ex_event_iv30: float | None = None
     """IV30 of the chain without its `events`; None where they add nothing to thirty days."""
@@ -226,7 +226,7 @@ class VolReport:
     """What the expiries of the chain price."""
     expected_move: float | None = None
     """One standard deviation over 30 days, from IV30; currency per share."""
-    own: stored.Standing | None = None
+    own: stored.WindowStanding | None = None
     """IV30 of our own chains in its own past."""
     ib_hv30: tuple[float, dt.date] | None = None
     """IB's own 30-day historical volatility and its day, to compare ours with."""
@@ -419,8 +419,8 @@ def _last(series: VolSeries | None) -> tuple[float, dt.date] | None:
 def _put_iv(
     draft: _SnapshotDraft,
     symbol: str,
-    ib: stored.Standing | None,
-    own: stored.Standing | None,
+    ib: stored.WindowStanding | None,
+    own: stored.WindowStanding | None,
     now: Now,
     readings: Mapping[str, ChainVolatility],
 ) -> None:

@@ -148,7 +148,7 @@ class Realised:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class WindowStanding:
     """Where one value stands in the window of trading days before it."""
 
     value: float
@@ -287,7 +287,7 @@ def placed(
     *,
     window: int = realized.TRADING_DAYS,
     least: int = 60,
-) -> dict[str, Standing]:
+) -> dict[str, WindowStanding]:
     """
     Rank and percentile of today's value in the *window* trading days before it, by symbol.
 
@@ -324,13 +324,13 @@ def placed(
 
 def _place(
     value: float, day: dt.date, rank: float, percentile: float, n: int, window: int, least: int
-) -> Standing:
+) -> WindowStanding:
     if n < least:
-        return Standing(
+        return WindowStanding(
             value, day, n=n, window=window, reason=f"{n} of at least {least} days stored"
         )
     reason = "" if math.isfinite(rank) else f"IV did not move in the {n} days stored"
-    return Standing(value, day, finite(rank), finite(percentile), n, window, reason)
+    return WindowStanding(value, day, finite(rank), finite(percentile), n, window, reason)
 
 
 # -- day by day ----------------------------------------------------------------------------
