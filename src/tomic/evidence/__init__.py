@@ -2,4 +2,8 @@
 
 from tomic import _lazy
 
-_lazy.offer(__name__, modules="history managed ranking slices statistics structures trades walk")
+_lazy.offer(
+    __name__,
+    modules="candidates choice differences history managed pool quoted ranking results slices "
+    "statistics structures trades walk",
+)
