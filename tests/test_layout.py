@@ -71,7 +71,6 @@ TESTED_IN = {
     "_typing": "test_layers",
     "_version": "test_layout",
     "cli/options": "cli/test_config",
-    "config/backtest": "config/test_loading",
     "config/book": "config/test_loading",
     "config/notify": "config/test_refusals",
     "config/scan": "config/test_loading",

@@ -143,3 +143,12 @@ def test_recorded_mids_between_the_outermost_lie_within_a_half_spread():
     off = np.abs(found.board.price - chain.mid) / (0.5 * (chain["ask"] - chain["bid"]))
 
     assert (off[seen] <= 1.0).mean() >= 0.9
+
+
+def test_beyond_the_sampled_strikes_the_last_residual_holds():
+    """Nothing is extrapolated; through one point the curve is flat, through two straight."""
+    x, y = np.array([0.0, 1.0, 3.0]), np.array([2.0, 5.0, 4.0])
+
+    assert_allclose(estimates._between(x, y, np.array([-9.0, 9.0, np.nan])), [2.0, 4.0, np.nan])
+    assert_allclose(estimates._between(x[:1], y[:1], x), [2.0, 2.0, 2.0])
+    assert_allclose(estimates._between(x[:2], y[:2], np.array([0.5])), [3.5])

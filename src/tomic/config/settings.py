@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tomic.config.backtest import BacktestSettings
 from tomic.config.book import JournalSettings, ManageSettings, PortfolioSettings
 from tomic.config.market import ChainSettings, MarketSettings, WebSettings
 from tomic.config.notify import NotifySettings
 from tomic.config.scan import (
     AccountSettings,
+    BacktestSettings,
     CostsSettings,
     MarginSettings,
     ScanSettings,

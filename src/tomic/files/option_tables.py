@@ -146,13 +146,13 @@ def _is_table(text: str) -> bool:
     return {"symbol", "day", "spot", "expiry", "strike"} <= _places(header).keys()
 
 
-class _Row(NamedTuple):
+class _Line(NamedTuple):
     spot: float
     quote: models.OptionQuote
 
 
 def _of_tables(path: Path, texts: Iterator[str], rate: Mapping[int, float]) -> list[Chain]:
-    rows: dict[_Key, dict[tuple[dt.date, float, str], _Row]] = {}
+    rows: dict[_Key, dict[tuple[dt.date, float, str], _Line]] = {}
     for text in texts:
         reader = csv.reader(io.StringIO(text), skipinitialspace=True)
         places = _places(next(reader))
@@ -168,7 +168,7 @@ def _of_tables(path: Path, texts: Iterator[str], rate: Mapping[int, float]) -> l
     return [_chain(path, key, list(found.values()), rate) for key, found in sorted(rows.items())]
 
 
-def _row(where: str, cells: Sequence[str], places: Mapping[str, int]) -> tuple[_Key, _Row]:
+def _row(where: str, cells: Sequence[str], places: Mapping[str, int]) -> tuple[_Key, _Line]:
     try:
         told = {what: cells[place].strip() for what, place in places.items()}
         bid, ask = _number(told["bid"]), _number(told["ask"])
@@ -194,10 +194,10 @@ def _row(where: str, cells: Sequence[str], places: Mapping[str, int]) -> tuple[_
         raise BadFile(f"{where}: no quote of an option ({exc!s:.80})") from exc
     if not 0.0 < spot < math.inf:
         raise BadFile(f"{where}: a price of the underlying of {spot:g}")
-    return key, _Row(spot, quote)
+    return key, _Line(spot, quote)
 
 
-def _chain(path: Path, key: _Key, rows: Sequence[_Row], rate: Mapping[int, float]) -> Chain:
+def _chain(path: Path, key: _Key, rows: Sequence[_Line], rate: Mapping[int, float]) -> Chain:
     is_index = key.symbol in {terms.symbol for terms in models.INDEX_CLASSES.values()}
     underlying = models.Underlying(
         symbol=key.symbol, con_id=0, sec_type="IND" if is_index else "STK"

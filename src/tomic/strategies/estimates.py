@@ -12,13 +12,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from tomic import valuation
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.models import Carry, PriceSource, VolSnapshot
-from tomic.quant import black_scholes, implied, pchip
+from tomic.quant import black_scholes, implied
 from tomic.selection import ExpiryKind, classify
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import SOURCES, Board, Prices
@@ -154,11 +155,19 @@ def _curve(board: Board, asked: BoolArray) -> _Curve:
             continue
         x, y = _averaged(sigmas[seen], own[seen] - sigma[seen])
         between[at] = (sigmas[at] >= x[0] - _SAME) & (sigmas[at] <= x[-1] + _SAME)
-        sigma[at] = np.maximum(sigma[at] + pchip.interpolate(x, y, sigmas[at]), 1e-3)
+        sigma[at] = np.maximum(sigma[at] + _between(x, y, sigmas[at]), 1e-3)
     has = np.isfinite(sigma)
     price, vega = np.full(count, np.nan), np.full(count, np.nan)
     price[has], vega[has] = _value(board, np.flatnonzero(has), sigma[has])
     return _Curve(price, vega, sigmas, between)
+
+
+def _between(x: FloatArray, y: FloatArray, at: FloatArray) -> FloatArray:
+    """The curve through (x, y) that overshoots no point; beyond the ends the value of the end."""
+    place = np.clip(at, x[0], x[-1])
+    if x.size < 3:
+        return np.asarray(np.interp(place, x, y))
+    return np.asarray(PchipInterpolator(x, y)(place))
 
 
 def _averaged(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -985,7 +985,7 @@ def wings(template: leg_rules.Template) -> Wings | None:
     return four if tied and chosen else None
 
 
-class _Quotes(NamedTuple):
+class _LegQuotes(NamedTuple):
     """What spreads, or the condors of them, are quoted at; currency per structure."""
 
     credit_mid: FloatArray
@@ -999,13 +999,13 @@ class _Quotes(NamedTuple):
         """All half-spreads together."""
         return self.credit_mid - self.credit_natural
 
-    def part(self, rows: slice) -> _Quotes:
+    def part(self, rows: slice) -> _LegQuotes:
         """The chosen ones."""
         money = (self.credit_mid[rows], self.credit_natural[rows], self.cost[rows])
-        return _Quotes(*money, self.commission)
+        return _LegQuotes(*money, self.commission)
 
     @classmethod
-    def of(cls, spreads: Spreads, board: Board) -> _Quotes:
+    def of(cls, spreads: Spreads, board: Board) -> _LegQuotes:
         """Those of *spreads*, (n,) each."""
         lot = float(board.chain.multiplier)
         mid = lot * (board.price[spreads.row] * (1.0, -1.0)).sum(axis=1)
@@ -1071,8 +1071,8 @@ class _Condors:
         self.search = CondorSearch(self._passing(puts), self._passing(calls), terms)
         if len(self.search) == 0:
             return Candidates(self.template, self.pair, np.empty((0, 4), dtype=np.int64))
-        self._put_quotes = _Quotes.of(self.search.puts, board)
-        self._call_quotes = _Quotes.of(self.search.calls, board)
+        self._put_quotes = _LegQuotes.of(self.search.puts, board)
+        self._call_quotes = _LegQuotes.of(self.search.calls, board)
         top = self.search.best(keep + SPARE, judge=self)
         self.tally.rank(self.template.name, top.recounted)
         return self._candidates(self.search.puts.row[top.put], self.search.calls.row[top.call])

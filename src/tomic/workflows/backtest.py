@@ -81,7 +81,7 @@ class WalkRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Share:
     """What was made of one source."""
 
     pool: Pool | None
@@ -284,7 +284,7 @@ class _Walked:
 
     # -- recorded chains -------------------------------------------------------------------
 
-    async def _quoted(self, settings: Settings) -> _Part | None:
+    async def _quoted(self, settings: Settings) -> _Share | None:
         """What the scan finds in the recorded chains, and what their later quotes make of it."""
         if self.quotes is None:
             return None
@@ -310,7 +310,7 @@ class _Walked:
             missing.update(made.not_built)
             refused.update(made.refused)
         entered = [day for day in sorted(found) if day in opens]
-        return _Part(
+        return _Share(
             pool=pool,
             days=np.array(entered, dtype="datetime64[D]"),
             symbol_days=sum(len(chains) for day, chains in days if day in entered),
@@ -325,7 +325,7 @@ class _Walked:
 
     # -- modelled smiles -------------------------------------------------------------------
 
-    async def _modelled(self, settings: Settings, chosen: Sequence[Template]) -> _Part:
+    async def _modelled(self, settings: Settings, chosen: Sequence[Template]) -> _Share:
         structures = candidates.chosen_structures([template.name for template in chosen])
         if not structures:
             raise errors.ConfigError(
@@ -337,9 +337,9 @@ class _Walked:
         notes = _notes(settings, chosen, structures, self.source)
         if looked is None:
             empty = np.array([], dtype="datetime64[D]")
-            return _Part(None, empty, 0, missing, Counter(), notes, partial_text)
+            return _Share(None, empty, 0, missing, Counter(), notes, partial_text)
         pool, decided = await asyncio.to_thread(self._judged, settings, chosen, structures, looked)
-        return _Part(
+        return _Share(
             pool, looked.day, int(looked.day.size), missing, decided.refused, notes, partial_text
         )
 

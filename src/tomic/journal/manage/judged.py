@@ -248,7 +248,7 @@ def _why_blind(board: Board, legs: Sequence[Held]) -> str:
 # -- all alternatives --------------------------------------------------------------------------
 
 
-class _Judged(NamedTuple):
+class _Alternative(NamedTuple):
     draft: DraftMove
     legs: tuple[Held, ...]
     order: _Order
@@ -259,11 +259,11 @@ class Weighed(NamedTuple):
     """The alternatives of a position that can be had, and why others cannot."""
 
     at: PositionOnBoard
-    judged: tuple[_Judged, ...]
+    judged: tuple[_Alternative, ...]
     refused: tuple[MoveRefusal, ...]
 
     @property
-    def hold(self) -> _Judged:
+    def hold(self) -> _Alternative:
         """What the others are compared with."""
         return next(
             alternative for alternative in self.judged if alternative.draft.kind is MoveKind.HOLD
@@ -277,7 +277,7 @@ def weigh(at: PositionOnBoard, drafts: Sequence[DraftMove]) -> Weighed:
     Raises:
         Unquoted: Holding itself has no figures.
     """
-    judged: list[_Judged] = []
+    judged: list[_Alternative] = []
     refused: list[MoveRefusal] = []
     for draft in drafts:
         try:
@@ -293,7 +293,7 @@ def weigh(at: PositionOnBoard, drafts: Sequence[DraftMove]) -> Weighed:
     return Weighed(at, tuple(_with_margins(at, judged)), tuple(refused))
 
 
-def _with_margins(at: PositionOnBoard, judged: Sequence[_Judged]) -> list[_Judged]:
+def _with_margins(at: PositionOnBoard, judged: Sequence[_Alternative]) -> list[_Alternative]:
     """The margins of all together, which take as long as that of one."""
     outlines = [alternative.after.outline for alternative in judged]
     known = [outline for outline in outlines if outline is not None]
@@ -329,9 +329,9 @@ def described(
     return _with_targets(at, weighed.judged, moves) if targets else moves
 
 
-def _one(at: PositionOnBoard, draft: DraftMove, order: _Order) -> _Judged:
+def _one(at: PositionOnBoard, draft: DraftMove, order: _Order) -> _Alternative:
     legs = positions.after(at.held.legs, (*draft.given, *draft.trade))
-    return _Judged(draft, legs, order, _after(at, legs, order.net))
+    return _Alternative(draft, legs, order, _after(at, legs, order.net))
 
 
 def _too_expensive(at: PositionOnBoard, draft: DraftMove, order: _Order) -> str | None:
@@ -375,7 +375,11 @@ def _size(at: PositionOnBoard, draft: DraftMove) -> float:
 
 
 def _described(
-    at: PositionOnBoard, alternative: _Judged, hold: _Judged, fit: float, excess: float | None
+    at: PositionOnBoard,
+    alternative: _Alternative,
+    hold: _Alternative,
+    fit: float,
+    excess: float | None,
 ) -> Move:
     draft, order, after = alternative.draft, alternative.order, alternative.after
     board, outline = at.board, after.outline
@@ -429,7 +433,7 @@ def _described(
     )
 
 
-def _error(at: PositionOnBoard, alternative: _Judged, hold: _Judged) -> float:
+def _error(at: PositionOnBoard, alternative: _Alternative, hold: _Alternative) -> float:
     """Standard error of an expected value beside that of holding, currency."""
     order = alternative.order
     of_quotes = at.lot * float(np.sqrt(((order.quantity * at.board.doubt[order.rows]) ** 2).sum()))
@@ -437,7 +441,7 @@ def _error(at: PositionOnBoard, alternative: _Judged, hold: _Judged) -> float:
     return math.hypot(of_quotes, of_density)
 
 
-def _liquidity(at: PositionOnBoard, alternative: _Judged) -> float:
+def _liquidity(at: PositionOnBoard, alternative: _Alternative) -> float:
     """Geometric mean over all contracts that are held before or after."""
     legs = {
         leg.key: leg for leg in (*at.held.options, *alternative.draft.trade) if not leg.is_stock
@@ -450,7 +454,7 @@ def _liquidity(at: PositionOnBoard, alternative: _Judged) -> float:
     return float(np.exp(logs.sum() / contracts.sum()))
 
 
-def _greeks(at: PositionOnBoard, alternative: _Judged, hold: _Judged) -> dict[str, Any]:
+def _greeks(at: PositionOnBoard, alternative: _Alternative, hold: _Alternative) -> dict[str, Any]:
     def of(after: _After) -> dict[str, float | None]:
         stock = after.shares / at.lot
         sums = proposals.greeks_of(at.board, after.rows, after.quantity, stock)
@@ -467,7 +471,7 @@ def _difference(now: float | None, before: float | None) -> float | None:
     return None if now is None or before is None else now - before
 
 
-def _locked_in(at: PositionOnBoard, alternative: _Judged) -> float | None:
+def _locked_in(at: PositionOnBoard, alternative: _Alternative) -> float | None:
     """What the campaign has come to if all that is left goes for what it was opened at."""
     if at.held.received is None:
         return None
@@ -487,7 +491,7 @@ def _locked_in(at: PositionOnBoard, alternative: _Judged) -> float | None:
 
 
 def _with_targets(
-    at: PositionOnBoard, judged: Sequence[_Judged], moves: Sequence[Move]
+    at: PositionOnBoard, judged: Sequence[_Alternative], moves: Sequence[Move]
 ) -> list[Move]:
     campaigns = [_campaign(at, alternative) for alternative in judged]
     chances = target.chances(at.board, at.held.rules, campaigns)
@@ -497,7 +501,7 @@ def _with_targets(
     ]
 
 
-def _campaign(at: PositionOnBoard, alternative: _Judged) -> target.Campaign:
+def _campaign(at: PositionOnBoard, alternative: _Alternative) -> target.Campaign:
     """Cash and premium of its options: what targets are measured against has no shares in it."""
     opened, received = dict(at.held.opened or {}), at.held.received
     premium, shares = at.held.premium, _shares(alternative.legs)
@@ -540,7 +544,9 @@ def fits_of(weighed: Sequence[Weighed], book: FitModel | None) -> list[list[floa
     return factors
 
 
-def _prospect(at: PositionOnBoard, alternative: _Judged, hold: _Judged) -> Prospect | None:
+def _prospect(
+    at: PositionOnBoard, alternative: _Alternative, hold: _Alternative
+) -> Prospect | None:
     rows, quantity = alternative.order.rows, alternative.order.quantity
     days = {at.board.chain["expiry"][row].item() for row in rows.tolist()}
     if not rows.size or not days <= set(at.board.outlooks):
