@@ -21,10 +21,10 @@ import numpy as np
 from benchmarks import spx_spreads
 from benchmarks.figures import Row, fact
 from scipy.special import expit
-from tomic.config.backtest import BacktestSettings
 
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import ScoreSettings
+from tomic.config.scan import BacktestSettings
 from tomic.errors import BadFile, TomicError
 from tomic.evidence import ranking, statistics, trades, walk
 from tomic.evidence.history import SurfaceHistory, clean

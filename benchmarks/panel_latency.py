@@ -26,7 +26,7 @@ from textual.pilot import Pilot
 from textual.widgets import ContentSwitcher, Footer, Static
 
 from tomic.config import Settings
-from tomic.panel.app import VIEWS, PanelApp, Source
+from tomic.panel.app import VIEWS, PanelApp, PanelSource
 from tomic.panel.views.chain import ChainView
 
 ROUNDS = 5
@@ -106,7 +106,7 @@ def _keys(name: str, times: list[float], plain: list[float], peer: str, frame: L
 
 def _panel() -> PanelApp:
     settings = {"chain": _CHAIN, "market": {"symbols": ["SPY"]}, "web": {"enabled": False}}
-    return PanelApp(Source(demo=True, paced=True), settings=Settings.model_validate(settings))
+    return PanelApp(PanelSource(demo=True, paced=True), settings=Settings.model_validate(settings))
 
 
 @asynccontextmanager

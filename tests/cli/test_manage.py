@@ -116,13 +116,18 @@ def test_summary_counts_positions_with_a_signal():
 
 
 def test_command(home):
-    """A structure of the demo's book: the table, a link to one alternative, a wrong number."""
+    """A structure of the demo's book: the table, what is held after a roll, a wrong number."""
     shown = run("manage", "IWM", "--demo", "-q")
-    link = run("manage", "IWM", "--demo", "-q", "--pick", 2, "--link")
+    closed = run("manage", "IWM", "--demo", "-q", "--pick", 2, "--link")
+    link = run("manage", "IWM", "--demo", "-q", "--pick", 3, "--link")
     wrong = run("manage", "IWM", "--demo", "-q", "--pick", 99)
 
     assert shown.exit_code == 0
     assert "1  hold" in shown.stdout
-    assert link.stdout.startswith("https://optionstrat.com/build/custom/IWM/")
+    assert "2  close now" in shown.stdout and "3  roll out to" in shown.stdout
+    assert (closed.exit_code, closed.stdout) == (2, "")
+    assert "nothing is held afterwards" in closed.stderr
+    assert link.stdout.startswith("https://optionstrat.com/build/custom/IWM/-.IWM")
+    assert "," not in link.stdout
     assert wrong.exit_code == 2
     assert "no alternative 99 of IWM-1: it has" in wrong.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import settings_in
 from tomic.config import Settings
-from tomic.panel.app import PanelApp, Source
+from tomic.panel.app import PanelApp, PanelSource
 from tomic.panel.widgets.plot import UNICODE, Glyphs
 
 SMALL = (80, 24)
@@ -31,10 +31,13 @@ def make_panel(panel_settings, tmp_path, monkeypatch) -> MakePanel:
     monkeypatch.chdir(tmp_path)
 
     def make(
-        *, source: Source | None = None, settings: Settings | None = None, glyphs: Glyphs = UNICODE
+        *,
+        source: PanelSource | None = None,
+        settings: Settings | None = None,
+        glyphs: Glyphs = UNICODE,
     ) -> PanelApp:
         return PanelApp(
-            source or Source(demo=True), settings=settings or panel_settings, glyphs=glyphs
+            source or PanelSource(demo=True), settings=settings or panel_settings, glyphs=glyphs
         )
 
     return make

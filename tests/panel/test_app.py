@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from support.panel_screens import lines, text, until
-from tomic.panel.app import VIEWS, Source
+from tomic.panel.app import VIEWS, PanelSource
 
 SMALL = (80, 24)
 
@@ -57,7 +57,7 @@ async def test_quitting_works_from_every_view_at_once(make_panel, number):
 
 async def test_demo_is_named_on_the_screen_and_in_the_commands(make_panel):
     """Nobody takes the demo for the market."""
-    async with make_panel(source=Source(demo=True)).run_test(size=SMALL) as pilot:
+    async with make_panel(source=PanelSource(demo=True)).run_test(size=SMALL) as pilot:
         await until(pilot, lambda: lines(pilot)[0].rstrip().endswith("demo"))
 
         assert "--demo" in lines(pilot)[-2]

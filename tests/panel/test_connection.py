@@ -10,7 +10,7 @@ import pytest
 
 from conftest import settings_in
 from support.panel_screens import lines, text, until
-from tomic.panel.app import PanelApp, Source
+from tomic.panel.app import PanelApp, PanelSource
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.data import DataView
 from tomic.panel.views.market import MarketView
@@ -49,7 +49,7 @@ async def tws(market):
 def panel(tws, tmp_path, monkeypatch) -> PanelApp:
     """A panel whose settings name that gateway."""
     monkeypatch.chdir(tmp_path)
-    return PanelApp(Source(), settings=settings_for(tmp_path, tws.port))
+    return PanelApp(PanelSource(), settings=settings_for(tmp_path, tws.port))
 
 
 def rows(panel: PanelApp) -> int:
@@ -60,7 +60,7 @@ async def test_without_a_gateway_the_panel_opens_all_the_same(tmp_path, monkeypa
     """The banner says where nobody listens; stored data and settings can be used."""
     monkeypatch.chdir(tmp_path)
     port = free_port()
-    panel = PanelApp(Source(), settings=settings_for(tmp_path, port))
+    panel = PanelApp(PanelSource(), settings=settings_for(tmp_path, port))
     async with panel.run_test(size=SMALL) as pilot:
         await until(pilot, lambda: panel.query_one(Banner).display, what="the banner")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support import panel_figures as figures
 from support.panel_screens import settle, text, until
-from tomic.panel.app import PanelApp, Source
+from tomic.panel.app import PanelApp, PanelSource
 from tomic.panel.views.scan import ScanView
 from tomic.panel.widgets.grid import Grid
 from tomic.panel.widgets.lines import Ask
@@ -144,7 +144,7 @@ async def test_a_setting_is_changed_in_its_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "tomic.toml"
     file.write_text("# mine\n[market]\nparity_rate = 0.03  # of May\nsymbols = ['SPY']\n", "utf-8")
-    panel = PanelApp(Source(demo=True, config=file))
+    panel = PanelApp(PanelSource(demo=True, config=file))
     async with panel.run_test(size=SCREEN) as pilot:
         await pilot.press("7")
         await until(pilot, lambda: len(rows(panel, "settings-table")) > 100)

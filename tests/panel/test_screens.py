@@ -6,7 +6,7 @@ from textual.filter import LineFilter
 
 from support import panel_figures as figures
 from support.panel_screens import check_screen, settle, text
-from tomic.panel.app import PanelApp, Source
+from tomic.panel.app import PanelApp, PanelSource
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.data import DataView, HistorySheet
 from tomic.panel.views.journal import JournalView, report_text
@@ -97,7 +97,7 @@ SCENES = [
 async def check_screens(scenes, suffix, size, glyphs, settings) -> None:
     """Compare one panel with the kept screens, scene after scene; name all that differ."""
     different = []
-    panel = Still(Source(demo=True), settings=settings, glyphs=glyphs)
+    panel = Still(PanelSource(demo=True), settings=settings, glyphs=glyphs)
     async with panel.run_test(size=size) as pilot:
         await settle(pilot)
         for scene in scenes:
@@ -129,7 +129,7 @@ async def test_plain_letters(panel_settings):
 async def test_plain_letters_only(panel_settings):
     """Nothing beyond ASCII is drawn in any view when the terminal has no more."""
     foreign = {}
-    panel = Still(Source(demo=True), settings=panel_settings, glyphs=ASCII)
+    panel = Still(PanelSource(demo=True), settings=panel_settings, glyphs=ASCII)
     async with panel.run_test(size=SMALL) as pilot:
         await settle(pilot)
         for scene in SCENES:

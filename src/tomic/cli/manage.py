@@ -66,7 +66,10 @@ async def manage(
         run = await desk.manage(position, offline=offline, keep=not no_keep)
     if ticket.wanted:
         advice, move = _picked(run, pick)
-        hand_over(orders.ticket(advice, move), ticket, common)
+        shown = orders.afterwards(advice, move) if ticket.link else None
+        made = orders.ticket(advice, move) if ticket.ticket is not None else shown
+        if made is not None:
+            hand_over(made, ticket, common, shown=shown)
         return code_of(run, exit_code=exit_code)
     width = chain.screen_width(sys.stdout.isatty())
     run = run if pick is None else _only(run, pick)

@@ -393,15 +393,20 @@ def export_folder(common: CommonOptions, settings: configuration.Settings) -> Pa
     return out
 
 
-def hand_over(made: Ticket, wanted: TicketOptions, common: CommonOptions) -> None:
+def hand_over(
+    made: Ticket, wanted: TicketOptions, common: CommonOptions, *, shown: Ticket | None = None
+) -> None:
     """
     Write or print a ticket as it was asked for; what its file cannot say goes to stderr.
+
+    Args:
+        shown: What the link shows where that is not the ticket: what is held after it.
 
     Raises:
         UsageError: OptionStrat does not know such options.
         BadFile: The file cannot be written.
     """
-    line = orders.optionstrat(made)
+    line = orders.optionstrat(shown or made)
     if wanted.link and not line.text:
         raise UsageError(f"no link: {line.why_none}")
     if wanted.ticket is not None:

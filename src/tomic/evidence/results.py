@@ -27,6 +27,7 @@ from tomic.models.backtest import (
     Estimate,
     ReasonCount,
 )
+from tomic.models.documents import to_document
 from tomic.quant import payoff
 from tomic.strategies import propose
 
@@ -158,7 +159,7 @@ def changed(base: Settings, other: Settings) -> dict[str, str]:
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
-    sections = {name: getattr(settings, name).model_dump(mode="json") for name in _SECTIONS}
+    sections = {name: to_document(getattr(settings, name)) for name in _SECTIONS}
     return sections | {"strategies": settings.strategies}
 
 

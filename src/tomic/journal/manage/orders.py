@@ -57,6 +57,39 @@ def ticket(advice: Advice, move: Move) -> Ticket:
     )
 
 
+def afterwards(advice: Advice, move: Move) -> Ticket:
+    """
+    What is held after an alternative, as a ticket that opens it: for pages that show a position.
+
+    Raises:
+        UsageError: Nothing is held afterwards.
+    """
+    if not move.legs:
+        raise UsageError(f"{move.text}: nothing is held afterwards, so there is nothing to show")
+    currency = advice.currency or "USD"
+    legs = tuple(
+        ticket_leg(
+            leg,
+            symbol=advice.symbol,
+            trading_class=advice.trading_class,
+            multiplier=move.multiplier,
+            currency=currency,
+            spot=move.spot,
+        )
+        for leg in move.legs
+    )
+    tick = tick_of(move.legs)
+    return Ticket(
+        symbol=advice.symbol,
+        currency=currency,
+        legs=legs,
+        tick=tick.size,
+        tick_reason=tick.because,
+        kind="open",
+        label=f"{advice.id} after {move.text}",
+    )
+
+
 def _kind(kind: MoveKind) -> TicketKind:
     if kind.is_roll:
         return "roll"

@@ -26,7 +26,7 @@ from tomic.errors import DataError, EmptyChain, TomicError, UsageError, ungroupe
 from tomic.journal.manage import advice as ranking, judged, moves, standing as positions, track
 from tomic.journal.manage.standing import Standing
 from tomic.models import ExerciseStyle, OptionParams, OptionQuote, Structure, VolSnapshot
-from tomic.models.documents import first_fault
+from tomic.models.documents import first_fault, to_document
 from tomic.models.journal import Action, EntryStatus, ExitCheck, Fill, Held, JournalEntry, Trade
 from tomic.models.manage import Advice, Move, MoveKind, MoveRecord, MoveRefusal
 from tomic.portfolio.fit import BookFit
@@ -574,9 +574,7 @@ def _expiries(
 
 async def _keep(manager: Manager, advice: Sequence[Advice]) -> None:
     shown = [
-        NewAdvice(
-            given.id, given.entry_id, given.symbol, last, given.as_of, given.model_dump(mode="json")
-        )
+        NewAdvice(given.id, given.entry_id, given.symbol, last, given.as_of, to_document(given))
         for given in advice
         if (last := track.last_day(given)) is not None
     ]
