@@ -253,6 +253,18 @@ def test_importing_the_package_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_a_desk_loads_what_every_command_needs_and_no_more():
+    """A chain waits for neither backtests nor what they compute with."""
+    code = (
+        "import sys, tomic.cli.chain, tomic.desk\n"
+        "print(*sorted(m for m in sys.modules if m.startswith(('tomic.evidence', 'scipy',"
+        " 'pandas', 'tomic.strategies.search', 'tomic.workflows.backtest'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == []
+
+
 def test_nothing_names_this_machine():
     """No text of the repository, or of an unpacked sdist, holds an index or a machine's path."""
     listed = subprocess.run(

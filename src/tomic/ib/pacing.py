@@ -30,10 +30,12 @@ before 50 are counted in one second, 48 for 21 ms only."""
 _BUSY_S = 5.0
 """The careful rate for so long after a stall of the gateway: the next may show nothing, as when
 only cancels are sent, to which nothing is answered."""
-_BUSY_CANCELS_S = 60.0
-"""The careful rate for cancels alone, so long after any stall: a gateway that stands still while it
-is sent nothing that it answers shows it to nobody, whatever is counted here. At 48 messages a
-second it may stand still for 41 ms before 50 are read in one second, at 45 for 111 ms."""
+_BUSY_CANCELS_S, _AGAIN_S = 60.0, 2.0
+"""The careful rate for cancels alone, so long after the gateway stood still once more, some seconds
+after it first did: one stall at the beginning is its start, several are a busy machine. A gateway
+that stands still while it is sent nothing that it answers shows it to nobody, whatever is counted
+here. At 48 messages a second it may stand still for 41 ms before 50 are read in one second, at 45
+for 111 ms."""
 _MOST, _SECOND_S = 49, 1.002
 """Messages that may reach the gateway within a second, and that second with some room."""
 _IB_RATE = 50.5
@@ -126,6 +128,7 @@ class Pacer:
         self._next = 0.0
         self._careful_until = 0.0
         self._busy_until = 0.0
+        self._stalled_at = -math.inf
         self._arrivals: deque[float] = deque(maxlen=_MOST)
         """When the gateway has read the last messages, as far as we know."""
         self._wanted_at = 0.0
@@ -201,9 +204,15 @@ class Pacer:
                 self._arrivals[place] = read_at
         if self.rate <= _IB_RATE:
             self._careful_until = max(self._careful_until, self._clock() + _BUSY_S)
-            self._busy_until = self._clock() + _BUSY_CANCELS_S
+            self._note_stall(self._clock())
         self._next = max(self._next, self._allowed_at)
         self._arm()
+
+    def _note_stall(self, now: float) -> None:
+        if now - self._stalled_at > _BUSY_CANCELS_S:
+            self._stalled_at = now
+        elif now - self._stalled_at >= _AGAIN_S:
+            self._busy_until = now + _BUSY_CANCELS_S
 
     @property
     def _allowed_at(self) -> float:
@@ -265,7 +274,6 @@ class Pacer:
         # A gateway without IB's limit, as in a demo, has nothing to be careful of.
         if late > _STALL_S and self.rate <= _IB_RATE:
             self._careful_until = max(self._careful_until, now + _CAREFUL_S)
-            self._busy_until = now + _BUSY_CANCELS_S
         only_cancels = bool(self._queue) and self._queue[0][0] == Priority.CANCEL
         is_careful = now < (self._busy_until if only_cancels else self._careful_until)
         careful = 1.0 / CAREFUL_RATE if is_careful else 0.0
