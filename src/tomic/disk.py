@@ -208,9 +208,9 @@ def make_folder(folder: Path, *, private: bool = False) -> None:
         OSError: It cannot be made.
     """
     if private:
-        missing = [one for one in (folder, *folder.parents) if not one.exists()]
-        for one in reversed(missing):
-            one.mkdir(mode=_OWN_FOLDER, exist_ok=True)
+        missing = [above for above in (folder, *folder.parents) if not above.exists()]
+        for above in reversed(missing):
+            above.mkdir(mode=_OWN_FOLDER, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -111,7 +111,7 @@ def code_of(run: managing.ManageRun, *, exit_code: bool) -> int:
     """10 when a rule fired and that was asked for; 3 when a position could not be judged."""
     codes = [10] if exit_code and run.fired else []
     if run.is_partial or run.errors:
-        judged = any(one.moves for one in run.advice)
+        judged = any(advice.moves for advice in run.advice)
         failed = worst([error.exit_code for error in run.errors.values()] or [3])
         codes.append(3 if judged else failed)
     return worst(codes)

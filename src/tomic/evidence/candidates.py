@@ -245,24 +245,24 @@ def _figures(
     """What a structure promises on each day, (m, s) by name."""
     most, worst = payoff.extremes(_printed(smiles, entries))
     names = ("pos", "ev", "ranked_pos", "ranked_ev", "tail", "slope")
-    found = {name: np.full(most.shape, np.nan) for name in names} | {"profit": most.copy()}
+    told = {name: np.full(most.shape, np.nan) for name in names} | {"profit": most.copy()}
     open_ended = _rises(entries)
     for row in range(most.shape[0]):
         shape = payoff.Segments(*(part[row] for part in entries.shape))
         market = densities.from_smile(smiles.smile(row), points=terms.walk.points)
         ranked = terms.ranked(symbol, market)
-        found["pos"][row] = probability.pos(market, shape)
-        found["ev"][row] = probability.ev(market, shape)
-        found["tail"][row] = _tail(market, shape, found["pos"][row])
-        found["slope"][row] = float(smiles.discount[row]) * _slope(ranked, entries, row)
+        told["pos"][row] = probability.pos(market, shape)
+        told["ev"][row] = probability.ev(market, shape)
+        told["tail"][row] = _tail(market, shape, told["pos"][row])
+        told["slope"][row] = float(smiles.discount[row]) * _slope(ranked, entries, row)
         far = np.flatnonzero(open_ended[row])
         if far.size:
             part = payoff.Segments(*(each[far] for each in shape))
-            found["profit"][row, far] = probability.quantiles(market, part, 1.0 - measures.TAIL)
+            told["profit"][row, far] = probability.quantiles(market, part, 1.0 - measures.TAIL)
         for name, figure in (("ranked_pos", probability.pos), ("ranked_ev", probability.ev)):
-            plain = found[name.removeprefix("ranked_")][row]
-            found[name][row] = plain if ranked is market else figure(ranked, shape)
-    return found | {"max_profit": most, "max_loss": worst}
+            plain = told[name.removeprefix("ranked_")][row]
+            told[name][row] = plain if ranked is market else figure(ranked, shape)
+    return told | {"max_profit": most, "max_loss": worst}
 
 
 def _printed(smiles: Slices, entries: OpenedTrades) -> payoff.Segments:
