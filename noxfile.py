@@ -166,7 +166,7 @@ def dependencies(session: nox.Session) -> None:
     after = before.partition("| Name")[0] + table.strip() + "\n"
     LICENCES.write_text(after, encoding="utf-8")
 
-    session.install("-q", *PINS, "pip", "--group", "dev", "--group", "mutation")
+    session.install("-q", *PINS, "pip", "--group", "dev", "--group", "docs", "--group", "mutation")
     session.run("python", "-m", "pip", "check")
     session.run("deptry", "src", "examples")
     frozen = session.run("python", "-m", "pip", "freeze", "--exclude", "tomic", silent=True)
