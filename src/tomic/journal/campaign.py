@@ -11,6 +11,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tomic import dates
@@ -95,49 +96,73 @@ def held(entry: nouns.JournalEntry, until: dt.datetime | None = None) -> tuple[n
     Quantities of the same contract are summed; those that come to nothing are left out.
     """
     trades = entry.trades
-    if until is not None:
+    if until is not None and any(trade.at > until for trade in trades):
         return _sum(trade for trade in trades if trade.at <= until)
-    known, legs = _LAST[0]
+    place = id(trades) // 16 % len(_HELD)
+    known, legs = _HELD[place]
     if known is not trades:
         legs = _sum(trades)
-        _LAST[0] = trades, legs
+        _HELD[place] = trades, legs
     return legs
 
 
-_LAST: list[tuple[tuple[nouns.Trade, ...], tuple[nouns.Held, ...]]] = [((), ())]
-"""Trades never change and are asked for many figures in a row: the last answer is kept."""
+_HELD: list[tuple[tuple[nouns.Trade, ...], tuple[nouns.Held, ...]]] = [((), ())] * 512
+"""
+What trades leave, at a place that follows from where they stand in memory.
+
+Trades never change, and placing thousands of orders asks for the same ones again and again. They
+are kept beside the answer, so that no others can be taken for them; threads that write at one place
+cost each other an answer and nothing else.
+"""
+
+
+@dataclass(slots=True)
+class _Running:
+    """What has been bought and sold of one contract so far."""
+
+    first: nouns.Contract
+    con_id: int | None
+    trading_class: str
+    quantity: float
+
+    def is_of(self, fill: nouns.Contract) -> bool:
+        """Whether a fill under the same terms is of the same contract."""
+        if self.con_id is not None and fill.con_id is not None and self.con_id != fill.con_id:
+            return False
+        return nouns.is_one_class(self.trading_class, fill.trading_class)
+
+    def held(self) -> nouns.Held:
+        first = self.first
+        return nouns.Held(
+            expiry=first.expiry,
+            strike=first.strike,
+            right=first.right,
+            multiplier=first.multiplier,
+            con_id=self.con_id,
+            trading_class=self.trading_class,
+            quantity=self.quantity,
+        )
 
 
 def _sum(trades: Iterable[nouns.Trade]) -> tuple[nouns.Held, ...]:
-    total: dict[tuple[object, ...], list[nouns.Held]] = {}
+    total: dict[tuple[object, ...], list[_Running]] = {}
     for trade in trades:
         for fill in trade.fills:
             alike = total.setdefault(fill.key[:4], [])
-            place = next((n for n, leg in enumerate(alike) if _goes_with(leg, fill)), None)
-            if place is None:
-                alike.append(_leg(fill, fill, fill.quantity))
-            else:
-                before = alike[place]
-                alike[place] = _leg(before, fill, before.quantity + fill.quantity)
-    return tuple(leg for alike in total.values() for leg in alike if abs(leg.quantity) > DUST)
-
-
-def _leg(first: nouns.Contract, other: nouns.Contract, quantity: float) -> nouns.Held:
-    return nouns.Held(
-        expiry=first.expiry,
-        strike=first.strike,
-        right=first.right,
-        multiplier=first.multiplier,
-        con_id=first.con_id if first.con_id is not None else other.con_id,
-        trading_class=first.trading_class or other.trading_class,
-        quantity=quantity,
+            running = next((own for own in alike if own.is_of(fill)), None)
+            if running is None:
+                alike.append(_Running(fill, fill.con_id, fill.trading_class, fill.quantity))
+                continue
+            running.quantity += fill.quantity
+            running.trading_class = running.trading_class or fill.trading_class
+            if running.con_id is None:
+                running.con_id = fill.con_id
+    return tuple(
+        running.held()
+        for alike in total.values()
+        for running in alike
+        if abs(running.quantity) > DUST
     )
-
-
-def _goes_with(leg: nouns.Contract, other: nouns.Contract) -> bool:
-    """Whether two are one contract under the same terms."""
-    ids = {leg.con_id, other.con_id} - {None}
-    return len(ids) < 2 and leg.key.is_like(other.key)
 
 
 def _is_like(key: nouns.ContractKey, other: nouns.ContractKey) -> bool:

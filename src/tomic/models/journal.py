@@ -284,12 +284,14 @@ class ContractKey(NamedTuple):
 
     def is_like(self, other: ContractKey) -> bool:
         """Whether both can be one contract: a class that is not known may be any."""
-        if self[:4] != other[:4]:
-            return False
-        if not self.trading_class or not other.trading_class:
-            return True
-        # BRK B, BRK.B and BRKB are one class in three reports.
-        return _NO_LETTERS.sub("", self.trading_class) == _NO_LETTERS.sub("", other.trading_class)
+        return self[:4] == other[:4] and is_one_class(self.trading_class, other.trading_class)
+
+
+def is_one_class(name: str, other: str) -> bool:
+    """Whether two trading classes can be one: BRK B, BRK.B and BRKB are; an unknown may be any."""
+    if name == other or not name or not other:
+        return True
+    return _NO_LETTERS.sub("", name) == _NO_LETTERS.sub("", other)
 
 
 def price_of(prices: Mapping[ContractKey, float | None], key: ContractKey) -> float | None:
