@@ -301,7 +301,28 @@ def price_of(prices: Mapping[ContractKey, float | None], key: ContractKey) -> fl
     return next((price for other, price in prices.items() if other.is_like(key)), None)
 
 
-class Contract(Model):
+_GIVEN: dict[frozenset[str], set[str]] = {}
+"""Names of the fields that models were given, each collection of them once."""
+
+
+class _Numerous(Model):
+    """
+    What a journal has tens of thousands of.
+
+    pydantic keeps with each model a set of the names it was given, which takes as much memory as
+    all that they say; models that were given the same fields share it. Nothing adds to it: they
+    are frozen, and copies get sets of their own.
+    """
+
+    def model_post_init(self, _: Any, /) -> None:
+        """Share the set."""
+        given = self.__pydantic_fields_set__
+        object.__setattr__(
+            self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given)
+        )
+
+
+class Contract(_Numerous):
     """An option of the entry's symbol, or its shares where expiry, strike and right are None."""
 
     expiry: Day | None = None
@@ -377,7 +398,7 @@ class Held(Contract):
     quantity: float
 
 
-class Trade(Model):
+class Trade(_Numerous):
     """
     Fills that belong together, at one moment.
 
@@ -593,7 +614,7 @@ class Stated(Model):
     days: int | None = None
 
 
-class JournalEntry(Model):
+class JournalEntry(_Numerous):
     """
     A campaign: everything done in one idea from its first trade to its last.
 
