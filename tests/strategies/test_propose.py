@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import math
+import random
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +20,7 @@ from tomic.errors import ConfigError, UsageError
 from tomic.files import load_chain
 from tomic.models import PriceSource, VolSnapshot
 from tomic.quant import density, payoff, probability
-from tomic.strategies import candidates, measures, proposals, propose, search, why_not
+from tomic.strategies import candidates, measures, proposals, propose, search, thesis, why_not
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.templates import CATALOGUE, choose
 from tomic.strategies.measures import Batch
@@ -592,8 +594,11 @@ def contender(symbol, strategy, score, expiry=MAY, fit=1.0, row=0):
     columns = {"expiry": np.array([expiry] * 9), "strike": np.arange(100.0, 109.0)}
     chain = type("Chain", (), {"symbol": symbol, "__getitem__": lambda _, name: columns[name]})()
     template = CATALOGUE[strategy]
+    outlook = SimpleNamespace(sigma_points=4.0)
     hit = Hit(
-        board=SimpleNamespace(chain=chain),
+        board=SimpleNamespace(
+            chain=chain, strike=columns["strike"], outlooks={expiry: outlook}, forget=lambda: None
+        ),
         template=template,
         expiries=(expiry, None),
         rows=tuple(range(row, row + len(template.legs))),
@@ -635,6 +640,79 @@ def test_two_of_a_symbol_when_three_are_scanned():
 
     assert len(walk(some, SCAN, top=5, symbols=3)) == 2
     assert len(walk(some, SCAN, top=5, symbols=2)) == 3
+
+
+def random_evaluations(rng):
+    """Thirty symbols with some trades each, and how their returns correlate."""
+    strategies = ("iron_condor", "short_put_spread", "naked_put", "short_call_spread", "collar")
+    symbols = [f"S{number}" for number in range(30)]
+    evaluations = {}
+    for symbol in symbols:
+        some = [
+            contender(
+                symbol,
+                rng.choice(strategies),
+                round(rng.uniform(40.0, 80.0) - 0.5 * len(evaluations), 1),
+                rng.choice((MAY, JUNE, JUNE + dt.timedelta(days=7))),
+                rng.uniform(0.8, 1.0),
+                rng.randrange(5),
+            )
+            for _ in range(rng.randrange(12))
+        ]
+        evaluations[symbol] = propose.Evaluation(
+            symbol=symbol,
+            contenders=tuple(some),
+            passed={},
+            considered=0,
+            rejected=(),
+            nearest_misses=(),
+            gated=propose.Gated((), (), {}),
+            outcome=None,
+        )
+    pairs = ((a, b) for a in symbols for b in symbols if a < b)
+    return evaluations, {frozenset(pair): rng.uniform(0.7, 1.0) for pair in pairs}
+
+
+@pytest.mark.parametrize("by_strategy", [False, True])
+@pytest.mark.parametrize("seed", range(25))
+def test_what_is_let_go_would_not_have_been_shown(seed, by_strategy):
+    """Of settled symbols, and of those that may still lead, the same are shown as of all."""
+    rng = random.Random(seed)
+    evaluations, correlations = random_evaluations(rng)
+    top = rng.randrange(1, 8)
+    settings = Settings(scan={"max_per_strategy": rng.randrange(1, 5)})
+    everything = [one for each in evaluations.values() for one in each.contenders]
+    chooser = partial(propose.chooser, settings, top, len(evaluations))
+    wanted = chooser(correlations, by_strategy).walk(everything)
+
+    few: dict[str, propose.Evaluation] = {}
+    for symbol, evaluation in evaluations.items():
+        few[symbol] = propose.settled(evaluation, settings.scan, symbols=len(evaluations))
+        few = propose.contending(few, chooser(None, by_strategy).twice(), settings.scan)
+
+    left = [one for each in few.values() for one in each.contenders]
+    shown = chooser(correlations, by_strategy).walk(left)
+    assert [(one.hit, one.penalty) for one in shown] == [(one.hit, one.penalty) for one in wanted]
+    assert len(left) < len(everything)
+    for one in shown:
+        own = few[one.symbol].contenders, evaluations[one.symbol].contenders
+        assert thesis.runners_up(one, own[0]) == thesis.runners_up(one, own[1])
+
+
+def test_a_settled_symbol_is_ranked_as_before(plain):
+    """Its proposals with their alternatives are the same, although its board has let go."""
+    settings = Settings(scan={"profile": "all"})
+    evaluation = propose.evaluate(plain, random_chains.snapshot(plain), settings)
+    before = propose.rank([evaluation], settings, by_strategy=True)
+
+    after = propose.settled(evaluation, settings.scan, symbols=20)
+
+    assert len(after.contenders) < len(evaluation.contenders)
+    shown = {one.trade: one for one in before.proposals}
+    again = propose.rank([after], settings, by_strategy=True).proposals
+    assert again
+    assert all(shown[one.trade] == one.model_copy(update={"rank": shown[one.trade].rank})
+               for one in again)  # fmt: skip
 
 
 def test_three_of_a_strategy():

@@ -57,6 +57,45 @@ def sampled(seed, strikes=31, **options):
     return own, quotes
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_coarse_look_is_let_go_and_computed_again(seed, monkeypatch):
+    """What is let go after a coarse look changes no trade and no count of what comes later."""
+
+    def looked_at():
+        chain = random_chains.chain(seed, strikes=21, gaps=False, sigma=0.25)
+        quotes, own = quotes_of(chain), survey_of(chain)
+        own.learn({option: quotes[option] for option in list(quotes)[::5]}, coarse=True)
+        counted = own.evaluation(with_trades=False)
+        sought = [trade(one.hit) for one in own.sought()]
+        own.learn({option: quotes[option] for option in list(quotes)[::2]}, list(quotes))
+        return own, counted, sought
+
+    own, counted, sought = looked_at()
+    monkeypatch.setattr(Survey, "_let_go", lambda _: None)
+    other, other_counted, other_sought = looked_at()
+
+    assert sought == other_sought != []
+    assert counted.outcome == other_counted.outcome
+    assert counted.nearest_misses == other_counted.nearest_misses
+    assert [(trade(one.hit), one.score) for one in own.kept] == [
+        (trade(one.hit), one.score) for one in other.kept
+    ]
+    assert own.evaluation().rejected == other.evaluation().rejected
+
+
+def test_a_coarse_look_keeps_no_densities():
+    """Hundreds of symbols have one each."""
+    chain = random_chains.chain(1, strikes=21, gaps=False, sigma=0.25)
+    quotes, own = quotes_of(chain), survey_of(chain)
+
+    own.learn({option: quotes[option] for option in list(quotes)[::5]}, coarse=True)
+
+    assert own.has_quotes
+    assert own.estimated is None
+    assert own.kept
+    assert not any(contender.hit.board.outlooks for contender in own.kept)
+
+
 def hunt_of(surveys, top=5):
     choose = partial(propose.walk, scan=SETTINGS.scan, top=top, symbols=len(surveys))
     return Hunt(surveys={own.symbol: own for own in surveys}, choose=choose, top=top)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import groupby
 from typing import Protocol, Self, TypeVar
 
@@ -22,6 +21,7 @@ from tomic.models import (
     Refusal,
     RuleCount,
     ScanResult,
+    Side,
     SymbolOutcome,
     VolSnapshot,
     settles_in_cash,
@@ -200,6 +200,69 @@ def assessed(
         standings=tally.standings,
         unfit=tuple(board.unfit),
     )
+
+
+def settled(evaluation: Evaluation, scan: ScanSettings, *, symbols: int) -> Evaluation:
+    """
+    *evaluation* without the candidates that `rank` cannot show, whatever other symbols bring.
+
+    Of a strategy and side a symbol shows its best trades of different theses, at most
+    ``scan.max_per_symbol``: each that comes before another bars it, or is barred itself by what
+    bars the other too. They keep their runners-up. What its board can compute again is let go, so
+    that a scan of hundreds of symbols holds no more than a scan of a few.
+
+    Args:
+        symbols: How many are scanned; below `FEW_SYMBOLS` nothing limits one, and all are kept.
+    """
+    if symbols < FEW_SYMBOLS:
+        return evaluation
+    sides: dict[tuple[str, Side], list[Contender]] = {}
+    for contender in evaluation.contenders:
+        sides.setdefault((contender.group.strategy, contender.group.side), []).append(contender)
+    kept: dict[int, Contender] = {}
+    for members in sides.values():
+        most = scan.max_per_symbol
+        for best in walk(members, scan, top=most, symbols=symbols, per_strategy=most):
+            later = thesis.runners_up(best, evaluation.contenders)
+            kept |= {id(contender): contender for contender in (best, *later)}
+    for board in {id(one.hit.board): one.hit.board for one in kept.values()}.values():
+        board.forget()
+    # In their order: of equal ones the first leads.
+    left = tuple(one for one in evaluation.contenders if id(one) in kept)
+    return replace(evaluation, contenders=left)
+
+
+def contending(
+    evaluations: Mapping[str, Evaluation], choose: Chooser, scan: ScanSettings
+) -> dict[str, Evaluation]:
+    """
+    *evaluations* by symbol, without the candidates of symbols that can no longer be shown.
+
+    A symbol is out when its best lies below as many others as bar a place whatever happens: twice
+    those that are shown, as each of these takes a place of its symbol and one of its strategy, less
+    what a correlation may cost them.
+
+    Args:
+        choose: What would be shown, without correlations, of twice as many places.
+    """
+    leading = choose.walk([one for each in evaluations.values() for one in each.contenders])
+    scores: dict[str, list[float]] = {}
+    for one in leading:
+        scores.setdefault(one.group.strategy if choose.by_strategy else "", []).append(one.score)
+    bars = {
+        name: of_it[-1] * (1.0 - scan.correlation_penalty)
+        for name, of_it in scores.items()
+        if len(of_it) >= choose.top
+    }
+
+    def is_out(one: Contender) -> bool:
+        bar = bars.get(one.group.strategy if choose.by_strategy else "")
+        return bar is not None and one.score < bar - search.ROUNDING
+
+    return {
+        symbol: replace(each, contenders=()) if all(map(is_out, each.contenders)) else each
+        for symbol, each in evaluations.items()
+    }
 
 
 def _deliverable(gated: Gated, chain: Chain) -> Gated:
@@ -432,9 +495,26 @@ def _nearest(evaluations: Sequence[Evaluation]) -> tuple[NearestMiss, ...]:
 class Chooser:
     """What `rank` would show of some contenders."""
 
-    walk: Callable[[Sequence[Contender]], list[Contender]]
+    scan: ScanSettings
     top: int
+    symbols: int
+    correlations: Correlations | None
     by_strategy: bool
+
+    def walk(self, contenders: Sequence[Contender]) -> list[Contender]:
+        """Those that would be shown, in the order of the ranking."""
+        choose = walk_each_strategy if self.by_strategy else walk
+        return choose(
+            contenders,
+            self.scan,
+            top=self.top,
+            symbols=self.symbols,
+            correlations=self.correlations,
+        )
+
+    def twice(self) -> Chooser:
+        """The same of twice as many places."""
+        return replace(self, top=2 * self.top)
 
 
 def chooser(
@@ -446,11 +526,7 @@ def chooser(
 ) -> Chooser:
     """How `rank` chooses; arguments as there, *symbols* their number."""
     count = settings.scan.top if top is None else top
-    choose = walk_each_strategy if by_strategy else walk
-    walked = partial(
-        choose, scan=settings.scan, top=count, symbols=symbols, correlations=correlations
-    )
-    return Chooser(walked, count, by_strategy)
+    return Chooser(settings.scan, count, symbols, correlations, by_strategy)
 
 
 # -- the walk down the ranking: no two of a kind, not too many of one symbol, correlation shown ---

@@ -20,6 +20,7 @@ from tomic.models import OptionQuote, RowStatus, VolSnapshot
 from tomic.selection import Wanted
 from tomic.strategies import estimates, proposals, propose, search
 from tomic.strategies.estimates import Estimated
+from tomic.strategies.pricing.board import Board
 from tomic.strategies.propose import Evaluation, Gated
 from tomic.strategies.rules import Tally
 from tomic.strategies.scoring import FitModel
@@ -63,6 +64,7 @@ class Survey:
     listed: tuple[Wanted, ...] = ()
     quotes: dict[Wanted, OptionQuote] = field(default_factory=dict)
     estimated: Estimated | None = None
+    """None before the first quotes, and again after a coarse look."""
     kept: tuple[Contender, ...] = ()
     tally: Tally = field(default_factory=Tally)
     _rows: dict[Wanted, int] = field(default_factory=dict)
@@ -71,6 +73,10 @@ class Survey:
     """How many trades of each group were kept when it was searched."""
     _keep: int = 0
     """How many of a group the last search of everything kept; 0 before it."""
+    _light: Board | None = None
+    """What a coarse look left of its board."""
+    has_quotes: bool = False
+    """Whether any option has a quote with Greeks."""
     _chain: Chain | None = None
     """Of what was asked, once somebody wanted it."""
 
@@ -96,12 +102,37 @@ class Survey:
         self.listed = tuple(known) if grown else self.listed
         self.estimated = self._estimate()
         self._quoted, self._chain = self.estimated.quoted, None
+        counts = self.estimated.chain.counts
+        self.has_quotes = any(RowStatus(name) is RowStatus.OK for name in counts)
         # A book may like any of them best.
         keep = 1 if coarse and self.book is None else KEPT
         if grown or not self.kept or keep > self._keep:
             self._search(keep)
         else:
             self._rescore()
+        if coarse:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """
+        Keep of the prices what the ranking of coarse looks needs: hundreds of symbols have one.
+
+        What it is sampled again for, or asked in earnest, is computed from its quotes as before.
+        """
+        assert self.estimated is not None
+        light = self.estimated.board.without_outlooks()
+        moved = (replace(contender.hit, board=light) for contender in self.kept)
+        self.kept = tuple(
+            contender._replace(hit=hit) for contender, hit in zip(self.kept, moved, strict=True)
+        )
+        self._light, self.estimated = light, None
+        self._rows.clear()
+
+    def _priced(self) -> Estimated:
+        """Every listed option priced, anew after a coarse look."""
+        if self.estimated is None:
+            self.estimated = self._estimate()
+        return self.estimated
 
     def _is_news(self, option: Wanted, row: OptionQuote) -> bool:
         """Whether *row* says more than what is known: an answer that did not come takes nothing."""
@@ -166,12 +197,6 @@ class Survey:
         return self._keep < KEPT
 
     @property
-    def has_quotes(self) -> bool:
-        """Whether any option has a quote with Greeks."""
-        counts = () if self.estimated is None else self.estimated.chain.counts
-        return any(RowStatus(name) is RowStatus.OK for name in counts)
-
-    @property
     def quoted(self) -> BoolArray:
         """Rows of the board with a true quote of their own."""
         return self._quoted
@@ -196,21 +221,24 @@ class Survey:
 
     def sought(self) -> tuple[Contender, ...]:
         """The best of all trades of what was asked, found by a search of those alone."""
-        assert self.estimated is not None
-        return self._with_fit(search.seek(self.estimated.of_asked(), self.gated.templates))
+        return self._with_fit(search.seek(self._priced().of_asked(), self.gated.templates))
 
-    def evaluation(self) -> Evaluation:
-        """The symbol as `propose.evaluate` leaves it, of kept trades with quotes on all legs."""
-        assert self.estimated is not None
-        hits = [contender.hit for contender in self.exact()]
-        exact = self._with_fit(search.among(self.estimated.of_asked(), hits))
+    def evaluation(self, *, with_trades: bool = True) -> Evaluation:
+        """
+        The symbol as `propose.evaluate` leaves it, of kept trades with quotes on all legs.
+
+        Without them it is what became of all that were considered.
+        """
+        board, exact = self._light, tuple[Contender, ...]()
+        if with_trades:
+            priced = self._priced()
+            hits = [contender.hit for contender in self.exact()]
+            board, exact = priced.board, self._with_fit(search.among(priced.of_asked(), hits))
+        elif self.estimated is not None:
+            board = self.estimated.board
+        assert board is not None
         return propose.assessed(
-            self.estimated.board,
-            self.gated,
-            exact,
-            self.tally,
-            asked=self.chain,
-            notes=(self._note(),),
+            board, self.gated, exact, self.tally, asked=self.chain, notes=(self._note(),)
         )
 
     def _note(self) -> str:

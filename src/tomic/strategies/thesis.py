@@ -50,6 +50,13 @@ def others(hit: Hit, passed: Mapping[CandidateGroup, int]) -> int:
 def alternatives(
     chosen: Contender, contenders: Iterable[Contender], *, most: int = SHOWN
 ) -> tuple[Alternative, ...]:
+    """The figures of `runners_up`."""
+    return tuple(map(_described, runners_up(chosen, contenders, most=most)))
+
+
+def runners_up(
+    chosen: Contender, contenders: Iterable[Contender], *, most: int = SHOWN
+) -> list[Contender]:
     """
     The best other trades of the thesis of *chosen*, best first, each one another choice.
 
@@ -65,7 +72,7 @@ def alternatives(
         if all(is_another_choice(contender.hit, hit) for hit in kept):
             kept.append(contender.hit)
             found.append(contender)
-    return tuple(map(_described, found))
+    return found
 
 
 def is_another_choice(hit: Hit, other: Hit) -> bool:

@@ -21,7 +21,6 @@ from tomic.selection import Wanted
 from tomic.strategies import sampling, windows
 from tomic.strategies.propose import Evaluation, Gated
 from tomic.strategies.scoring import FitModel
-from tomic.strategies.search import Contender
 from tomic.strategies.survey import Choose, Hunt, Survey, legs_of
 from tomic.workflows.chain import fetch
 from tomic.workflows.chain.portions import Portions
@@ -226,13 +225,13 @@ class SampledScan:
     def _evaluation(self, symbol: str, *, is_over: bool) -> Evaluation:
         """A symbol with only the trades whose legs were all quoted, and again if there was time."""
         survey = self._asked[symbol].survey
-        if is_over and survey.is_coarse:
-            survey.keep(survey.sought())
-        own = survey.evaluation()
-        exact: Sequence[Contender] = own.contenders
-        if not is_over:
-            fresh = self._confirmed.get(symbol, set())
-            exact = [one for one in exact if fresh.issuperset(legs_of(one.hit))]
+        if is_over:
+            if survey.is_coarse:
+                survey.keep(survey.sought())
+            return survey.evaluation()
+        fresh = self._confirmed.get(symbol, set())
+        own = survey.evaluation(with_trades=bool(fresh))
+        exact = [one for one in own.contenders if fresh.issuperset(legs_of(one.hit))]
         return replace(own, contenders=tuple(exact))
 
     async def _compute(self, job: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:

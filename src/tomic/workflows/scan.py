@@ -55,6 +55,8 @@ _LEAST_DAYS = 60
 """Common days below which a correlation is not known."""
 _NO_LINE = 101
 """IB's code for a subscription for which no market-data line was free."""
+_LET_GO_EACH = 10
+"""Symbols after which it is looked at which can no longer be shown."""
 _IDLE_ROUNDS = 2
 """Rounds in a row that may bring no symbol back before the missing ones are given up."""
 _FRESH = dt.timedelta(days=4)
@@ -101,6 +103,7 @@ async def search(
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
     run.book = book
+    run.leaders = propose.chooser(settings, top, len(symbols), None, by_strategy).twice()
     known = book if isinstance(book, BookFit) else None
     correlations = await return_correlations(store, sorted({*symbols, *_held(known)}))
     run.choose_few(
@@ -246,6 +249,8 @@ class _Scan:
     vols: dict[str, VolSnapshot | errors.TomicError] = field(default_factory=dict)
     few: SampledScan | None = None
     """Of symbols that are sampled; None where none is."""
+    leaders: Chooser | None = None
+    """What leads whatever else comes; None where everything is kept."""
     begun: set[str] = field(default_factory=set)
     """Symbols of which a sample came."""
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
@@ -377,8 +382,15 @@ class _Scan:
                 else:
                     self.evaluations[symbol] = evaluation
                     self._tell(evaluation)
+                    self._let_go()
         done = len(self.evaluations.keys() | self.begun | self.failures.keys())
         self.resources.watch(Event("count", "symbols", done=done, total=len(self.vols)))
+
+    def _let_go(self) -> None:
+        """Now and then, the candidates of symbols that can no longer be shown."""
+        if self.leaders is not None and len(self.evaluations) % _LET_GO_EACH == 0:
+            scan = self.resources.settings.scan
+            self.evaluations = propose.contending(self.evaluations, self.leaders, scan)
 
     def _tell(self, evaluation: Evaluation) -> None:
         shut = "" if evaluation.gated.templates else "; no strategy's gate is open"
@@ -415,9 +427,10 @@ class _Scan:
                 raise cut_short(chain)
             raise errors.DataError(f"{symbol}: no option has a quote and Greeks: {chain.gaps}")
         # Kernels are pure, and the session must go on answering meanwhile.
-        return await asyncio.to_thread(
+        evaluation = await asyncio.to_thread(
             propose.evaluate, chain, vol, settings, gated=gated, book=self.book
         )
+        return propose.settled(evaluation, settings.scan, symbols=len(self.vols))
 
     async def try_again(self) -> None:
         """Look once more at symbols that may come now, while time is left and some do come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -275,6 +275,20 @@ class Board:
             chosen = (self.chain["expiry"] == np.datetime64(expiry, "D")) & self.listed
             self._sides[key] = np.flatnonzero(chosen & (self.chain["right"] == right))
         return self._sides[key]
+
+    def forget(self) -> None:
+        """Let go what can be computed again; whoever asks for it computes it."""
+        self._sides.clear()
+        self._later.clear()
+        names = ("strike", "row_of", "tick", "volatility_slope", "expected", "events", "iv30")
+        for name in names:
+            self.__dict__.pop(name, None)
+        for outlook in self.outlooks.values():
+            outlook.forget()
+
+    def without_outlooks(self) -> Board:
+        """The same without what its expiries expect: for names and counts, not for figures."""
+        return replace(self, outlooks={}, _sides={}, _later={})
 
     def later(self, near: dt.date, far: dt.date) -> LaterExpiry:
         """What options of *far* are worth at *near*, whose market density is their mean."""

@@ -60,6 +60,11 @@ class Outlook:
         low, high = (density.viewed(self.ranked, volatility=1.0 + s * BUMP) for s in (-1.0, 1.0))
         return low, high
 
+    def forget(self) -> None:
+        """Let go the densities that can be computed again."""
+        for name in ("ranked", "bumped"):
+            self.__dict__.pop(name, None)
+
     @property
     def atm_iv(self) -> float:
         """Implied volatility at the forward."""
