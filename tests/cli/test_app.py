@@ -116,6 +116,38 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+BUDGETS = {
+    "strategies iron_condor": {"pydantic"},
+    "explain delta": {"pydantic"},
+    "config show": {"pydantic"},
+    "strategies": {"pydantic", "numpy"},
+    "store info": {"pydantic", "numpy", "aiosqlite"},
+    "journal list": {"pydantic", "numpy", "aiosqlite"},
+    "journal stats": {"pydantic", "numpy", "aiosqlite"},
+    "chain SPY --demo --strike-range 1": {"pydantic", "numpy", "scipy", "aiosqlite", "ib_async"},
+}
+"""What a command may load of what takes long to load."""
+
+
+@pytest.mark.parametrize("line", BUDGETS)
+def test_a_command_loads_what_it_needs(line, tmp_path):
+    """Start-up is paid by every command of cron: nothing that one does not use."""
+    costly = {*HEAVY, "aiosqlite", "selectolax", "apprise", "tomic.evidence", "tomic.report.pages"}
+    code = (
+        f"import sys; from tomic.cli.app import main; sys.argv = ['tomic', *{line.split()!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('\\nloaded', *sorted({costly!r} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+
+    loaded = done.stdout.splitlines()[-1].split()
+    assert loaded[0] == "loaded"
+    assert set(loaded[1:]) <= BUDGETS[line]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
