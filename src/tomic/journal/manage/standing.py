@@ -32,6 +32,13 @@ class Standing:
     entry_id: int | None = None
     currency: str = ""
     account: str = ""
+    contracts: str = ""
+    """`Structure.contracts`; empty of an entry, whose number outlives the book."""
+
+    @property
+    def lasting(self) -> str:
+        """A name that no other position shifts."""
+        return self.contracts or self.id
 
     @property
     def options(self) -> tuple[Held, ...]:
@@ -140,6 +147,7 @@ def of_structure(structure: Structure, rules: ExitRules) -> Standing:
         opened=opened,
         currency=structure.currency,
         account=structure.account,
+        contracts=structure.contracts,
     )
 
 

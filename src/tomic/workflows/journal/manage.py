@@ -256,7 +256,7 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
         _timed, partial(_judged, manager, begun, markets, targets=detailed)
     )
     if keep and manager.journal.source != "replay":
-        await _keep(manager, advice)
+        await _keep(manager, [held for held, _ in begun], advice)
     return ManageRun(
         advice=advice,
         errors={name: market for name, market in markets.items() if isinstance(market, TomicError)},
@@ -572,10 +572,12 @@ def _expiries(
 # -- what was shown, and what became of it ---------------------------------------------------------
 
 
-async def _keep(manager: Manager, advice: Sequence[Advice]) -> None:
+async def _keep(manager: Manager, held: Sequence[Standing], advice: Sequence[Advice]) -> None:
     shown = [
-        NewAdvice(given.id, given.entry_id, given.symbol, last, given.as_of, to_document(given))
-        for given in advice
+        NewAdvice(
+            position.lasting, given.entry_id, given.symbol, last, given.as_of, to_document(given)
+        )
+        for position, given in zip(held, advice, strict=True)
         if (last := track.last_day(given)) is not None
     ]
     if shown:
