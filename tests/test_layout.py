@@ -91,6 +91,7 @@ TESTED_IN = {
     "models/journal": "test_models",
     "models/manage": "journal/manage/test_track",
     "models/market": "test_models",
+    "models/moves": "journal/manage/test_track",
     "models/notices": "test_notices",
     "models/review": "test_documents",
     "models/ticket": "strategies/test_tickets",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.many_positions import entries
 from tomic.desk import Desk
-from tomic.models.manage import MoveKind
+from tomic.models.moves import MoveKind
 from tomic.workflows.journal import entries as journals
 
 BUDGET = 2_700

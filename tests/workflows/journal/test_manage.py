@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import pytest
 from support.journal_entries import EXPIRY, LATER, at
 from support.journal_market import LATE, Quotes, journal
 from tomic.errors import RequestTimeout, UsageError
-from tomic.models.manage import MoveKind
+from tomic.models.moves import MoveKind
+from tomic.present import journal as presented
+from tomic.present.forms import Format
 from tomic.store import Bars, Database
-from tomic.workflows.journal import manage as managing, trades
+from tomic.workflows.journal import manage as managing, statistics, trades
 from tomic.workflows.journal.manage import Manager
 from tomic.workflows.journal.trades import EntryNotes, TradeTicket
 
@@ -156,16 +159,18 @@ async def test_what_was_shown_is_kept_and_compared(store):
     quotes.spot, quotes.at = 589.0, at(12)
     await managing.manage(Manager(book))
     await managing.manage(Manager(book))
-    before = await managing.history(book)
+    before = await statistics.alternatives(book)
     assert (before.records, before.waiting) == ((), 2)
+    waiting = presented.report(await statistics.report(book), Format.TABLE)
+    assert "alternatives shown: none has ended yet, 2 wait for their last expiry" in waiting
 
     quotes.at = dt.datetime(2025, 7, 21, 15, 0, tzinfo=dt.UTC)
-    unpriced = await managing.history(book)
+    unpriced = await statistics.alternatives(book)
     assert unpriced.unpriced == ("SPY",)
     closes = {EXPIRY: 580.0, LATER: 600.0, LATER + dt.timedelta(days=1): 600.0}
     await store.history.save_bars(_bars(closes))
 
-    after = await managing.history(book)
+    after = await statistics.alternatives(book)
 
     assert (after.settled, after.waiting) == (2, 0)
     ended = {record.kind: record for record in after.records}
@@ -173,6 +178,15 @@ async def test_what_was_shown_is_kept_and_compared(store):
     assert ended[MoveKind.CLOSE].change > 0.0
     assert ended[MoveKind.ROLL].change > ended[MoveKind.CLOSE].change
     assert ended[MoveKind.ROLL].better == 1.0
+    report = await statistics.report(book)
+    assert report.alternatives == after
+    text = presented.report(report, Format.TABLE)
+    roll = ended[MoveKind.ROLL]
+    assert "alternatives shown: 2 looks have ended" in text
+    assert f"  hold: result {ended[MoveKind.HOLD].result:+,.2f} USD · first" in text
+    assert f"beside holding {roll.change:+,.2f} (expected {roll.expected:+,.2f})" in text
+    stated = json.loads(presented.report(report, Format.JSON))["alternatives"]["records"]
+    assert {(one["kind"], one["change"]) for one in stated} >= {(roll.kind, roll.change)}
 
 
 def _bars(closes: dict[dt.date, float]) -> Bars:

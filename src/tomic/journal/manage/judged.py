@@ -30,7 +30,8 @@ from tomic.journal.reading import Outline
 from tomic.models import Leg
 from tomic.models.documents import finite
 from tomic.models.journal import Held
-from tomic.models.manage import Move, MoveKind, MoveRefusal
+from tomic.models.manage import Move, MoveRefusal
+from tomic.models.moves import MoveKind
 from tomic.quant import probability
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, proposals, scoring

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tomic.errors import UsageError
 from tomic.models import Ticket
-from tomic.models.manage import Advice, Move, MoveKind
+from tomic.models.manage import Advice, Move
+from tomic.models.moves import MoveKind
 from tomic.models.ticket import TicketKind
 from tomic.strategies.tickets import ticket_leg
 from tomic.strategies.ticks import tick_of

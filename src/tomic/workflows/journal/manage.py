@@ -15,9 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
-
-from pydantic import ValidationError
+from typing import NamedTuple
 
 from tomic import dates
 from tomic.chain import Chain
@@ -25,20 +23,20 @@ from tomic.config import Settings
 from tomic.errors import DataError, EmptyChain, TomicError, UsageError, ungrouped
 from tomic.journal.manage import advice as ranking, judged, moves, standing as positions, track
 from tomic.journal.manage.standing import Standing
-from tomic.models import ExerciseStyle, OptionParams, OptionQuote, Structure, VolSnapshot
-from tomic.models.documents import first_fault, to_document
+from tomic.models import OptionParams, OptionQuote, Structure, VolSnapshot
+from tomic.models.documents import to_document
 from tomic.models.journal import Action, EntryStatus, ExitCheck, Fill, Held, JournalEntry, Trade
-from tomic.models.manage import Advice, Move, MoveKind, MoveRecord, MoveRefusal
+from tomic.models.manage import Advice, MoveRefusal
 from tomic.portfolio.fit import BookFit
 from tomic.selection import Selection, Wanted, as_listed, days_to_expiry
-from tomic.store import Bars, NewAdvice, StoredAdvice, VolSeries
+from tomic.store import NewAdvice
 from tomic.strategies import sampling
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.workflows.chain import fetch as chains
 from tomic.workflows.chain.portions import Portions
 from tomic.workflows.chain.setup import Chooser
-from tomic.workflows.journal import review, statistics
+from tomic.workflows.journal import review
 from tomic.workflows.journal.entries import Journal, load_all
 from tomic.workflows.journal.market import LegMarket, QuotedVix
 from tomic.workflows.portfolio import files, review as portfolio
@@ -569,7 +567,7 @@ def _expiries(
     return sorted(days)
 
 
-# -- what was shown, and what became of it ---------------------------------------------------------
+# -- what was shown --------------------------------------------------------------------------------
 
 
 async def _keep(manager: Manager, held: Sequence[Standing], advice: Sequence[Advice]) -> None:
@@ -583,100 +581,3 @@ async def _keep(manager: Manager, held: Sequence[Standing], advice: Sequence[Adv
     if shown:
         day = dates.local_date(shown[0].as_of, str(dates.NEW_YORK))
         await manager.journal.store.advice.save(shown, day=day)
-
-
-@dataclass(frozen=True, slots=True)
-class ManageHistory:
-    """How alternatives that were shown ended."""
-
-    records: tuple[MoveRecord, ...]
-    settled: int
-    waiting: int
-    """Shown, and not all known yet."""
-    unpriced: tuple[str, ...] = ()
-    """Symbols whose price at an expiry is not stored."""
-
-
-async def history(journal: Journal, *, symbol: str | None = None) -> ManageHistory:
-    """What holding, closing and rolling would have brought, of all that was shown."""
-    unpriced = await settle(journal)
-    known = await journal.store.advice.all(symbol=symbol, settled=True)
-    waiting = await journal.store.advice.all(symbol=symbol, settled=False)
-    ended = [outcome for stored in known for outcome in _ended(stored)]
-    return ManageHistory(tuple(track.compare(ended)), len(known), len(waiting), unpriced)
-
-
-def _ended(stored: StoredAdvice) -> list[track.EndedAdvice]:
-    day = dates.local_date(stored.as_of, str(dates.NEW_YORK))
-    return [
-        track.EndedAdvice(
-            stored.position,
-            day,
-            MoveKind(move["kind"]),
-            int(move["rank"]),
-            float(move["expected"]),
-            float(move["result"]),
-            float(move["change"]),
-        )
-        for move in (stored.outcome or {}).get("moves", ())
-    ]
-
-
-async def settle(journal: Journal) -> tuple[str, ...]:
-    """Work out what alternatives came to that have all expired; symbols without a price."""
-    now = await journal.clock()
-    today = now.astimezone(dates.NEW_YORK).date()
-    awaiting = await journal.store.advice.awaiting(today - dt.timedelta(days=1))
-    if not awaiting:
-        return ()
-    symbols = sorted({stored.symbol for stored in awaiting})
-    bars = await journal.store.history.many_bars(symbols)
-    vols = await journal.store.history.many_iv(symbols, "ib30")
-    replaced = await statistics.replaced_since(journal, symbols)
-    outcomes: list[tuple[int, dict[str, Any]]] = []
-    unpriced: set[str] = set()
-    for stored in awaiting:
-        symbol = stored.symbol
-        split = any(at > stored.as_of for at in replaced[symbol])
-        outcome = (
-            {"void": "prices were replaced since (a split)"}
-            if split
-            else _outcome(journal, stored, bars.get(symbol), vols.get(symbol))
-        )
-        if outcome is None:
-            unpriced.add(symbol)
-        else:
-            outcomes.append((stored.id, outcome))
-    await journal.store.advice.settle(outcomes, at=now)
-    return tuple(sorted(unpriced))
-
-
-def _outcome(
-    journal: Journal, stored: StoredAdvice, bars: Bars | None, series: VolSeries | None
-) -> dict[str, Any] | None:
-    """None while a price is missing."""
-    try:
-        shown = Advice.model_validate(stored.document)
-    except ValidationError as exc:
-        return {"void": f"it cannot be read: {first_fault(exc)}"}
-    spots = _spots(shown.moves, bars)
-    if spots is None:
-        return None
-    style = journal.underlying(stored.symbol).exercise_style
-    return track.settle(
-        shown,
-        spots,
-        vol_ratio=partial(statistics.vol_ratio, series, stored.as_of.date()),
-        is_american=style is not ExerciseStyle.EUROPEAN,
-    )
-
-
-def _spots(shown: Iterable[Move], bars: Bars | None) -> dict[dt.date, float] | None:
-    """Closes at the expiries of all alternatives; None while one is not stored."""
-    spots = {}
-    for day in {move.expiry for move in shown if move.expiry is not None}:
-        spot = statistics.close_on(bars, day)
-        if spot is None:
-            return None
-        spots[day] = spot
-    return spots
