@@ -322,17 +322,25 @@ def _judged(
 ) -> tuple[Advice, ...]:
     """Every position with its alternatives; how they fit the book is worked out for all at once."""
     advice = [given for _, given in begun]
-    weighed: dict[int, judged.Weighed] = {}
+    placed: dict[int, tuple[judged.PositionOnBoard, list[moves.DraftMove]]] = {}
+    failed: dict[int, judged.Unquoted] = {}
     for number, (held, given) in enumerate(begun):
         market = markets[held.symbol]
         if given.problem or not isinstance(market, _Market):
             continue
         drafts = [draft for draft in market.found[held.id] if isinstance(draft, moves.DraftMove)]
         try:
-            at = judged.place(held, market.quoted.board, market.horizon)
-            weighed[number] = judged.weigh(at, drafts)
+            placed[number] = judged.place(held, market.quoted.board, market.horizon), drafts
         except judged.Unquoted as exc:
-            advice[number] = given.model_copy(update={"problem": str(exc)})
+            failed[number] = exc
+    weighed: dict[int, judged.Weighed] = {}
+    for number, known in zip(placed, judged.weigh_all(list(placed.values())), strict=True):
+        if isinstance(known, judged.Weighed):
+            weighed[number] = known
+        else:
+            failed[number] = known
+    for number, problem in failed.items():
+        advice[number] = begun[number][1].model_copy(update={"problem": str(problem)})
     fits = judged.fits_of(list(weighed.values()), manager.book)
     for (number, known), factors in zip(weighed.items(), fits, strict=True):
         held, given = begun[number]
