@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tomic import dates
 from tomic.chain import Chain
@@ -23,7 +23,7 @@ from tomic.config import Settings
 from tomic.errors import DataError, EmptyChain, TomicError, UsageError, ungrouped
 from tomic.journal.manage import advice as ranking, judged, moves, standing as positions, track
 from tomic.journal.manage.standing import Standing
-from tomic.models import OptionParams, OptionQuote, Structure, VolSnapshot
+from tomic.models import OptionParams, Structure, VolSnapshot
 from tomic.models.documents import to_document
 from tomic.models.journal import Action, EntryStatus, ExitCheck, Fill, Held, JournalEntry, Trade
 from tomic.models.manage import Advice, MoveRefusal
@@ -42,6 +42,8 @@ from tomic.workflows.journal.market import LegMarket, QuotedVix
 from tomic.workflows.portfolio import files, review as portfolio
 from tomic.workflows.resources import Resources
 from tomic.workflows.volatility.measure import Now, volatility
+
+T = TypeVar("T")
 
 _FRESH = dt.timedelta(days=4)
 """Age up to which a saved book says what is held: over a long weekend."""
@@ -67,7 +69,7 @@ class ManageRun:
     options: int = 0
     """Options that were asked for."""
     computing_s: float = 0.0
-    """Processor time that judging took, seconds."""
+    """Processor time of smiles, alternatives and their figures, seconds."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -118,6 +120,7 @@ class _Market:
     """By position."""
     horizon: dt.date | None
     options: int = 0
+    computing_s: float = 0.0
 
 
 async def manager(resources: Resources, journal: Journal, *, offline: bool = False) -> Manager:
@@ -253,14 +256,15 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
     advice, seconds = await asyncio.to_thread(
         _timed, partial(_judged, manager, begun, markets, targets=detailed)
     )
+    known = [market for market in markets.values() if isinstance(market, _Market)]
     if keep and manager.journal.source != "replay":
         await _keep(manager, [held for held, _ in begun], advice)
     return ManageRun(
         advice=advice,
         errors={name: market for name, market in markets.items() if isinstance(market, TomicError)},
         as_of=checked.as_of,
-        options=sum(market.options for market in markets.values() if isinstance(market, _Market)),
-        computing_s=seconds,
+        options=sum(market.options for market in known),
+        computing_s=seconds + sum(market.computing_s for market in known),
         notes=_notes(manager),
     )
 
@@ -271,7 +275,7 @@ def _notes(manager: Manager) -> tuple[str, ...]:
     return (f"the book is that of {manager.book.book.as_of:%Y-%m-%d %H:%M} UTC",)
 
 
-def _timed(work: Callable[[], tuple[Advice, ...]]) -> tuple[tuple[Advice, ...], float]:
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
     """What *work* gives, and the processor time of this thread that it took."""
     began = time.thread_time()
     return work(), time.thread_time() - began
@@ -437,14 +441,20 @@ async def _of_chain(
 ) -> _Market:
     """A chain as it is: alternatives among its own strikes."""
     vol = await _volatility(manager, settings, chain, vix)
-    board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
-    strikes = {
-        (day, right): board.strike[rows].tolist()
-        for day in chain.expiries
-        for right in "CP"
-        if (rows := board.side(day, right)).size
-    }
-    return await asyncio.to_thread(_drawn, board, vol, strikes, held, options=len(chain))
+
+    def drawn() -> _Market:
+        board = boards.prepare(chain, vol, settings)
+        strikes = {
+            (day, right): board.strike[rows].tolist()
+            for day in chain.expiries
+            for right in "CP"
+            if (rows := board.side(day, right)).size
+        }
+        return _drawn(board, vol, strikes, held, options=len(chain))
+
+    market, seconds = await asyncio.to_thread(_timed, drawn)
+    market.computing_s = seconds
+    return market
 
 
 async def _in_portions(
@@ -455,23 +465,29 @@ async def _in_portions(
     vix: QuotedVix,
 ) -> _Market:
     """A sample for the smiles, then what the alternatives trade."""
-    quotes: dict[Wanted, OptionQuote] = {}
-    sample = _sample(portions, settings, held)
-    quotes |= await portions.quote(sample)
+    quotes = dict(await portions.quote(_sample(portions, settings, held)))
     chain = await asyncio.to_thread(portions.chain, list(quotes.values()))
     vol = await _volatility(manager, settings, chain, vix)
-    board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
     strikes: dict[tuple[dt.date, str], list[float]] = {}
     for option in sorted(portions.options):
         strikes.setdefault((option.expiry, option.right), []).append(option.strike)
-    market = await asyncio.to_thread(_drawn, board, vol, strikes, held, options=len(quotes))
+
+    def drawn() -> _Market:
+        board = boards.prepare(chain, vol, settings)
+        return _drawn(board, vol, strikes, held, options=len(quotes))
+
+    market, seconds = await asyncio.to_thread(_timed, drawn)
     missing = sorted(set().union(*map(moves.needed, market.found.values())) - set(quotes))
     if missing:
         quotes |= await portions.quote(missing)
         rows = [quotes[option] for option in sorted(quotes)]
-        chain = await asyncio.to_thread(portions.chain, rows)
-        board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
+        whole = await asyncio.to_thread(portions.chain, rows)
+        sampled = market.quoted.board
+        again = partial(boards.prepare, whole, vol, settings, earlier=sampled)
+        board, more = await asyncio.to_thread(_timed, again)
         market.quoted, market.options = LegMarket(board, vol), len(quotes)
+        seconds += more
+    market.computing_s = seconds
     return market
 
 
