@@ -28,6 +28,7 @@ SUBJECTS = {
     "desk/desk",
     "desk/kept",
     "desk/manage",
+    "desk/manage_slowly",
     "desk/opening",
     "desk/recording",
     "desk/scan",
