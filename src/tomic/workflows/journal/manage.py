@@ -15,7 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tomic import dates
 from tomic.chain import Chain
@@ -31,6 +31,7 @@ from tomic.portfolio.fit import BookFit
 from tomic.selection import Selection, Wanted, as_listed, days_to_expiry
 from tomic.store import NewAdvice
 from tomic.strategies import sampling
+from tomic.strategies.measures import foreign_commission, foreign_margin
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.workflows.chain import fetch as chains
@@ -111,6 +112,15 @@ class _Position(NamedTuple):
     entry: JournalEntry | None
 
 
+class _Begun(NamedTuple):
+    """A position with what is known of it before its alternatives are judged."""
+
+    held: Standing
+    advice: Advice
+    market: _Market | TomicError | None
+    """None where nothing had to be asked."""
+
+
 @dataclass(slots=True)
 class _Market:
     """One symbol, quoted for its positions."""
@@ -171,12 +181,8 @@ async def open_positions(manager: Manager, which: str = "") -> list[_Position]:
     """
     entries = [entry for entry in await load_all(manager.journal, "open") if entry.is_open]
     found = [_Position(positions.of_entry(entry), entry) for entry in entries]
-    found += [
-        _of_book(structure, manager.settings, manager.book.book.today)
-        for structure in (manager.book.review.structures if manager.book else ())
-        if manager.book is not None and structure.source != "journal"
-    ]
-    found = [position for position in found if position.held.legs]
+    found += _of_book(manager.book, manager.settings) if manager.book is not None else []
+    found = [position for position in found if position.held.legs or position.held.problem]
     if not which:
         return found
     wanted = which.strip().upper()
@@ -190,16 +196,24 @@ async def open_positions(manager: Manager, which: str = "") -> list[_Position]:
     return named
 
 
-def _of_book(structure: Structure, settings: Settings, today: dt.date) -> _Position:
-    rules = settings.journal.exits_for(structure.strategy)
-    held = positions.of_structure(structure, rules)
-    return _Position(held, _as_entry(structure, held, structure.opened or today))
+def _of_book(fit: BookFit, settings: Settings) -> list[_Position]:
+    """The structures of a book that no entry has."""
+    known = {position.contract: position for position in fit.book.positions}
+    found = []
+    for structure in fit.review.structures:
+        if structure.source == "journal":
+            continue
+        rules = settings.journal.exits_for(structure.strategy)
+        held = positions.of_structure(structure, rules, known)
+        opened = structure.opened or fit.book.today
+        found.append(_Position(held, _as_entry(structure, held, opened)))
+    return found
 
 
 def _as_entry(structure: Structure, held: Standing, day: dt.date) -> JournalEntry | None:
     """The structure as an entry opened at what it cost; None where that is not known."""
     opened = held.opened or {}
-    if held.received is None or not held.legs:
+    if held.received is None or held.problem:
         return None
     fills = tuple(Fill(**leg.model_dump(), price=abs(opened[leg.key])) for leg in held.legs)
     at = dt.datetime.combine(day, dt.time(12), dates.NEW_YORK)
@@ -228,41 +242,31 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
         UsageError: Nothing that is open is called so.
     """
     found = await open_positions(manager, which)
-    by_symbol: dict[str, list[_Position]] = {}
-    for position in found:
-        by_symbol.setdefault(position.held.symbol, []).append(position)
-    markets = await _markets(manager, by_symbol)
-    quoted = {
-        symbol: market.quoted if isinstance(market, _Market) else market
-        for symbol, market in markets.items()
-    }
-    entries = [position.entry for position in found if position.entry is not None]
-    checked = await review.judged(manager.journal, entries, quoted, keep=False)
-    checks = iter(checked.checks)
-    by_position = {
-        position.held.id: next(checks) for position in found if position.entry is not None
-    }
+    groups = _grouped(found)
+    markets = await _markets(manager, groups)
+    known = [market for market in markets.values() if isinstance(market, _Market)]
+    times = [market.quoted.chain.as_of for market in known]
+    now = max(times) if times else await manager.journal.clock()
+    checks: dict[str, ExitCheck] = {}
+    for name, members in groups.items():
+        checks |= await _checked(manager.journal, members, markets[name])
     detailed = len(found) == 1 or bool(which)
+    names = {member.held.id: name for name, members in groups.items() for member in members}
     begun = [
-        _begun(
-            position,
-            markets[position.held.symbol],
-            by_position.get(position.held.id),
-            checked.as_of,
-        )
+        _begun(position, markets.get(names.get(held.id, "")), checks.get(held.id), now)
         for position in found
+        for held in [position.held]
     ]
     # Kernels are pure, and the session must go on answering meanwhile.
     advice, seconds = await asyncio.to_thread(
-        _timed, partial(_judged, manager, begun, markets, targets=detailed)
+        _timed, partial(_judged, manager, begun, targets=detailed)
     )
-    known = [market for market in markets.values() if isinstance(market, _Market)]
     if keep and manager.journal.source != "replay":
-        await _keep(manager, [held for held, _ in begun], advice)
+        await _keep(manager, [position.held for position in begun], advice)
     return ManageRun(
         advice=advice,
         errors={name: market for name, market in markets.items() if isinstance(market, TomicError)},
-        as_of=checked.as_of,
+        as_of=now,
         options=sum(market.options for market in known),
         computing_s=seconds + sum(market.computing_s for market in known),
         notes=_notes(manager),
@@ -272,7 +276,16 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
 def _notes(manager: Manager) -> tuple[str, ...]:
     if manager.book is None:
         return ("no portfolio known: no buying power, and fit counts 1",)
-    return (f"the book is that of {manager.book.book.as_of:%Y-%m-%d %H:%M} UTC",)
+    review = manager.book.review
+    grouped = {leg.contract for structure in review.structures for leg in structure.legs}
+    return (
+        f"the book is that of {manager.book.book.as_of:%Y-%m-%d %H:%M} UTC",
+        *(
+            f"in no position: {gap.quantity:+g} {gap.name}: {gap.reason}"
+            for gap in review.gaps
+            if gap.name not in grouped
+        ),
+    )
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
@@ -281,11 +294,48 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
     return work(), time.thread_time() - began
 
 
+def _grouped(found: Sequence[_Position]) -> dict[str, list[_Position]]:
+    """
+    Positions that one chain serves: those of a symbol, by class where several are held.
+
+    Positions that cannot be judged need none.
+    """
+    classes: dict[str, set[str]] = {}
+    sound = [position for position in found if not position.held.problem]
+    for position in sound:
+        own = classes.setdefault(position.held.symbol, set())
+        own |= {leg.trading_class for leg in position.held.options} - {""}
+    groups: dict[str, list[_Position]] = {}
+    for position in sound:
+        symbol = position.held.symbol
+        name = symbol
+        if len(classes[symbol]) > 1:
+            own = {leg.trading_class for leg in position.held.options} - {""}
+            name = f"{symbol} {'+'.join(sorted(own))}".rstrip()
+        groups.setdefault(name, []).append(position)
+    return groups
+
+
+async def _checked(
+    journal: Journal, members: Sequence[_Position], market: _Market | TomicError
+) -> dict[str, ExitCheck]:
+    """The exit rules of the positions of one chain, by position."""
+    quoted = market.quoted if isinstance(market, _Market) else market
+    judgeable = [member for member in members if member.entry is not None]
+    entries = [member.entry for member in judgeable if member.entry is not None]
+    symbols = {entry.symbol: quoted for entry in entries}
+    run = await review.judged(journal, entries, symbols, keep=False)
+    return {member.held.id: check for member, check in zip(judgeable, run.checks, strict=True)}
+
+
 def _begun(
-    position: _Position, market: _Market | TomicError, check: ExitCheck | None, now: dt.datetime
-) -> tuple[Standing, Advice]:
-    """A position with what is known of it before its alternatives are judged."""
+    position: _Position,
+    market: _Market | TomicError | None,
+    check: ExitCheck | None,
+    now: dt.datetime,
+) -> _Begun:
     held = position.held
+    names = tuple(f"{leg.quantity:+g} {leg.name}" for leg in held.legs)
     blank = Advice(
         id=held.id,
         entry_id=held.entry_id,
@@ -293,43 +343,68 @@ def _begun(
         strategy=held.strategy,
         currency=held.currency,
         as_of=now,
-        held=tuple(f"{leg.quantity:+g} {leg.name}" for leg in held.legs),
-        pnl=check.pnl if check else None,
-        dte=check.dte if check else None,
-        signals=check.signals if check else (),
-        notes=(*check.notes, *(signal.text for signal in check.unjudged))
-        if check
-        else ("its cost is not known: no exit rule was judged",),
+        held=(held.contracts.partition(": ")[2],) if held.problem else names,
     )
-    if isinstance(market, TomicError):
-        return held, blank.model_copy(update={"problem": str(market)})
-    board, problem = market.quoted.board, ""
+    if market is None or isinstance(market, TomicError):
+        known = {} if held.problem else _of_rules(check, held)
+        problem = held.problem or str(market)
+        return _Begun(held, blank.model_copy(update={**known, "problem": problem}), market)
+    board = market.quoted.board
+    problem = _mismatch(held, board)
+    known = _of_rules(None if problem else check, held)
     if gone := positions.expired(held, board.today):
-        names = ", ".join(leg.name for leg in gone)
-        problem = f"{names} has expired: tomic journal close {held.id} --expired records it"
-    known = {
+        expired = ", ".join(leg.name for leg in gone)
+        problem = f"{expired} has expired: tomic journal close {held.id} --expired records it"
+    known |= {
         "data_type": board.chain.data_type,
         "trading_class": board.chain.trading_class,
         "spot": board.spot,
         "currency": held.currency or board.chain.underlying.currency,
         "problem": problem,
+        "notes": (*known.get("notes", ()), *_of_market(board)),
     }
-    return held, blank.model_copy(update=known)
+    return _Begun(held, blank.model_copy(update=known), market)
 
 
-def _judged(
-    manager: Manager,
-    begun: Sequence[tuple[Standing, Advice]],
-    markets: Mapping[str, _Market | TomicError],
-    *,
-    targets: bool,
-) -> tuple[Advice, ...]:
+def _of_rules(check: ExitCheck | None, held: Standing) -> dict[str, Any]:
+    """What the exit rules say, and what of them could not be judged."""
+    if check is not None:
+        notes = (*check.notes, *(signal.text for signal in check.unjudged))
+        return {"pnl": check.pnl, "dte": check.dte, "signals": check.signals, "notes": notes}
+    if held.received is not None:
+        return {}
+    unknown = "its cost is not known: no exit rule was judged, and success counts from now"
+    return {"notes": (unknown,)}
+
+
+def _mismatch(held: Standing, board: Board) -> str:
+    """Why a position is not what a chain quotes; empty where it is."""
+    quoted = board.chain.underlying.currency
+    if held.currency and held.currency != quoted:
+        return f"held in {held.currency}, quoted in {quoted}: its money cannot be added"
+    classes = {leg.trading_class for leg in held.options} - {""}
+    if len(classes) > 1:
+        return f"options of several classes are held: {', '.join(sorted(classes))}"
+    return ""
+
+
+def _of_market(board: Board) -> list[str]:
+    """What a reader must know of margin and commission where they are not American."""
+    underlying = board.chain.underlying
+    if underlying.is_future:
+        return ["margin of futures options is SPAN's, not ours: see TWS"]
+    if underlying.currency == "USD":
+        return []
+    costs = board.settings.costs
+    return [foreign_margin(underlying.currency), *foreign_commission(costs, underlying.currency)]
+
+
+def _judged(manager: Manager, begun: Sequence[_Begun], *, targets: bool) -> tuple[Advice, ...]:
     """Every position with its alternatives; how they fit the book is worked out for all at once."""
-    advice = [given for _, given in begun]
+    advice = [position.advice for position in begun]
     placed: dict[int, tuple[judged.PositionOnBoard, list[moves.DraftMove]]] = {}
     failed: dict[int, judged.Unquoted] = {}
-    for number, (held, given) in enumerate(begun):
-        market = markets[held.symbol]
+    for number, (held, given, market) in enumerate(begun):
         if given.problem or not isinstance(market, _Market):
             continue
         drafts = [draft for draft in market.found[held.id] if isinstance(draft, moves.DraftMove)]
@@ -344,16 +419,16 @@ def _judged(
         else:
             failed[number] = known
     for number, problem in failed.items():
-        advice[number] = begun[number][1].model_copy(update={"problem": str(problem)})
+        advice[number] = begun[number].advice.model_copy(update={"problem": str(problem)})
     fits = judged.fits_of(list(weighed.values()), manager.book)
     for (number, known), factors in zip(weighed.items(), fits, strict=True):
-        held, given = begun[number]
+        held, given, market = begun[number]
         excess = _excess(manager, held)
         shown = judged.described(known, factors, excess=excess, targets=targets)
         advice[number] = given.model_copy(
             update={
                 "moves": ranking.ranked(shown, given.signals),
-                "refused": _refused(markets[held.symbol], held, known),
+                "refused": _refused(market, held, known),
                 "pnl": given.pnl if given.pnl is not None else _pnl(held, known.at),
             }
         )
@@ -361,7 +436,7 @@ def _judged(
 
 
 def _refused(
-    market: _Market | TomicError, held: Standing, known: judged.Weighed
+    market: _Market | TomicError | None, held: Standing, known: judged.Weighed
 ) -> tuple[MoveRefusal, ...]:
     found = market.found[held.id] if isinstance(market, _Market) else ()
     never = [draft for draft in found if isinstance(draft, MoveRefusal)]
@@ -391,24 +466,24 @@ def _excess(manager: Manager, held: Standing) -> float | None:
 
 
 async def _markets(
-    manager: Manager, by_symbol: Mapping[str, Sequence[_Position]]
+    manager: Manager, groups: Mapping[str, Sequence[_Position]]
 ) -> dict[str, _Market | TomicError]:
-    """Quote every symbol for its positions, a few at once."""
+    """Quote a chain for each of *groups*, a few at once."""
     markets: dict[str, _Market | TomicError] = {}
     gate, vix = asyncio.Semaphore(AT_ONCE), QuotedVix.of(manager.journal)
 
-    async def quote(symbol: str, held: Sequence[Standing]) -> None:
+    async def quote(name: str, held: Sequence[Standing]) -> None:
         async with gate:
             try:
-                markets[symbol] = await _market(manager, symbol, held, vix)
+                markets[name] = await _market(manager, held[0].symbol, held, vix)
             except TomicError as exc:
-                markets[symbol] = exc
+                markets[name] = exc
 
     with ungrouped():
         async with asyncio.TaskGroup() as group:
-            for symbol, members in by_symbol.items():
+            for name, members in groups.items():
                 held = [member.held for member in members]
-                group.create_task(quote(symbol, held), name=f"tomic manage {symbol}")
+                group.create_task(quote(name, held), name=f"tomic manage {name}")
     return markets
 
 
