@@ -1,9 +1,10 @@
 """
 Measure TOMIC beside its peers: ``python -m benchmarks [PART …] [--json FILE] [--page]``.
 
-Parts: chain, quant, scan, store, portfolio, start, panel, growth, evidence, backtest; all of them
-without arguments. Each row holds a median with its range, the peer that was measured in turns with
-it, and a stated limit. A part that fails says so, the others go on, and the exit code is 1.
+Parts: chain, quant, scan, store, portfolio, start, panel, growth, evidence, backtest, manage; all
+of them without arguments. Each row holds a median with its range, the peer that was measured in
+turns with it, and a stated limit. A part that fails says so, the others go on, and the exit code
+is 1.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ PARTS = {
     "growth": ("growth",),
     "evidence": ("evidence",),
     "backtest": ("backtest",),
+    "manage": ("manage",),
 }
 PATIENCE_S = 1800
 """After this a module is given up."""

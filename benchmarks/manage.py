@@ -1,5 +1,5 @@
 """
-What to do with fifty positions: messages to TWS, and processor time of judging their alternatives.
+What to do with fifty positions: messages to TWS, and processor time of computing.
 
 Positions of five kinds on the demo market, some under attack; messages are counted by the session,
 beyond those of its opening and of the book.
@@ -26,7 +26,7 @@ MOST_MESSAGES, MOST_SECONDS = 2_700, 2.0
 
 
 async def measured(count: int) -> list[Row]:
-    """Messages, and seconds of CPU: of judging, and of all with the simulated gateway."""
+    """Messages; seconds of CPU of smiles and judging, and of all with the simulated gateway."""
     with tempfile.TemporaryDirectory() as folder:
         async with Desk(demo=True, demo_store=Path(folder) / "demo.db") as desk:
             journal = await desk.journal()
@@ -49,7 +49,7 @@ async def measured(count: int) -> list[Row]:
     ]
 
 
-def rows() -> list[Row]:
+def run() -> list[Row]:
     """The rows of the page."""
     return asyncio.run(measured(50))
 

@@ -18,9 +18,11 @@ from tomic.models.review import (
     AssignmentRisk,
     BookReview,
     BookTotals,
+    HeldLeg,
     Jump,
     PortfolioGreeks,
     Severity,
+    Structure,
 )
 
 AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
@@ -283,6 +285,24 @@ def test_alerts_say_scope_number_and_limit():
         ("alert", "book: the worst cell costs 11.6% (limit 10%); hedge it"),
     ]
     assert seen.covers and not notices.of_book(book_review(), whole=False).covers
+
+
+def test_two_structures_of_the_same_contracts_are_two():
+    """The alert of one is not taken for that of the other."""
+    leg = HeldLeg(contract="XLF 2026-11-20 48C", quantity=-2.0)
+    held = tuple(
+        Structure(
+            id=f"XLF-{number}", strategy="naked_call", symbol="XLF", account="DU1",
+            source="journal", quantity=2.0, legs=(leg,), greeks=PortfolioGreeks(),
+        )
+        for number in (1, 2)
+    )  # fmt: skip
+    alerts = tuple(alert("dte", Severity.WARNING, one.id) for one in held)
+    review = book_review(alerts=alerts).model_copy(update={"structures": held})
+
+    assert [each.key for each in notices.of_book(review, whole=True).notices] == [
+        "alert:dte:DU1: -XLF 2026-11-20 48C", "alert:dte:DU1: -XLF 2026-11-20 48C (2)"
+    ]  # fmt: skip
 
 
 def test_ex_dividend_by_tomorrow():

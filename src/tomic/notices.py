@@ -8,6 +8,7 @@ store, and what is said is the difference.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
@@ -220,10 +221,12 @@ def of_book(review: BookReview, *, whole: bool) -> Observation:
     """
     today = review.as_of.date()
     soon = today + dt.timedelta(days=1)
+    lasting = _lasting(review)
+    accounts = {structure.id: structure.account for structure in review.structures}
     alerts = [
         Notice(
             kind="alert",
-            key=f"alert:{alert.rule}:{alert.scope}",
+            key=f"alert:{alert.rule}:{lasting.get(alert.scope, alert.scope)}",
             text=_joined(_of_alert(alert), alert.advice),
             more="tomic portfolio",
         )
@@ -233,7 +236,7 @@ def of_book(review: BookReview, *, whole: bool) -> Observation:
     risks = [
         Notice(
             kind="assignment",
-            key=f"assignment:{risk.structure}:{risk.contract}:{risk.reason}",
+            key=f"assignment:{accounts.get(risk.structure, '')}:{risk.contract}:{risk.reason}",
             text=f"{risk.structure}: short {risk.contract}: {risk.message}; close or roll it",
             more="tomic portfolio --stress",
         )
@@ -257,6 +260,17 @@ def of_book(review: BookReview, *, whole: bool) -> Observation:
         notices=(*risks, *dividends, *alerts),
         covers=("alert:", "assignment:", "dividend:") if whole else (),
     )
+
+
+def _lasting(review: BookReview) -> dict[str, str]:
+    """Names of the structures, by `id`, that no other position shifts."""
+    names: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for structure in review.structures:
+        seen[structure.contracts] += 1
+        count = seen[structure.contracts]
+        names[structure.id] = structure.contracts + (f" ({count})" if count > 1 else "")
+    return names
 
 
 def _of_alert(alert: Alert) -> str:

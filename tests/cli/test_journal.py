@@ -64,7 +64,7 @@ def test_add_says_what_it_took():
 
     assert result.exit_code == 0
     assert result.stdout == (
-        "1  SPY short put spread · +1 550P -1 560P 2025-06-20 · credit +150.00 · open\n"
+        "1  SPY short put spread · +1 550P -1 560P 2025-06-20 · credit +150.00 USD · open\n"
     )
     assert "note: no live marks: nobody was asked (--offline)" in result.stderr
     assert "note: not known at entry: spot, iv" in result.stderr
@@ -78,8 +78,8 @@ def test_a_campaign_on_the_command_line():
     run("journal", "close", "1", "--structures", "1", "--price", "0.90", *when)
     closed = run("journal", "close", "J-0001", "--price", "0.40", *when)
 
-    assert "2025-07-18 · credit +420.00 · open" in rolled.stdout
-    assert closed.stdout.endswith("· flat · credit +420.00 · result +290.00\n")
+    assert "2025-07-18 · credit +420.00 USD · open" in rolled.stdout
+    assert closed.stdout.endswith("· flat · credit +420.00 USD · result +290.00 USD\n")
     (row,) = document("list", "--all")["entries"]
     assert (row["status"], row["pnl"], row["days"]) == ("closed", 290.0, 10)
     shown = run("journal", "show", "1").stdout
@@ -119,7 +119,7 @@ def test_expiry_and_assignment():
     wrong = run("journal", "close", "1", "--assigned", "560P", "-q")
 
     assert "+100 shares -1 560P 2025-06-20" in taken.stdout
-    assert "+100 shares · credit +400.00 · open" in gone.stdout
+    assert "+100 shares · credit +400.00 USD · open" in gone.stdout
     assert wrong.exit_code == 2
     assert "entry 1 holds no options; name one of them" in wrong.stderr
 
@@ -145,7 +145,7 @@ def test_an_american_index_option_is_assigned_for_cash():
                  "--at", "2025-06-10T16:00")  # fmt: skip
 
     assert "shares" not in result.stdout
-    assert result.stdout.endswith("result -3,000.00\n")
+    assert result.stdout.endswith("result -3,000.00 USD\n")
 
 
 def test_vix_is_settled_at_an_opening_that_is_asked_for():
@@ -161,7 +161,7 @@ def test_vix_is_settled_at_an_opening_that_is_asked_for():
     assert "holds nothing that has expired by 2025-06-17" in early.stderr
     assert "settled at the open of 2025-06-18, at VRO" in unpriced.stderr
     assert "--spot" in unpriced.stderr
-    assert settled.stdout.endswith("· flat · credit +600.00 · result -650.00\n")
+    assert settled.stdout.endswith("· flat · credit +600.00 USD · result -650.00 USD\n")
     (row,) = document("list", "--all")["entries"]
     assert row["closed"] == "2025-06-18"
 
@@ -176,7 +176,7 @@ def test_an_index_option_whose_class_is_not_known_is_not_given_a_close():
 
     assert unpriced.exit_code == 2
     assert "does not say which it holds" in unpriced.stderr
-    assert settled.exit_code == 0 and settled.stdout.endswith("result +4,000.00\n")
+    assert settled.exit_code == 0 and settled.stdout.endswith("result +4,000.00 USD\n")
 
 
 def test_corrections_notes_and_history():

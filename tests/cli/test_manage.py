@@ -10,10 +10,11 @@ from support.command_line import run
 from support.managed_positions import SCRIPTS, attacked_put, judge
 from tomic.errors import RequestTimeout
 from tomic.models.journal import ExitSignal
-from tomic.models.manage import Advice, MoveKind, MoveRecord
+from tomic.models.manage import Advice
+from tomic.models.moves import EndedMoves, MoveKind, MoveRecord
 from tomic.present import manage as present
 from tomic.present.forms import Format
-from tomic.workflows.journal.manage import ManageHistory, ManageRun
+from tomic.workflows.journal.manage import ManageRun
 
 FIRED = ExitSignal(rule="stop", fired=True, text="loss 2.10x credit (stop 2.00x)", advice="close")
 
@@ -98,7 +99,7 @@ def test_history_beside_holding():
             kind=MoveKind.ROLL, n=2, result=90, change=40, better=0.5, expected=-4, chosen=1
         ),
     )
-    known = ManageHistory(records, settled=3, waiting=1, unpriced=("XLF",))
+    known = EndedMoves(records=records, settled=3, waiting=1, unpriced=("XLF",))
 
     lines = present.history(known, Format.TABLE).splitlines()
     notes = " ".join(present.history_notes(known))

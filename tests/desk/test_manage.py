@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.many_positions import entries
 from tomic.desk import Desk
-from tomic.models.manage import MoveKind
+from tomic.models.moves import MoveKind
 from tomic.workflows.journal import entries as journals
 
 BUDGET = 2_700
@@ -43,4 +43,6 @@ async def test_structures_of_the_demo_book(tmp_path):
     assert one.best.p_target is not None
     assert one.best.buying_power_after is not None
     assert again.advice[0].id == one.id
-    assert [kept.position for kept in stored] == [one.id]
+    # Under its contracts: its number shifts when others of its symbol come and go.
+    (kept,) = stored
+    assert kept.position == "DU1234567: +AAPL shares, -AAPL 2026-12-18 247.5C"

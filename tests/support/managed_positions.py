@@ -14,7 +14,8 @@ from tomic.journal.manage import advice, judged, moves, standing
 from tomic.models import VolSnapshot
 from tomic.models.exits import ExitRules
 from tomic.models.journal import ExitSignal, JournalEntry
-from tomic.models.manage import Move, MoveKind, MoveRefusal
+from tomic.models.manage import Move, MoveRefusal
+from tomic.models.moves import MoveKind
 from tomic.selection import Selection
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board

@@ -8,11 +8,14 @@ import random
 
 import pytest
 
+from support.made_books import made_book
 from support.message_server import SECRET, serving
+from tomic import notices
 from tomic.config import Settings
 from tomic.config.notify import NotifySettings
 from tomic.errors import ConfigError
 from tomic.models.notices import Notice, Observation
+from tomic.portfolio import overview
 from tomic.store import Database
 from tomic.workflows import notify
 
@@ -61,6 +64,31 @@ async def test_a_thousand_checks_tell_each_change_once(server, store):
 
     assert len(expected) > 30
     assert lines(server) == expected
+
+
+async def test_what_changes_elsewhere_tells_nothing_twice(server, store):
+    """A position keeps its alerts while others of its symbol come, go, and shift its number."""
+    kept = "-2 SPY 2026-12-18 640P @9.00"
+    books = [
+        kept,
+        f"-1 SPY 2026-11-27 500P @9.00, {kept}",
+        f"-1 SPY 2026-11-27 500P @9.00, +100 SPY @590, {kept}",
+        f"{kept}, -1 SPY 2027-01-15 500P @9.00",
+    ]
+    numbers, said = [], []
+    for text in books:
+        review = overview.review(made_book(text), Settings())
+        (own,) = (one for one in review.structures if "640P" in one.contracts)
+        numbers.append(own.id)
+        seen = notices.of_book(review, whole=True)
+        own_only = [one for one in seen.notices if "640P" in one.key]
+        said.append(len(own_only))
+        look = seen.model_copy(update={"notices": tuple(own_only)})
+        await notify.tell(store, Settings(), [look], at=AT)
+
+    assert len(set(numbers)) > 1
+    assert min(said) >= 2
+    assert len(server.messages) == 1
 
 
 async def test_a_server_that_is_down_hears_it_later(server, store):

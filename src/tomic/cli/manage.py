@@ -14,7 +14,7 @@ from tomic.errors import UsageError
 from tomic.journal.manage import orders
 from tomic.present import chain, manage as present
 from tomic.present.forms import Format
-from tomic.workflows.journal import manage as managing
+from tomic.workflows.journal import manage as managing, statistics
 
 if TYPE_CHECKING:
     from tomic.models.manage import Advice, Move
@@ -59,7 +59,8 @@ async def manage(
     async with at_desk(common, gateway, stops=True, asks=not (offline or history)) as desk:
         if history:
             symbol = position.upper() or None
-            known = await managing.history(await desk.journal(offline=True), symbol=symbol)
+            journal = await desk.journal(offline=True)
+            known = await statistics.alternatives(journal, symbol=symbol)
             typer.echo(present.history(known, common.shape), nl=False)
             common.say(*present.history_notes(known))
             return 0

@@ -21,6 +21,7 @@ from pydantic import (
 from tomic.models.documents import UnboundedModel
 from tomic.models.exits import ExitRules
 from tomic.models.market import Marked, Model, normalize_symbol
+from tomic.models.moves import EndedMoves
 
 __all__ = ["ExitRules"]
 
@@ -220,6 +221,8 @@ class JournalReport(Model):
     trades: Calibration
     proposals: Calibration
     score: ScoreTest
+    alternatives: EndedMoves = EndedMoves()
+    """What holding, rolling and closing would have brought, of all that `tomic manage` showed."""
     notes: tuple[str, ...] = ()
 
 

@@ -66,7 +66,7 @@ class Structure(UnboundedModel):
     unbounded: ClassVar[tuple[str, ...]] = ("max_profit", "max_loss", "margin", "margin_net")
 
     id: str
-    """Stable for one book: symbol and number, for example SPY-1."""
+    """Symbol and number within this book, for example SPY-1; `contracts` outlives it."""
     strategy: str
     symbol: str
     account: str
@@ -111,6 +111,17 @@ class Structure(UnboundedModel):
     days_at_least: bool = False
     """Whether it may be older: counted from the first saved book that held it."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def contracts(self) -> str:
+        """
+        Account and contracts, sold or bought: ``DU1: -SPY 2026-12-18 580P``.
+
+        The same for as long as these are held together, whatever else comes and goes; `id` counts
+        the structures of a symbol and shifts with them.
+        """
+        names = sorted(f"{'-' if leg.quantity < 0.0 else '+'}{leg.contract}" for leg in self.legs)
+        return f"{self.account}: {', '.join(names)}"
 
 
 class Concentration(Model):

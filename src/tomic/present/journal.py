@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tomic.journal import campaign, statistics
 from tomic.models import journal as nouns
 from tomic.models.documents import to_document
+from tomic.models.moves import EndedMoves, MoveKind
 from tomic.present.forms import NOT_ADVICE, Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, money, number, per_cent
 
@@ -545,6 +546,7 @@ def _reported(results: nouns.JournalReport, rows: Sequence[nouns.Statistics]) ->
     parts = [_totals(rows), _calibrations((results.trades, results.proposals))]
     if results.score.n:
         parts.append(_score(results))
+    parts.append(_alternatives(results.alternatives))
     return "\n".join(part for part in parts if part)
 
 
@@ -621,4 +623,23 @@ def _score(results: nouns.JournalReport) -> str:
         f"· ROM {per_cent(band.rom, 1)}"
         for band in test.bands
     ]
+    return "\n".join(lines) + "\n"
+
+
+def _alternatives(known: EndedMoves) -> str:
+    """What holding brought, and what each other kind brought beside it; empty if none was shown."""
+    waiting = f", {known.waiting} wait for their last expiry" if known.waiting else ""
+    if not known.records:
+        return f"alternatives shown: none has ended yet{waiting}\n" if waiting else ""
+    lines = [f"alternatives shown: {known.settled} looks have ended{waiting}"]
+    for record in known.records:
+        held = record.kind is MoveKind.HOLD
+        beside = (
+            f"beside holding {money(record.change)} (expected {money(record.expected)}), "
+            f"better in {per_cent(record.better)}, "
+        )
+        lines.append(
+            f"  {record.kind.value}: result {money(record.result)} {record.currency}".rstrip()
+            + f" · {'' if held else beside}first {record.chosen} times, n {record.n}"
+        )
     return "\n".join(lines) + "\n"

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from tomic.figures import columns
 from tomic.journal.manage import orders
 from tomic.models.documents import to_document, with_flags
-from tomic.models.manage import Advice, Move, MoveKind, MoveRefusal
+from tomic.models.manage import Advice, Move, MoveRefusal
+from tomic.models.moves import EndedMoves, MoveKind
 from tomic.present.forms import NOT_ADVICE, Format, emit, emit_rows, to_csv, to_json, to_ndjson
 from tomic.present.text import PlainTable, amount, figure_text, money, number, per_cent
 from tomic.present.ticket import side_text, ticket_text
 
 if TYPE_CHECKING:
-    from tomic.workflows.journal.manage import ManageHistory, ManageRun
+    from tomic.workflows.journal.manage import ManageRun
 
 _FIGURES = {figure.name: figure for figure in columns(
     "pos p_target ev cvar95 margin score dte ev_change locked_in"
@@ -211,7 +212,7 @@ def order_text(advice: Advice, move: Move) -> str:
 # -- what became of it -------------------------------------------------------------------------
 
 
-def history(known: ManageHistory, shape: Format) -> str:
+def history(known: EndedMoves, shape: Format) -> str:
     """What each kind of alternative brought beside holding."""
     rows = [to_document(record) for record in known.records]
     return emit_rows(
@@ -219,15 +220,16 @@ def history(known: ManageHistory, shape: Format) -> str:
     )
 
 
-def _ended(known: ManageHistory) -> str:
+def _ended(known: EndedMoves) -> str:
     if not known.records:
         return ""
     table = PlainTable(
         "alternative", "n", "first", "result", "beside holding", "expected", "better"
     )
+    several = len({record.currency for record in known.records}) > 1
     for record in known.records:
         table.add_row(
-            record.kind.value,
+            f"{record.kind.value} {record.currency}".rstrip() if several else record.kind.value,
             str(record.n),
             str(record.chosen),
             money(record.result),
@@ -238,7 +240,7 @@ def _ended(known: ManageHistory) -> str:
     return table.text()
 
 
-def history_notes(known: ManageHistory) -> list[str]:
+def history_notes(known: EndedMoves) -> list[str]:
     """What the table counts, and what it waits for."""
     notes = [
         f"means of {known.settled} looks at positions whose alternatives have all expired, the "

@@ -43,6 +43,13 @@ class ContractTables(TableGroup):
         )
         return documents.read_as(Underlying, rows[0][0]) if rows else None
 
+    async def last_underlying(self, symbol: str) -> Underlying | None:
+        """Return the underlying as it was last resolved, None when it never was."""
+        rows = await self._rows(
+            "SELECT document FROM underlyings WHERE symbol = ? ORDER BY day DESC LIMIT 1", (symbol,)
+        )
+        return documents.read_as(Underlying, rows[0][0]) if rows else None
+
     async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
         """Remember expiries and strikes of one trading class for one trading day."""
         row = (symbol, day.isoformat(), params.key, to_text(params))

@@ -14,7 +14,7 @@ from support.managed_positions import SCRIPTS, attacked_put, calendar, covered, 
 from support.properties import examples
 from tomic.journal.manage import advice, orders
 from tomic.models.journal import ExitSignal
-from tomic.models.manage import MoveKind
+from tomic.models.moves import MoveKind
 from tomic.quant import margin
 from tomic.strategies.measures import margin_rules
 

@@ -23,7 +23,8 @@ from support.managed_positions import (
 from tomic.config import ManageSettings
 from tomic.journal.manage import moves, standing
 from tomic.models.exits import ExitRules
-from tomic.models.manage import MoveKind, MoveRefusal
+from tomic.models.manage import MoveRefusal
+from tomic.models.moves import MoveKind
 from tomic.models.review import HeldLeg, PortfolioGreeks, Structure
 from tomic.selection import Wanted
 

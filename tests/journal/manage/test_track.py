@@ -11,7 +11,8 @@ from support.journal_entries import EXPIRY, LATER
 from support.managed_positions import assigned, attacked_put, calendar, judge
 from tomic.journal.manage import track
 from tomic.models.documents import to_document
-from tomic.models.manage import Advice, MoveKind
+from tomic.models.manage import Advice
+from tomic.models.moves import MoveKind
 
 DAY = dt.date(2025, 6, 2)
 
@@ -88,8 +89,12 @@ def test_advice_is_read_back_as_it_was_written():
     assert advice.best == advice.moves[0]
 
 
-def ended(kind: MoveKind, change: float, *, day=DAY, rank=1, position="1") -> track.EndedAdvice:
-    return track.EndedAdvice(position, day, kind, rank, expected=-5.0, result=100.0, change=change)
+def ended(
+    kind: MoveKind, change: float, *, day=DAY, rank=1, position="1", currency="USD"
+) -> track.EndedAdvice:
+    return track.EndedAdvice(
+        position, currency, day, kind, rank, expected=-5.0, result=100.0, change=change
+    )
 
 
 def test_comparison_counts_a_position_once_a_day():
@@ -107,3 +112,12 @@ def test_comparison_counts_a_position_once_a_day():
     assert (close.kind, close.n, close.change, close.better) == (MoveKind.CLOSE, 1, 4.0, 1.0)
     assert (roll.n, roll.change, roll.better, roll.chosen) == (2, 15.0, 0.5, 1)
     assert roll.expected == -5.0
+
+
+def test_currencies_are_compared_apart():
+    """Euros and dollars make no mean."""
+    looks = [ended(MoveKind.CLOSE, 4.0), ended(MoveKind.CLOSE, 100.0, position="2", currency="EUR")]
+
+    assert [(each.currency, each.n, each.change) for each in track.compare(looks)] == [
+        ("USD", 1, 4.0), ("EUR", 1, 100.0)
+    ]  # fmt: skip

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import json
 
 import numpy as np
 import pytest
 
 from support.journal_entries import EXPIRY, LATER, at
 from support.journal_market import LATE, Quotes, journal
+from tomic.config import Settings
 from tomic.errors import RequestTimeout, UsageError
-from tomic.models.manage import MoveKind
+from tomic.models import Underlying
+from tomic.models.book import AccountSummary, Book, Position
+from tomic.models.journal import Held
+from tomic.models.moves import MoveKind
+from tomic.portfolio.fit import BookFit
+from tomic.present import journal as presented
+from tomic.present.forms import Format
 from tomic.store import Bars, Database
-from tomic.workflows.journal import manage as managing, trades
+from tomic.workflows.journal import manage as managing, statistics, trades
 from tomic.workflows.journal.manage import Manager
 from tomic.workflows.journal.trades import EntryNotes, TradeTicket
 
@@ -110,6 +119,121 @@ async def test_which(store):
         await managing.open_positions(manager, "IWM")
 
 
+def fit_of(at, *positions):
+    """A book of these alone, as it is saved."""
+    accounts = (AccountSummary(account="DU1", net_liquidation=1e5, excess_liquidity=5e4),)
+    book = Book(as_of=at, accounts=accounts, positions=positions, marks={}, markets={})
+    return BookFit(book, Settings())
+
+
+def held_of(symbol, quantity=-1.0, strike=590.0, expiry=EXPIRY, **more):
+    fields = {
+        "account": "DU1", "symbol": symbol, "sec_type": "OPT", "quantity": quantity,
+        "right": "P", "strike": strike, "expiry": expiry, "multiplier": 100.0,
+        "trading_class": symbol, "average_cost": 5.0,
+    }  # fmt: skip
+    return Position(**{**fields, **more})
+
+
+async def test_a_book_of_odd_things(store):
+    """What cannot be judged is named, with its reason; nothing is guessed, and the rest goes on."""
+    quotes = Quotes(at=at(12), missing=frozenset({600.0}))
+    shares = {"sec_type": "STK", "multiplier": 1.0, "right": None, "strike": None, "expiry": None}
+    future = {"sec_type": "FUT", "right": None, "strike": None, "multiplier": 50.0}
+    fit = fit_of(
+        quotes.at,
+        held_of("KO", 300.0, **{**shares, "average_cost": None}),
+        held_of("ES", 1.0, **future),
+        held_of("ES", strike=5900.0, sec_type="FOP", multiplier=50.0),
+        held_of("ASML@AEB", currency="EUR"),
+        held_of("MINI", multiplier=10.0),
+        held_of("QQQ", -0.5),
+        held_of("SPY", strike=600.0),
+        held_of("SPY", expiry=dt.date(2025, 5, 23)),
+    )
+
+    run = await managing.manage(Manager(journal(store, quotes), book=fit))
+
+    by_held = {one.held[0]: one for one in run.advice}
+    problems = {name: one.problem for name, one in by_held.items()}
+    assert problems == {
+        "+300 shares": "",
+        "+ES FUT": "ES FUT is neither an option nor shares: look at it in TWS",
+        "-1 5900P 2025-06-20": "no quote of 5900P 2025-06-20",
+        "-1 590P 2025-06-20": "held in EUR, quoted in USD: its money cannot be added",
+        "-MINI 2025-06-20 590P": "MINI 2025-06-20 590P: adjusted contract (class MINI, "
+        "multiplier 10): what it delivers is unknown",
+        "-QQQ 2025-06-20 590P": "QQQ 2025-06-20 590P: -0.5 contracts are no whole number",
+        "-1 600P 2025-06-20": "",
+    }
+    assert all((not one.moves, one.pnl) == (True, None) for one in run.advice if one.problem)
+    unpriced, owned = by_held["-1 600P 2025-06-20"], by_held["+300 shares"]
+    assert "no quote of 600P 2025-06-20, valued by the smile" in unpriced.notes
+    assert {leg.bid for leg in unpriced.moves[0].trades} == {None}
+    assert owned.pnl is None and owned.best.locked_in is None
+    assert "its cost is not known: no exit rule was judged, and success counts from now" in (
+        owned.notes
+    )
+    assert any(move.kind is MoveKind.WRITE for move in owned.moves)
+    assert run.notes[1] == (
+        "in no position: -1 SPY 2025-05-23 590P: expired 2025-05-23, still listed"
+    )
+    assert run.is_partial and not run.errors
+
+
+async def test_two_classes_of_an_index_are_two_chains(store):
+    """SPX of the morning is not SPXW of the afternoon, though day and strike are the same."""
+    quotes = Quotes(at=at(12), sec_type="IND")
+    asked = []
+
+    async def fetch(symbol, settings, choose):
+        asked.append((symbol, settings.chain.trading_class))
+        return await quotes.fetch(symbol, settings, choose)
+
+    book = dataclasses.replace(journal(store, quotes), fetch=fetch)
+    fit = fit_of(quotes.at, held_of("SPX"), held_of("SPX", strike=580.0, trading_class="SPXW"))
+
+    run = await managing.manage(Manager(book, book=fit), keep=False)
+
+    assert sorted(asked) == [("SPX", "SPX"), ("SPX", "SPXW")]
+    assert [one.problem for one in run.advice] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "sec_type", "currency"),
+    [("SPY", "STK", "USD"), ("ASML@AEB", "STK", ""), ("VUSA@LSE", "STK", "USD"),
+     ("SPX", "IND", "USD"), ("ES@CME", "FUT", ""), ("HOUSE", "IND", "EUR")],
+)  # fmt: skip
+async def test_what_an_entry_is_written_on(store, symbol, sec_type, currency):
+    """Its currency is that of its listing; where nobody told it, it is not the dollar."""
+    market = {"listings": {"VUSA@LSE": "VUSA@LSE USD"}, "indices": {"HOUSE": "HOU@FTA EUR"}}
+    if symbol == "VUSA@LSE":
+        market["listings"], symbol = {"VUSA": "VUSA@LSE USD"}, "VUSA"
+    book = journal(store, None, market=market)
+
+    under = book.underlying(symbol)
+
+    assert (under.sec_type, under.currency) == (sec_type, currency)
+
+
+async def test_an_entry_keeps_the_currency_of_its_options(store):
+    """As the market quotes it, as TWS told it once, or not at all."""
+    offline = journal(store, None)
+    put = Held(expiry=EXPIRY, strike=590.0, right="P", quantity=-1.0)
+    draft = trades.Draft("ASML@AEB", "short_put", (put,))
+    unknown = await trades.add(offline, draft, TradeTicket(price="5.00"), EntryNotes())
+    told = Underlying(
+        symbol="ASML@AEB", con_id=7, currency="EUR", time_zone="Europe/Amsterdam", exchange="AEB"
+    )
+    await store.contracts.save_underlying(told, at(0).date())
+    known = await trades.add(offline, draft, TradeTicket(price="5.00"), EntryNotes())
+    await add(journal(store, Quotes()), PUT)
+
+    assert [one.entry.currency for one in (unknown, known)] == ["", "EUR"]
+    assert (await offline.known_underlying("ASML@AEB")).time_zone == "Europe/Amsterdam"
+    assert (await managing.open_positions(Manager(offline), "SPY"))[0].held.currency == "USD"
+
+
 async def test_an_expired_leg_is_to_be_recorded_first(store):
     """What is past its day cannot be traded."""
     quotes = Quotes()
@@ -156,16 +280,18 @@ async def test_what_was_shown_is_kept_and_compared(store):
     quotes.spot, quotes.at = 589.0, at(12)
     await managing.manage(Manager(book))
     await managing.manage(Manager(book))
-    before = await managing.history(book)
+    before = await statistics.alternatives(book)
     assert (before.records, before.waiting) == ((), 2)
+    waiting = presented.report(await statistics.report(book), Format.TABLE)
+    assert "alternatives shown: none has ended yet, 2 wait for their last expiry" in waiting
 
     quotes.at = dt.datetime(2025, 7, 21, 15, 0, tzinfo=dt.UTC)
-    unpriced = await managing.history(book)
+    unpriced = await statistics.alternatives(book)
     assert unpriced.unpriced == ("SPY",)
     closes = {EXPIRY: 580.0, LATER: 600.0, LATER + dt.timedelta(days=1): 600.0}
     await store.history.save_bars(_bars(closes))
 
-    after = await managing.history(book)
+    after = await statistics.alternatives(book)
 
     assert (after.settled, after.waiting) == (2, 0)
     ended = {record.kind: record for record in after.records}
@@ -173,6 +299,15 @@ async def test_what_was_shown_is_kept_and_compared(store):
     assert ended[MoveKind.CLOSE].change > 0.0
     assert ended[MoveKind.ROLL].change > ended[MoveKind.CLOSE].change
     assert ended[MoveKind.ROLL].better == 1.0
+    report = await statistics.report(book)
+    assert report.alternatives == after
+    text = presented.report(report, Format.TABLE)
+    roll = ended[MoveKind.ROLL]
+    assert "alternatives shown: 2 looks have ended" in text
+    assert f"  hold: result {ended[MoveKind.HOLD].result:+,.2f} USD · first" in text
+    assert f"beside holding {roll.change:+,.2f} (expected {roll.expected:+,.2f})" in text
+    stated = json.loads(presented.report(report, Format.JSON))["alternatives"]["records"]
+    assert {(one["kind"], one["change"]) for one in stated} >= {(roll.kind, roll.change)}
 
 
 def _bars(closes: dict[dt.date, float]) -> Bars:

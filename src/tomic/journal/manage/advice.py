@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tomic.models.journal import ExitSignal
-from tomic.models.manage import Move, MoveKind
+from tomic.models.manage import Move
+from tomic.models.moves import MoveKind
 
 _CLOSE = frozenset({MoveKind.CLOSE})
 _LESS = frozenset({MoveKind.CLOSE, MoveKind.PART})

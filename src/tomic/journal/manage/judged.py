@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,7 +30,8 @@ from tomic.journal.reading import Outline
 from tomic.models import Leg
 from tomic.models.documents import finite
 from tomic.models.journal import Held
-from tomic.models.manage import Move, MoveKind, MoveRefusal
+from tomic.models.manage import Move, MoveRefusal
+from tomic.models.moves import MoveKind
 from tomic.quant import probability
 from tomic.quant.payoff import Segments
 from tomic.strategies import measures, proposals, scoring
@@ -158,13 +159,14 @@ class _After(NamedTuple):
     ev: float
     ranked_ev: float
     tail: float
+    """CVaR95 from here on; NaN until `_tails`."""
     slope: float
     """dEV / d ln sigma."""
     breakevens: tuple[float, ...]
     max_profit: float
     max_loss: float
     margin: float
-    """Requirement; NaN until `_with_margins`."""
+    """Requirement; NaN until `_margins`."""
 
 
 def _after(at: PositionOnBoard, legs: Sequence[Held], net: float) -> _After:
@@ -181,7 +183,6 @@ def _after(at: PositionOnBoard, legs: Sequence[Held], net: float) -> _After:
     at_quotes = float(probability.ev(first.ranked, form)) - at.pnl
     # What mids promise beyond the smile is taken for noise, as in a scan.
     ev = at_quotes + at.lot * float((quantity * board.doubted[rows]).sum())
-    here = Segments(form.node[None], form.value[None] - at.pnl, form.slope[None])
     profile = outline.profile(credit, board.spot, board.chain.multiplier)
     edges = np.atleast_2d(profile.breakevens)[0]
     return _After(
@@ -193,7 +194,7 @@ def _after(at: PositionOnBoard, legs: Sequence[Held], net: float) -> _After:
         pos=float(probability.pos(first.ranked, form)),
         ev=ev,
         ranked_ev=ev - _robust(board, slope),
-        tail=float(measures.tail_of(first.market, here)[0]),
+        tail=math.nan,
         slope=slope,
         breakevens=tuple(float(edge) for edge in edges if math.isfinite(edge)),
         max_profit=float(np.ravel(profile.max_profit)[0]),
@@ -277,6 +278,47 @@ def weigh(at: PositionOnBoard, drafts: Sequence[DraftMove]) -> Weighed:
     Raises:
         Unquoted: Holding itself has no figures.
     """
+    (known,) = weigh_all([(at, drafts)])
+    if isinstance(known, Unquoted):
+        raise known
+    return known
+
+
+def weigh_all(
+    positions: Sequence[tuple[PositionOnBoard, Sequence[DraftMove]]],
+) -> list[Weighed | Unquoted]:
+    """`weigh` of many positions, in their order; of several at once it takes far less time."""
+    drawn: list[Weighed | Unquoted] = []
+    for at, drafts in positions:
+        try:
+            drawn.append(_weighed(at, drafts))
+        except Unquoted as exc:
+            drawn.append(exc)
+    known = [weighing for weighing in drawn if isinstance(weighing, Weighed)]
+    held = [
+        (weighing.at, alternative.after)
+        for weighing in known
+        for alternative in weighing.judged
+        if alternative.after.outline is not None
+    ]
+    complete = zip(_margins(held), _tails(held), strict=True)
+
+    def whole(alternative: _Alternative) -> _Alternative:
+        if alternative.after.outline is None:
+            return alternative
+        needed, tail = next(complete)
+        return alternative._replace(after=alternative.after._replace(margin=needed, tail=tail))
+
+    return [
+        weighing._replace(judged=tuple(map(whole, weighing.judged)))
+        if isinstance(weighing, Weighed)
+        else weighing
+        for weighing in drawn
+    ]
+
+
+def _weighed(at: PositionOnBoard, drafts: Sequence[DraftMove]) -> Weighed:
+    """`weigh`, but for what is worked out of many together."""
     judged: list[_Alternative] = []
     refused: list[MoveRefusal] = []
     for draft in drafts:
@@ -290,24 +332,57 @@ def weigh(at: PositionOnBoard, drafts: Sequence[DraftMove]) -> Weighed:
             if draft.kind is MoveKind.HOLD:
                 raise
             refused.append(MoveRefusal(kind=draft.kind, reason=f"{draft.text}: {exc}"))
-    return Weighed(at, tuple(_with_margins(at, judged)), tuple(refused))
+    return Weighed(at, tuple(judged), tuple(refused))
 
 
-def _with_margins(at: PositionOnBoard, judged: Sequence[_Alternative]) -> list[_Alternative]:
-    """The margins of all together, which take as long as that of one."""
-    outlines = [alternative.after.outline for alternative in judged]
-    known = [outline for outline in outlines if outline is not None]
-    credits = [
-        alternative.after.credit for alternative in judged if alternative.after.outline is not None
+def _margins(held: Sequence[tuple[PositionOnBoard, _After]]) -> list[float]:
+    """The requirements of all of a board together, which take as long as that of one."""
+    needed = [math.nan] * len(held)
+    for numbers in _alike(id(at.board) for at, _ in held):
+        board = held[numbers[0]][0].board
+        outlines = [after.outline for _, after in (held[n] for n in numbers) if after.outline]
+        credits = [held[n][1].credit for n in numbers]
+        amounts: Any = reading.requirements(board, outlines, credits).requirement
+        for number, amount in zip(numbers, np.asarray(amounts).tolist(), strict=True):
+            needed[number] = amount
+    return needed
+
+
+def _tails(held: Sequence[tuple[PositionOnBoard, _After]]) -> list[float]:
+    """CVaR95 from here on of each, those under one density together."""
+    found = [math.nan] * len(held)
+    outlines = [(at, after.outline) for at, after in held if after.outline is not None]
+    shapes = [
+        (id(outline.first), outline.form.node.size if not outline.is_single else 0)
+        for _, outline in outlines
     ]
-    needed: Any = reading.requirements(at.board, known, credits).requirement if known else []
-    amounts = iter(np.asarray(needed).tolist())
-    return [
-        alternative
-        if alternative.after.outline is None
-        else alternative._replace(after=alternative.after._replace(margin=next(amounts)))
-        for alternative in judged
-    ]
+    for numbers in _alike(shapes):
+        parts = [outlines[n] for n in numbers]
+        law = parts[0][1].first.market
+        tails = measures.tail_of(law, _stacked([(part.form, at.pnl) for at, part in parts]))
+        for number, tail in zip(numbers, tails.tolist(), strict=True):
+            found[number] = tail
+    return found
+
+
+def _alike(keys: Iterable[Hashable]) -> list[list[int]]:
+    """Places of equal keys."""
+    places: dict[Hashable, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    return list(places.values())
+
+
+def _stacked(forms: Sequence[tuple[Segments, float]]) -> Segments:
+    """Forms as rows, less the P&L so far of each; short ones end in nodes without width."""
+    most = max(form.node.size for form, _ in forms)
+    return Segments(
+        np.array([np.pad(form.node, (0, most - form.node.size), mode="edge") for form, _ in forms]),
+        np.array(
+            [np.pad(form.value, (0, most - form.value.size), mode="edge") - p for form, p in forms]
+        ),
+        np.array([float(form.slope) for form, _ in forms]),
+    )
 
 
 def described(

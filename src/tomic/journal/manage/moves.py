@@ -22,7 +22,8 @@ from tomic.journal import campaign
 from tomic.journal.manage import standing as positions
 from tomic.journal.manage.standing import Standing
 from tomic.models.journal import Held
-from tomic.models.manage import MoveKind, MoveRefusal
+from tomic.models.manage import MoveRefusal
+from tomic.models.moves import MoveKind
 from tomic.quant import black_scholes
 from tomic.selection import ExpiryKind
 from tomic.strategies.pricing.board import Board

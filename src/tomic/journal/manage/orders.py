@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tomic.errors import UsageError
 from tomic.models import Ticket
-from tomic.models.manage import Advice, Move, MoveKind
+from tomic.models.manage import Advice, Move
+from tomic.models.moves import MoveKind
 from tomic.models.ticket import TicketKind
 from tomic.strategies.tickets import ticket_leg
 from tomic.strategies.ticks import tick_of
@@ -32,7 +33,7 @@ def ticket(advice: Advice, move: Move) -> Ticket:
     natural = mid - sum(spreads) / move.structures if len(spreads) == len(options) else None
     return Ticket(
         symbol=advice.symbol,
-        currency=advice.currency or "USD",
+        currency=advice.currency,
         strategy=advice.strategy,
         legs=tuple(
             ticket_leg(
@@ -40,7 +41,7 @@ def ticket(advice: Advice, move: Move) -> Ticket:
                 symbol=advice.symbol,
                 trading_class=advice.trading_class,
                 multiplier=move.multiplier,
-                currency=advice.currency or "USD",
+                currency=advice.currency,
                 spot=move.spot,
                 units=move.structures,
             )
@@ -66,7 +67,7 @@ def afterwards(advice: Advice, move: Move) -> Ticket:
     """
     if not move.legs:
         raise UsageError(f"{move.text}: nothing is held afterwards, so there is nothing to show")
-    currency = advice.currency or "USD"
+    currency = advice.currency
     legs = tuple(
         ticket_leg(
             leg,

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from tomic.journal import campaign
 from tomic.models import Structure
+from tomic.models.book import Position
 from tomic.models.exits import ExitRules
 from tomic.models.journal import Action, ContractKey, Held, JournalEntry, Trade
+from tomic.models.review import HeldLeg
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,15 @@ class Standing:
     entry_id: int | None = None
     currency: str = ""
     account: str = ""
+    contracts: str = ""
+    """`Structure.contracts`; empty of an entry, whose number outlives the book."""
+    problem: str = ""
+    """Why it cannot be judged; *legs* are then those that could."""
+
+    @property
+    def lasting(self) -> str:
+        """A name that no other position shifts."""
+        return self.contracts or self.id
 
     @property
     def options(self) -> tuple[Held, ...]:
@@ -110,23 +121,22 @@ def _prices(trade: Trade) -> list[float | None]:
     ]
 
 
-def of_structure(structure: Structure, rules: ExitRules) -> Standing:
-    """The position of a structure of the book; its cost is known where that of each leg is."""
-    legs = tuple(
-        Held(
-            expiry=leg.expiry,
-            strike=leg.strike,
-            right=leg.right,
-            multiplier=int(leg.multiplier) if leg.right else 1,
-            con_id=leg.con_id,
-            quantity=leg.quantity,
-        )
-        for leg in structure.legs
-    )
+def of_structure(
+    structure: Structure, rules: ExitRules, positions: Mapping[str, Position] | None = None
+) -> Standing:
+    """
+    The position of a structure of the book; its cost is known where that of each leg is.
+
+    Args:
+        positions: Of the book, by `Position.contract`: they know the class of an option, and what
+            is neither an option nor shares. None takes all legs for what they look like.
+    """
+    known = positions or {}
+    problems = [_problem(leg, known.get(leg.contract)) for leg in structure.legs]
+    sound = [leg for leg, why in zip(structure.legs, problems, strict=True) if not why]
+    legs = tuple(_held(leg, known.get(leg.contract)) for leg in sound)
     opened = {
-        leg.key: part.cost
-        for leg, part in zip(legs, structure.legs, strict=True)
-        if part.cost is not None
+        leg.key: part.cost for leg, part in zip(legs, sound, strict=True) if part.cost is not None
     }
     options = [leg for leg in legs if not leg.is_stock]
     return Standing(
@@ -140,6 +150,31 @@ def of_structure(structure: Structure, rules: ExitRules) -> Standing:
         opened=opened,
         currency=structure.currency,
         account=structure.account,
+        contracts=structure.contracts,
+        problem="; ".join(filter(None, problems)),
+    )
+
+
+def _problem(leg: HeldLeg, position: Position | None) -> str:
+    """Why a leg is nothing that can be managed; empty where it is."""
+    if position is not None and not (position.is_option or position.is_stock):
+        return f"{leg.contract} is neither an option nor shares: look at it in TWS"
+    if position is not None and position.is_adjusted:
+        return f"{leg.contract}: {leg.problem or 'an adjusted contract'}"
+    if leg.right is not None and leg.quantity != round(leg.quantity):
+        return f"{leg.contract}: {leg.quantity:g} contracts are no whole number"
+    return ""
+
+
+def _held(leg: HeldLeg, position: Position | None) -> Held:
+    return Held(
+        expiry=leg.expiry,
+        strike=leg.strike,
+        right=leg.right,
+        multiplier=int(leg.multiplier) if leg.right else 1,
+        con_id=leg.con_id,
+        trading_class=position.trading_class if position is not None and leg.right else "",
+        quantity=leg.quantity,
     )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tomic.journal.statistics import CENTS, settle_proposal
-from tomic.models.manage import Advice, Move, MoveKind, MoveRecord
+from tomic.models.manage import Advice, Move
+from tomic.models.moves import MoveKind, MoveRecord
 
 
 def last_day(advice: Advice) -> dt.date | None:
@@ -75,6 +76,7 @@ class EndedAdvice(NamedTuple):
     """One alternative whose outcome is known."""
 
     position: str
+    currency: str
     day: dt.date
     kind: MoveKind
     rank: int
@@ -85,7 +87,7 @@ class EndedAdvice(NamedTuple):
 
 def compare(ended: Iterable[EndedAdvice]) -> list[MoveRecord]:
     """
-    Means by kind, in the order of `MoveKind`.
+    Means by currency and kind, in the order of `MoveKind`.
 
     Of a position that was looked at several times a day the first time counts; of several
     alternatives of one kind the best ranked.
@@ -95,16 +97,23 @@ def compare(ended: Iterable[EndedAdvice]) -> list[MoveRecord]:
         key = (alternative.position, alternative.day, alternative.kind)
         if key not in first or alternative.rank < first[key].rank:
             first[key] = alternative
-    by_kind: dict[MoveKind, list[EndedAdvice]] = {}
+    alike: dict[tuple[str, MoveKind], list[EndedAdvice]] = {}
     for alternative in first.values():
-        by_kind.setdefault(alternative.kind, []).append(alternative)
-    return [_record(kind, by_kind[kind]) for kind in MoveKind if kind in by_kind]
+        alike.setdefault((alternative.currency, alternative.kind), []).append(alternative)
+    currencies = dict.fromkeys(currency for currency, _ in alike)
+    return [
+        _record(currency, kind, alike[currency, kind])
+        for currency in currencies
+        for kind in MoveKind
+        if (currency, kind) in alike
+    ]
 
 
-def _record(kind: MoveKind, ended: list[EndedAdvice]) -> MoveRecord:
+def _record(currency: str, kind: MoveKind, ended: list[EndedAdvice]) -> MoveRecord:
     count = len(ended)
     return MoveRecord(
         kind=kind,
+        currency=currency,
         n=count,
         result=math.fsum(alternative.result for alternative in ended) / count,
         change=math.fsum(alternative.change for alternative in ended) / count,

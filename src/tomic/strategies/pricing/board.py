@@ -322,13 +322,18 @@ def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
         )
 
 
-def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
+def prepare(
+    chain: Chain, vol: VolSnapshot, settings: Settings, *, earlier: Board | None = None
+) -> Board:
     """
     Price every row of *chain*, fit its smiles, and set up the densities of every expiry.
 
     Implied volatilities are taken from out-of-the-money quotes with the early-exercise premium of
     American options taken off; forwards and discount factors are those of `valuation.carries`. An
     expiry without a forward is blind. Pure: no clock, no network.
+
+    Args:
+        earlier: Of the same options with fewer quotes or older ones: smiles are sought from its.
     """
     by_expiry = valuation.carries(chain)
     rows = _Rows.of(chain, by_expiry)
@@ -341,7 +346,8 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         european, chain.spot.price, rows.strike, rows.tau, rows.rate, yields, rows.is_call
     )
     on_forward = valuation.is_on_forward(chain, by_expiry)
-    fitted, unfit = _smiles(chain, rows, iv, forward, premium)
+    known = {} if earlier is None else earlier.outlooks
+    fitted, unfit = _smiles(chain, rows, iv, forward, premium, known)
     smiles = {place: fit.smile for place, fit in fitted.items()}
     value, error = _model(chain, rows, smiles, premium, european)
     prices = ladder(
@@ -482,7 +488,12 @@ class _Fitted(NamedTuple):
 
 
 def _smiles(
-    chain: Chain, rows: _Rows, iv: FloatArray, forward: FloatArray, premium: FloatArray
+    chain: Chain,
+    rows: _Rows,
+    iv: FloatArray,
+    forward: FloatArray,
+    premium: FloatArray,
+    known: Mapping[dt.date, Outlook],
 ) -> tuple[dict[int, _Fitted], dict[int, str]]:
     """By place of an expiry its smile, and why others with quotes have none."""
     outside = rows.listed & (rows.is_call == (rows.strike >= forward)) & (iv > 0.0)
@@ -515,6 +526,7 @@ def _smiles(
             tau=float(rows.tau[first]),
             weight=weight[at],
             discount=float(discount[first]),
+            previous=known[day].smile if (day := chain.expiries[place]) in known else None,
         )
         market = NearMoney(
             rows.strike[at],

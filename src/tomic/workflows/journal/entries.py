@@ -63,9 +63,31 @@ class Journal:
     source: str = "live"
 
     def underlying(self, symbol: str) -> Underlying:
-        """What an entry's options are written on, as its symbol and the settings tell it."""
-        in_cash = settles_in_cash(symbol, indices=self.settings.market.indices)
-        return Underlying(symbol=symbol, con_id=0, sec_type="IND" if in_cash else "STK")
+        """
+        What an entry's options are written on, as its symbol and the settings tell it.
+
+        Its currency is empty where they do not: of a listing abroad without one.
+        """
+        market = self.settings.market
+        listing = market.listing(symbol)
+        in_cash = settles_in_cash(symbol, indices=market.indices)
+        return Underlying(
+            symbol=symbol,
+            con_id=0,
+            sec_type="IND" if in_cash else listing.sec_types[0],
+            exchange=listing.exchange,
+            currency="USD" if market.is_american(symbol) else listing.currency,
+            ticker=listing.ticker,
+        )
+
+    async def known_underlying(self, symbol: str) -> Underlying:
+        """
+        The same as TWS last told it, with currency and hours; else as `underlying` has it.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return await self.store.contracts.last_underlying(symbol) or self.underlying(symbol)
 
 
 @dataclass(frozen=True, slots=True)

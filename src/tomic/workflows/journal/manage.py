@@ -15,9 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
-
-from pydantic import ValidationError
+from typing import Any, NamedTuple, TypeVar
 
 from tomic import dates
 from tomic.chain import Chain
@@ -25,25 +23,28 @@ from tomic.config import Settings
 from tomic.errors import DataError, EmptyChain, TomicError, UsageError, ungrouped
 from tomic.journal.manage import advice as ranking, judged, moves, standing as positions, track
 from tomic.journal.manage.standing import Standing
-from tomic.models import ExerciseStyle, OptionParams, OptionQuote, Structure, VolSnapshot
-from tomic.models.documents import first_fault, to_document
+from tomic.models import OptionParams, Structure, VolSnapshot
+from tomic.models.documents import to_document
 from tomic.models.journal import Action, EntryStatus, ExitCheck, Fill, Held, JournalEntry, Trade
-from tomic.models.manage import Advice, Move, MoveKind, MoveRecord, MoveRefusal
+from tomic.models.manage import Advice, MoveRefusal
 from tomic.portfolio.fit import BookFit
 from tomic.selection import Selection, Wanted, as_listed, days_to_expiry
-from tomic.store import Bars, NewAdvice, StoredAdvice, VolSeries
+from tomic.store import NewAdvice
 from tomic.strategies import sampling
+from tomic.strategies.measures import foreign_commission, foreign_margin
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
 from tomic.workflows.chain import fetch as chains
 from tomic.workflows.chain.portions import Portions
 from tomic.workflows.chain.setup import Chooser
-from tomic.workflows.journal import review, statistics
+from tomic.workflows.journal import review
 from tomic.workflows.journal.entries import Journal, load_all
 from tomic.workflows.journal.market import LegMarket, QuotedVix
 from tomic.workflows.portfolio import files, review as portfolio
 from tomic.workflows.resources import Resources
 from tomic.workflows.volatility.measure import Now, volatility
+
+T = TypeVar("T")
 
 _FRESH = dt.timedelta(days=4)
 """Age up to which a saved book says what is held: over a long weekend."""
@@ -69,7 +70,7 @@ class ManageRun:
     options: int = 0
     """Options that were asked for."""
     computing_s: float = 0.0
-    """Processor time that judging took, seconds."""
+    """Processor time of smiles, alternatives and their figures, seconds."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -111,6 +112,15 @@ class _Position(NamedTuple):
     entry: JournalEntry | None
 
 
+class _Begun(NamedTuple):
+    """A position with what is known of it before its alternatives are judged."""
+
+    held: Standing
+    advice: Advice
+    market: _Market | TomicError | None
+    """None where nothing had to be asked."""
+
+
 @dataclass(slots=True)
 class _Market:
     """One symbol, quoted for its positions."""
@@ -120,6 +130,7 @@ class _Market:
     """By position."""
     horizon: dt.date | None
     options: int = 0
+    computing_s: float = 0.0
 
 
 async def manager(resources: Resources, journal: Journal, *, offline: bool = False) -> Manager:
@@ -170,12 +181,8 @@ async def open_positions(manager: Manager, which: str = "") -> list[_Position]:
     """
     entries = [entry for entry in await load_all(manager.journal, "open") if entry.is_open]
     found = [_Position(positions.of_entry(entry), entry) for entry in entries]
-    found += [
-        _of_book(structure, manager.settings, manager.book.book.today)
-        for structure in (manager.book.review.structures if manager.book else ())
-        if manager.book is not None and structure.source != "journal"
-    ]
-    found = [position for position in found if position.held.legs]
+    found += _of_book(manager.book, manager.settings) if manager.book is not None else []
+    found = [position for position in found if position.held.legs or position.held.problem]
     if not which:
         return found
     wanted = which.strip().upper()
@@ -189,16 +196,24 @@ async def open_positions(manager: Manager, which: str = "") -> list[_Position]:
     return named
 
 
-def _of_book(structure: Structure, settings: Settings, today: dt.date) -> _Position:
-    rules = settings.journal.exits_for(structure.strategy)
-    held = positions.of_structure(structure, rules)
-    return _Position(held, _as_entry(structure, held, structure.opened or today))
+def _of_book(fit: BookFit, settings: Settings) -> list[_Position]:
+    """The structures of a book that no entry has."""
+    known = {position.contract: position for position in fit.book.positions}
+    found = []
+    for structure in fit.review.structures:
+        if structure.source == "journal":
+            continue
+        rules = settings.journal.exits_for(structure.strategy)
+        held = positions.of_structure(structure, rules, known)
+        opened = structure.opened or fit.book.today
+        found.append(_Position(held, _as_entry(structure, held, opened)))
+    return found
 
 
 def _as_entry(structure: Structure, held: Standing, day: dt.date) -> JournalEntry | None:
     """The structure as an entry opened at what it cost; None where that is not known."""
     opened = held.opened or {}
-    if held.received is None or not held.legs:
+    if held.received is None or held.problem:
         return None
     fills = tuple(Fill(**leg.model_dump(), price=abs(opened[leg.key])) for leg in held.legs)
     at = dt.datetime.combine(day, dt.time(12), dates.NEW_YORK)
@@ -227,42 +242,33 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
         UsageError: Nothing that is open is called so.
     """
     found = await open_positions(manager, which)
-    by_symbol: dict[str, list[_Position]] = {}
-    for position in found:
-        by_symbol.setdefault(position.held.symbol, []).append(position)
-    markets = await _markets(manager, by_symbol)
-    quoted = {
-        symbol: market.quoted if isinstance(market, _Market) else market
-        for symbol, market in markets.items()
-    }
-    entries = [position.entry for position in found if position.entry is not None]
-    checked = await review.judged(manager.journal, entries, quoted, keep=False)
-    checks = iter(checked.checks)
-    by_position = {
-        position.held.id: next(checks) for position in found if position.entry is not None
-    }
+    groups = _grouped(found)
+    markets = await _markets(manager, groups)
+    known = [market for market in markets.values() if isinstance(market, _Market)]
+    times = [market.quoted.chain.as_of for market in known]
+    now = max(times) if times else await manager.journal.clock()
+    checks: dict[str, ExitCheck] = {}
+    for name, members in groups.items():
+        checks |= await _checked(manager.journal, members, markets[name])
     detailed = len(found) == 1 or bool(which)
+    names = {member.held.id: name for name, members in groups.items() for member in members}
     begun = [
-        _begun(
-            position,
-            markets[position.held.symbol],
-            by_position.get(position.held.id),
-            checked.as_of,
-        )
+        _begun(position, markets.get(names.get(held.id, "")), checks.get(held.id), now)
         for position in found
+        for held in [position.held]
     ]
     # Kernels are pure, and the session must go on answering meanwhile.
     advice, seconds = await asyncio.to_thread(
-        _timed, partial(_judged, manager, begun, markets, targets=detailed)
+        _timed, partial(_judged, manager, begun, targets=detailed)
     )
     if keep and manager.journal.source != "replay":
-        await _keep(manager, advice)
+        await _keep(manager, [position.held for position in begun], advice)
     return ManageRun(
         advice=advice,
         errors={name: market for name, market in markets.items() if isinstance(market, TomicError)},
-        as_of=checked.as_of,
-        options=sum(market.options for market in markets.values() if isinstance(market, _Market)),
-        computing_s=seconds,
+        as_of=now,
+        options=sum(market.options for market in known),
+        computing_s=seconds + sum(market.computing_s for market in known),
         notes=_notes(manager),
     )
 
@@ -270,20 +276,66 @@ async def manage(manager: Manager, which: str = "", *, keep: bool = True) -> Man
 def _notes(manager: Manager) -> tuple[str, ...]:
     if manager.book is None:
         return ("no portfolio known: no buying power, and fit counts 1",)
-    return (f"the book is that of {manager.book.book.as_of:%Y-%m-%d %H:%M} UTC",)
+    review = manager.book.review
+    grouped = {leg.contract for structure in review.structures for leg in structure.legs}
+    return (
+        f"the book is that of {manager.book.book.as_of:%Y-%m-%d %H:%M} UTC",
+        *(
+            f"in no position: {gap.quantity:+g} {gap.name}: {gap.reason}"
+            for gap in review.gaps
+            if gap.name not in grouped
+        ),
+    )
 
 
-def _timed(work: Callable[[], tuple[Advice, ...]]) -> tuple[tuple[Advice, ...], float]:
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
     """What *work* gives, and the processor time of this thread that it took."""
     began = time.thread_time()
     return work(), time.thread_time() - began
 
 
+def _grouped(found: Sequence[_Position]) -> dict[str, list[_Position]]:
+    """
+    Positions that one chain serves: those of a symbol, by class where several are held.
+
+    Positions that cannot be judged need none.
+    """
+    classes: dict[str, set[str]] = {}
+    sound = [position for position in found if not position.held.problem]
+    for position in sound:
+        own = classes.setdefault(position.held.symbol, set())
+        own |= {leg.trading_class for leg in position.held.options} - {""}
+    groups: dict[str, list[_Position]] = {}
+    for position in sound:
+        symbol = position.held.symbol
+        name = symbol
+        if len(classes[symbol]) > 1:
+            own = {leg.trading_class for leg in position.held.options} - {""}
+            name = f"{symbol} {'+'.join(sorted(own))}".rstrip()
+        groups.setdefault(name, []).append(position)
+    return groups
+
+
+async def _checked(
+    journal: Journal, members: Sequence[_Position], market: _Market | TomicError
+) -> dict[str, ExitCheck]:
+    """The exit rules of the positions of one chain, by position."""
+    quoted = market.quoted if isinstance(market, _Market) else market
+    judgeable = [member for member in members if member.entry is not None]
+    entries = [member.entry for member in judgeable if member.entry is not None]
+    symbols = {entry.symbol: quoted for entry in entries}
+    run = await review.judged(journal, entries, symbols, keep=False)
+    return {member.held.id: check for member, check in zip(judgeable, run.checks, strict=True)}
+
+
 def _begun(
-    position: _Position, market: _Market | TomicError, check: ExitCheck | None, now: dt.datetime
-) -> tuple[Standing, Advice]:
-    """A position with what is known of it before its alternatives are judged."""
+    position: _Position,
+    market: _Market | TomicError | None,
+    check: ExitCheck | None,
+    now: dt.datetime,
+) -> _Begun:
     held = position.held
+    names = tuple(f"{leg.quantity:+g} {leg.name}" for leg in held.legs)
     blank = Advice(
         id=held.id,
         entry_id=held.entry_id,
@@ -291,59 +343,92 @@ def _begun(
         strategy=held.strategy,
         currency=held.currency,
         as_of=now,
-        held=tuple(f"{leg.quantity:+g} {leg.name}" for leg in held.legs),
-        pnl=check.pnl if check else None,
-        dte=check.dte if check else None,
-        signals=check.signals if check else (),
-        notes=(*check.notes, *(signal.text for signal in check.unjudged))
-        if check
-        else ("its cost is not known: no exit rule was judged",),
+        held=(held.contracts.partition(": ")[2],) if held.problem else names,
     )
-    if isinstance(market, TomicError):
-        return held, blank.model_copy(update={"problem": str(market)})
-    board, problem = market.quoted.board, ""
+    if market is None or isinstance(market, TomicError):
+        known = {} if held.problem else _of_rules(check, held)
+        problem = held.problem or str(market)
+        return _Begun(held, blank.model_copy(update={**known, "problem": problem}), market)
+    board = market.quoted.board
+    problem = _mismatch(held, board)
+    known = _of_rules(None if problem else check, held)
     if gone := positions.expired(held, board.today):
-        names = ", ".join(leg.name for leg in gone)
-        problem = f"{names} has expired: tomic journal close {held.id} --expired records it"
-    known = {
+        expired = ", ".join(leg.name for leg in gone)
+        problem = f"{expired} has expired: tomic journal close {held.id} --expired records it"
+    known |= {
         "data_type": board.chain.data_type,
         "trading_class": board.chain.trading_class,
         "spot": board.spot,
         "currency": held.currency or board.chain.underlying.currency,
         "problem": problem,
+        "notes": (*known.get("notes", ()), *_of_market(board)),
     }
-    return held, blank.model_copy(update=known)
+    return _Begun(held, blank.model_copy(update=known), market)
 
 
-def _judged(
-    manager: Manager,
-    begun: Sequence[tuple[Standing, Advice]],
-    markets: Mapping[str, _Market | TomicError],
-    *,
-    targets: bool,
-) -> tuple[Advice, ...]:
+def _of_rules(check: ExitCheck | None, held: Standing) -> dict[str, Any]:
+    """What the exit rules say, and what of them could not be judged."""
+    if check is not None:
+        notes = (*check.notes, *(signal.text for signal in check.unjudged))
+        return {"pnl": check.pnl, "dte": check.dte, "signals": check.signals, "notes": notes}
+    if held.received is not None:
+        return {}
+    unknown = "its cost is not known: no exit rule was judged, and success counts from now"
+    return {"notes": (unknown,)}
+
+
+def _mismatch(held: Standing, board: Board) -> str:
+    """Why a position is not what a chain quotes; empty where it is."""
+    quoted = board.chain.underlying.currency
+    if held.currency and held.currency != quoted:
+        return f"held in {held.currency}, quoted in {quoted}: its money cannot be added"
+    classes = {leg.trading_class for leg in held.options} - {""}
+    if len(classes) > 1:
+        return f"options of several classes are held: {', '.join(sorted(classes))}"
+    return ""
+
+
+def _of_market(board: Board) -> list[str]:
+    """What a reader must know of margin and commission where they are not American."""
+    underlying = board.chain.underlying
+    if underlying.is_future:
+        return ["margin of futures options is SPAN's, not ours: see TWS"]
+    if underlying.currency == "USD":
+        return []
+    costs = board.settings.costs
+    return [foreign_margin(underlying.currency), *foreign_commission(costs, underlying.currency)]
+
+
+def _judged(manager: Manager, begun: Sequence[_Begun], *, targets: bool) -> tuple[Advice, ...]:
     """Every position with its alternatives; how they fit the book is worked out for all at once."""
-    advice = [given for _, given in begun]
-    weighed: dict[int, judged.Weighed] = {}
-    for number, (held, given) in enumerate(begun):
-        market = markets[held.symbol]
+    advice = [position.advice for position in begun]
+    placed: dict[int, tuple[judged.PositionOnBoard, list[moves.DraftMove]]] = {}
+    failed: dict[int, judged.Unquoted] = {}
+    for number, (held, given, market) in enumerate(begun):
         if given.problem or not isinstance(market, _Market):
             continue
         drafts = [draft for draft in market.found[held.id] if isinstance(draft, moves.DraftMove)]
         try:
-            at = judged.place(held, market.quoted.board, market.horizon)
-            weighed[number] = judged.weigh(at, drafts)
+            placed[number] = judged.place(held, market.quoted.board, market.horizon), drafts
         except judged.Unquoted as exc:
-            advice[number] = given.model_copy(update={"problem": str(exc)})
+            failed[number] = exc
+    weighed: dict[int, judged.Weighed] = {}
+    for number, known in zip(placed, judged.weigh_all(list(placed.values())), strict=True):
+        if isinstance(known, judged.Weighed):
+            weighed[number] = known
+        else:
+            failed[number] = known
+    for number, problem in failed.items():
+        advice[number] = begun[number].advice.model_copy(update={"problem": str(problem)})
     fits = judged.fits_of(list(weighed.values()), manager.book)
     for (number, known), factors in zip(weighed.items(), fits, strict=True):
-        held, given = begun[number]
+        held, given, market = begun[number]
         excess = _excess(manager, held)
         shown = judged.described(known, factors, excess=excess, targets=targets)
         advice[number] = given.model_copy(
             update={
                 "moves": ranking.ranked(shown, given.signals),
-                "refused": _refused(markets[held.symbol], held, known),
+                "refused": _refused(market, held, known),
                 "pnl": given.pnl if given.pnl is not None else _pnl(held, known.at),
             }
         )
@@ -351,7 +436,7 @@ def _judged(
 
 
 def _refused(
-    market: _Market | TomicError, held: Standing, known: judged.Weighed
+    market: _Market | TomicError | None, held: Standing, known: judged.Weighed
 ) -> tuple[MoveRefusal, ...]:
     found = market.found[held.id] if isinstance(market, _Market) else ()
     never = [draft for draft in found if isinstance(draft, MoveRefusal)]
@@ -381,24 +466,24 @@ def _excess(manager: Manager, held: Standing) -> float | None:
 
 
 async def _markets(
-    manager: Manager, by_symbol: Mapping[str, Sequence[_Position]]
+    manager: Manager, groups: Mapping[str, Sequence[_Position]]
 ) -> dict[str, _Market | TomicError]:
-    """Quote every symbol for its positions, a few at once."""
+    """Quote a chain for each of *groups*, a few at once."""
     markets: dict[str, _Market | TomicError] = {}
     gate, vix = asyncio.Semaphore(AT_ONCE), QuotedVix.of(manager.journal)
 
-    async def quote(symbol: str, held: Sequence[Standing]) -> None:
+    async def quote(name: str, held: Sequence[Standing]) -> None:
         async with gate:
             try:
-                markets[symbol] = await _market(manager, symbol, held, vix)
+                markets[name] = await _market(manager, held[0].symbol, held, vix)
             except TomicError as exc:
-                markets[symbol] = exc
+                markets[name] = exc
 
     with ungrouped():
         async with asyncio.TaskGroup() as group:
-            for symbol, members in by_symbol.items():
+            for name, members in groups.items():
                 held = [member.held for member in members]
-                group.create_task(quote(symbol, held), name=f"tomic manage {symbol}")
+                group.create_task(quote(name, held), name=f"tomic manage {name}")
     return markets
 
 
@@ -431,14 +516,20 @@ async def _of_chain(
 ) -> _Market:
     """A chain as it is: alternatives among its own strikes."""
     vol = await _volatility(manager, settings, chain, vix)
-    board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
-    strikes = {
-        (day, right): board.strike[rows].tolist()
-        for day in chain.expiries
-        for right in "CP"
-        if (rows := board.side(day, right)).size
-    }
-    return await asyncio.to_thread(_drawn, board, vol, strikes, held, options=len(chain))
+
+    def drawn() -> _Market:
+        board = boards.prepare(chain, vol, settings)
+        strikes = {
+            (day, right): board.strike[rows].tolist()
+            for day in chain.expiries
+            for right in "CP"
+            if (rows := board.side(day, right)).size
+        }
+        return _drawn(board, vol, strikes, held, options=len(chain))
+
+    market, seconds = await asyncio.to_thread(_timed, drawn)
+    market.computing_s = seconds
+    return market
 
 
 async def _in_portions(
@@ -449,23 +540,29 @@ async def _in_portions(
     vix: QuotedVix,
 ) -> _Market:
     """A sample for the smiles, then what the alternatives trade."""
-    quotes: dict[Wanted, OptionQuote] = {}
-    sample = _sample(portions, settings, held)
-    quotes |= await portions.quote(sample)
+    quotes = dict(await portions.quote(_sample(portions, settings, held)))
     chain = await asyncio.to_thread(portions.chain, list(quotes.values()))
     vol = await _volatility(manager, settings, chain, vix)
-    board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
     strikes: dict[tuple[dt.date, str], list[float]] = {}
     for option in sorted(portions.options):
         strikes.setdefault((option.expiry, option.right), []).append(option.strike)
-    market = await asyncio.to_thread(_drawn, board, vol, strikes, held, options=len(quotes))
+
+    def drawn() -> _Market:
+        board = boards.prepare(chain, vol, settings)
+        return _drawn(board, vol, strikes, held, options=len(quotes))
+
+    market, seconds = await asyncio.to_thread(_timed, drawn)
     missing = sorted(set().union(*map(moves.needed, market.found.values())) - set(quotes))
     if missing:
         quotes |= await portions.quote(missing)
         rows = [quotes[option] for option in sorted(quotes)]
-        chain = await asyncio.to_thread(portions.chain, rows)
-        board = await asyncio.to_thread(boards.prepare, chain, vol, settings)
+        whole = await asyncio.to_thread(portions.chain, rows)
+        sampled = market.quoted.board
+        again = partial(boards.prepare, whole, vol, settings, earlier=sampled)
+        board, more = await asyncio.to_thread(_timed, again)
         market.quoted, market.options = LegMarket(board, vol), len(quotes)
+        seconds += more
+    market.computing_s = seconds
     return market
 
 
@@ -569,112 +666,17 @@ def _expiries(
     return sorted(days)
 
 
-# -- what was shown, and what became of it ---------------------------------------------------------
+# -- what was shown --------------------------------------------------------------------------------
 
 
-async def _keep(manager: Manager, advice: Sequence[Advice]) -> None:
+async def _keep(manager: Manager, held: Sequence[Standing], advice: Sequence[Advice]) -> None:
     shown = [
-        NewAdvice(given.id, given.entry_id, given.symbol, last, given.as_of, to_document(given))
-        for given in advice
+        NewAdvice(
+            position.lasting, given.entry_id, given.symbol, last, given.as_of, to_document(given)
+        )
+        for position, given in zip(held, advice, strict=True)
         if (last := track.last_day(given)) is not None
     ]
     if shown:
         day = dates.local_date(shown[0].as_of, str(dates.NEW_YORK))
         await manager.journal.store.advice.save(shown, day=day)
-
-
-@dataclass(frozen=True, slots=True)
-class ManageHistory:
-    """How alternatives that were shown ended."""
-
-    records: tuple[MoveRecord, ...]
-    settled: int
-    waiting: int
-    """Shown, and not all known yet."""
-    unpriced: tuple[str, ...] = ()
-    """Symbols whose price at an expiry is not stored."""
-
-
-async def history(journal: Journal, *, symbol: str | None = None) -> ManageHistory:
-    """What holding, closing and rolling would have brought, of all that was shown."""
-    unpriced = await settle(journal)
-    known = await journal.store.advice.all(symbol=symbol, settled=True)
-    waiting = await journal.store.advice.all(symbol=symbol, settled=False)
-    ended = [outcome for stored in known for outcome in _ended(stored)]
-    return ManageHistory(tuple(track.compare(ended)), len(known), len(waiting), unpriced)
-
-
-def _ended(stored: StoredAdvice) -> list[track.EndedAdvice]:
-    day = dates.local_date(stored.as_of, str(dates.NEW_YORK))
-    return [
-        track.EndedAdvice(
-            stored.position,
-            day,
-            MoveKind(move["kind"]),
-            int(move["rank"]),
-            float(move["expected"]),
-            float(move["result"]),
-            float(move["change"]),
-        )
-        for move in (stored.outcome or {}).get("moves", ())
-    ]
-
-
-async def settle(journal: Journal) -> tuple[str, ...]:
-    """Work out what alternatives came to that have all expired; symbols without a price."""
-    now = await journal.clock()
-    today = now.astimezone(dates.NEW_YORK).date()
-    awaiting = await journal.store.advice.awaiting(today - dt.timedelta(days=1))
-    if not awaiting:
-        return ()
-    symbols = sorted({stored.symbol for stored in awaiting})
-    bars = await journal.store.history.many_bars(symbols)
-    vols = await journal.store.history.many_iv(symbols, "ib30")
-    replaced = await statistics.replaced_since(journal, symbols)
-    outcomes: list[tuple[int, dict[str, Any]]] = []
-    unpriced: set[str] = set()
-    for stored in awaiting:
-        symbol = stored.symbol
-        split = any(at > stored.as_of for at in replaced[symbol])
-        outcome = (
-            {"void": "prices were replaced since (a split)"}
-            if split
-            else _outcome(journal, stored, bars.get(symbol), vols.get(symbol))
-        )
-        if outcome is None:
-            unpriced.add(symbol)
-        else:
-            outcomes.append((stored.id, outcome))
-    await journal.store.advice.settle(outcomes, at=now)
-    return tuple(sorted(unpriced))
-
-
-def _outcome(
-    journal: Journal, stored: StoredAdvice, bars: Bars | None, series: VolSeries | None
-) -> dict[str, Any] | None:
-    """None while a price is missing."""
-    try:
-        shown = Advice.model_validate(stored.document)
-    except ValidationError as exc:
-        return {"void": f"it cannot be read: {first_fault(exc)}"}
-    spots = _spots(shown.moves, bars)
-    if spots is None:
-        return None
-    style = journal.underlying(stored.symbol).exercise_style
-    return track.settle(
-        shown,
-        spots,
-        vol_ratio=partial(statistics.vol_ratio, series, stored.as_of.date()),
-        is_american=style is not ExerciseStyle.EUROPEAN,
-    )
-
-
-def _spots(shown: Iterable[Move], bars: Bars | None) -> dict[dt.date, float] | None:
-    """Closes at the expiries of all alternatives; None while one is not stored."""
-    spots = {}
-    for day in {move.expiry for move in shown if move.expiry is not None}:
-        spot = statistics.close_on(bars, day)
-        if spot is None:
-            return None
-        spots[day] = spot
-    return spots

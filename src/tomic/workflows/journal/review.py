@@ -148,7 +148,7 @@ async def _around(journal: Journal, symbols: set[str], day: dt.date) -> dict[str
             vols.get(symbol),
             earnings[symbol][0].day if earnings.get(symbol) else None,
             dividends[symbol][0] if dividends.get(symbol) else None,
-            await store.contracts.underlying(symbol, day) or journal.underlying(symbol),
+            await store.contracts.underlying(symbol, day) or await journal.known_underlying(symbol),
         )
         for symbol in symbols
     }

@@ -1,10 +1,14 @@
-"""Statistics of the journal, and saved proposals followed to their expiry with stored prices."""
+"""
+Statistics of the journal. Saved proposals, and alternatives that were shown for positions, are
+followed to their expiry with stored prices.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -12,11 +16,14 @@ from pydantic import ValidationError
 
 from tomic import dates
 from tomic.journal import statistics
+from tomic.journal.manage import track as advised
 from tomic.journal.statistics import By, ProposalOutcome
 from tomic.models import ExerciseStyle, Proposal
 from tomic.models.documents import first_fault
 from tomic.models.journal import JournalReport, Statistics
-from tomic.store import Bars, StoredProposal, VolSeries
+from tomic.models.manage import Advice, Move
+from tomic.models.moves import EndedMoves, MoveKind
+from tomic.store import Bars, StoredAdvice, StoredProposal, VolSeries
 from tomic.workflows.journal.entries import Journal, as_written
 
 BY: Mapping[str, By] = {name: name for name in get_args(By)}
@@ -39,8 +46,9 @@ class Settled:
 async def report(
     journal: Journal, *, by: By | None = None, symbol: str | None = None
 ) -> JournalReport:
-    """Everything that the journal and the saved proposals can tell."""
+    """Everything that the journal, the saved proposals and the alternatives shown can tell."""
     settled = await settle(journal)
+    shown = await alternatives(journal, symbol=symbol)
     rows = await journal.store.journal.summaries(symbol=symbol)
     with as_written("a summary of the journal"):
         closed = statistics.from_summaries(rows)
@@ -50,6 +58,9 @@ async def report(
     if settled.waiting:
         names = " ".join(settled.waiting)
         notes.append(f"proposals wait for the price at their expiry; run tomic prices {names}")
+    if shown.unpriced:
+        names = " ".join(shown.unpriced)
+        notes.append(f"alternatives wait for the price at their expiry; run tomic prices {names}")
     unknown = sum(outcome.closed is not None and outcome.result is None for outcome in closed)
     if unknown:
         notes.append(f"{unknown} closed entries without a result count nowhere")
@@ -72,6 +83,7 @@ async def report(
         trades=statistics.of_trades(closed, draws=draws),
         proposals=statistics.of_proposals(proposals, draws=draws),
         score=statistics.score_test(proposals, draws=draws),
+        alternatives=shown,
         notes=tuple(notes),
     )
 
@@ -210,3 +222,99 @@ def _known(stored: Sequence[StoredProposal]) -> list[ProposalOutcome]:
             )
         )
     return outcomes
+
+
+# -- alternatives ------------------------------------------------------------------------------
+
+
+async def alternatives(journal: Journal, *, symbol: str | None = None) -> EndedMoves:
+    """What holding, closing and rolling would have brought, of all that was shown."""
+    unpriced = await settle_alternatives(journal)
+    known = await journal.store.advice.all(symbol=symbol, settled=True)
+    waiting = await journal.store.advice.all(symbol=symbol, settled=False)
+    ended = [outcome for stored in known for outcome in _ended(stored)]
+    if symbol is not None:
+        unpriced = tuple(name for name in unpriced if name == symbol)
+    return EndedMoves(
+        records=tuple(advised.compare(ended)),
+        settled=len(known),
+        waiting=len(waiting),
+        unpriced=unpriced,
+    )
+
+
+def _ended(stored: StoredAdvice) -> list[advised.EndedAdvice]:
+    day = dates.local_date(stored.as_of, str(dates.NEW_YORK))
+    return [
+        advised.EndedAdvice(
+            stored.position,
+            str(stored.document.get("currency", "")),
+            day,
+            MoveKind(move["kind"]),
+            int(move["rank"]),
+            float(move["expected"]),
+            float(move["result"]),
+            float(move["change"]),
+        )
+        for move in (stored.outcome or {}).get("moves", ())
+    ]
+
+
+async def settle_alternatives(journal: Journal) -> tuple[str, ...]:
+    """Work out what alternatives came to that have all expired; symbols without a price."""
+    now = await journal.clock()
+    today = now.astimezone(dates.NEW_YORK).date()
+    awaiting = await journal.store.advice.awaiting(today - dt.timedelta(days=1))
+    if not awaiting:
+        return ()
+    symbols = sorted({stored.symbol for stored in awaiting})
+    bars = await journal.store.history.many_bars(symbols)
+    vols = await journal.store.history.many_iv(symbols, "ib30")
+    replaced = await replaced_since(journal, symbols)
+    outcomes: list[tuple[int, dict[str, Any]]] = []
+    unpriced: set[str] = set()
+    for stored in awaiting:
+        symbol = stored.symbol
+        split = any(at > stored.as_of for at in replaced[symbol])
+        outcome = (
+            {"void": SPLIT}
+            if split
+            else _outcome_of_moves(journal, stored, bars.get(symbol), vols.get(symbol))
+        )
+        if outcome is None:
+            unpriced.add(symbol)
+        else:
+            outcomes.append((stored.id, outcome))
+    await journal.store.advice.settle(outcomes, at=now)
+    return tuple(sorted(unpriced))
+
+
+def _outcome_of_moves(
+    journal: Journal, stored: StoredAdvice, bars: Bars | None, series: VolSeries | None
+) -> dict[str, Any] | None:
+    """None while a price is missing."""
+    try:
+        shown = Advice.model_validate(stored.document)
+    except ValidationError as exc:
+        return {"void": f"it cannot be read: {first_fault(exc)}"}
+    spots = _spots(shown.moves, bars)
+    if spots is None:
+        return None
+    style = journal.underlying(stored.symbol).exercise_style
+    return advised.settle(
+        shown,
+        spots,
+        vol_ratio=partial(vol_ratio, series, stored.as_of.date()),
+        is_american=style is not ExerciseStyle.EUROPEAN,
+    )
+
+
+def _spots(shown: Iterable[Move], bars: Bars | None) -> dict[dt.date, float] | None:
+    """Closes at the expiries of all alternatives; None while one is not stored."""
+    spots = {}
+    for day in {move.expiry for move in shown if move.expiry is not None}:
+        spot = close_on(bars, day)
+        if spot is None:
+            return None
+        spots[day] = spot
+    return spots

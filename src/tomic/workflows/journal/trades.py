@@ -355,7 +355,7 @@ async def settle(
     entry = await entries.load(journal, entry_id)
     now = at or await journal.clock()
     day = now.astimezone(dates.NEW_YORK).date()
-    underlying = journal.underlying(entry.symbol)
+    underlying = await journal.known_underlying(entry.symbol)
     ends_at = {
         leg: _settled_at(underlying, leg) for leg in _held_of(entry) if leg.expiry is not None
     }
@@ -367,7 +367,7 @@ async def settle(
     if moment > await journal.clock():
         raise UsageError(
             f"{settled_on} is not over; record what became of its options from "
-            f"{first:%H:%M} New York on"
+            f"{first.astimezone(dates.NEW_YORK):%H:%M} New York on"
         )
     if spot is None:
         _check_price_is_a_close(entry.symbol, due, settled_on)
@@ -394,7 +394,7 @@ def _at_open(symbol: str, leg: nouns.Held) -> bool:
 
 def _settled_at(underlying: Underlying, leg: nouns.Held) -> dt.datetime:
     assert leg.expiry is not None
-    if _at_open(underlying.symbol, leg):
+    if _at_open(underlying.symbol, leg) or not dates.keeps_new_york_hours(underlying):
         return dates.expiry_moment(
             leg.expiry, underlying=underlying, trading_class=leg.trading_class
         )
@@ -452,7 +452,7 @@ async def assign(
     if own is None:
         raise UsageError(f"entry {entry_id} holds no {leg.name}")
     moment = at or campaign.not_before(entry, await journal.clock())
-    underlying, level = journal.underlying(entry.symbol), None
+    underlying, level = await journal.known_underlying(entry.symbol), None
     if underlying.settles_in_cash:
         style = underlying.exercise_style_of(own.trading_class)
         if style is ExerciseStyle.EUROPEAN:
@@ -720,7 +720,7 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
     proposal, market, why = draft.proposal, None, ""
     if proposal is not None and ticket.price is None:
         # Taken as it was scored: at that moment, at those marks.
-        style = journal.underlying(proposal.symbol).exercise_style
+        style = (await journal.known_underlying(proposal.symbol)).exercise_style
         european = style is ExerciseStyle.EUROPEAN
         marks: nouns.Snapshot | None = _proposed_marks(
             proposal, draft.structures, european=european
@@ -732,7 +732,8 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
             journal, draft.symbol, draft.legs, draft.legs, ticket, needed=needed
         )
     at = ticket.at or (market.chain.as_of if market else await journal.clock())
-    currency = _currency_of(market)
+    currency = _currency_of(market) or (proposal.currency if proposal is not None else "")
+    currency = currency or (await journal.known_underlying(draft.symbol)).currency
     trade = make_trade(
         nouns.Action.OPEN, at, draft.legs, ticket, marks, draft.prices, journal.settings, currency
     )
@@ -743,6 +744,7 @@ async def add(journal: Journal, draft: Draft, ticket: TradeTicket, notes: EntryN
         opened_at=at,
         trades=(trade,),
         rules=rules,
+        currency=currency,
         plan=notes.plan,
         reason=notes.reason,
         tags=notes.tags,
