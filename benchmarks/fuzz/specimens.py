@@ -268,7 +268,9 @@ def prepare(home: Path, temporary: Path) -> None:
     for name, text in TEXTS.items():
         (home / name).write_text(text, encoding="utf-8")
     original_database(home / "original.db")
-    (home / "folder").mkdir()
+    # As a case that closed them leaves them, so that nothing need be made good.
+    (home / "folder").mkdir(mode=0o700)
+    (home / "unreadable.txt").chmod(0o600)
     if processes.is_root():
         for path in (home, *home.rglob("*")):
             shutil.chown(path, processes.NOBODY, processes.NOBODY)
