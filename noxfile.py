@@ -255,6 +255,13 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def security(session: nox.Session) -> None:
+    """Read the source for weaknesses, and ask for advisories about the pinned versions."""
+    install_dev(session)
+    session.run("python", "-m", "benchmarks.security")
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the suite; print and judge how much of the package's lines and branches it reaches."""
     install_dev(session)

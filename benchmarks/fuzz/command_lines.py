@@ -24,7 +24,7 @@ from benchmarks.fuzz.cases import Case, Command, Conditions
 KIND = "command lines"
 _OWN_PROCESS_EVERY = 101
 """One line in so many is started as people do, with the interpreter's own start."""
-_DEMO_SHARE = 0.35
+_DEMO_SHARE = 0.2
 """Of the lines that can: with a market they take ten times as long as without one."""
 _SERVES_S = 0.8
 """Seconds after which a command that serves for ever gets Ctrl-C."""

@@ -34,7 +34,7 @@ LATE_S = 2.0
 """Seconds by which a command may overrun its ``--timeout``."""
 _SILENT = frozenset({0, 10})
 """Codes that need no message: done, and done with a check that fired."""
-_SEVERAL = frozenset({"run", "record", "import", "check", "doctor", "prices", "vol"})
+_SEVERAL = frozenset({"run", "record", "import", "check", "doctor", "prices", "vol", "chain"})
 """Commands that may report several faults, one for each thing they were given."""
 _WRITES = (
     ("--html", 1), ("--out", 1), ("store backup", 0), ("record", 0), ("config init", 0),
@@ -59,8 +59,8 @@ _NOISE = (
     "ResourceWarning: unclosed",
 )
 _WARNING = re.compile(r"^(\S+?)/?([^/\s]+\.py):(\d+): (\w*Warning): (.*)$", re.MULTILINE)
-_MESSAGE = re.compile(r'^(?:tomic: (?!partial: )|Error: |Aborted|\{"error")', re.MULTILINE)
-"""A line that sums up what is missing stands beside the reason of each part."""
+_MESSAGE = re.compile(r'^(?:tomic: (?!partial: |not told)|Error: |Aborted|\{"error")', re.MULTILINE)
+"""What sums up the missing parts stands beside the reason of each, as does what was not told."""
 _GREETING = re.compile(r"^tomic \d[\w.]*: .*$", re.MULTILINE)
 _SQLITE = b"SQLite format 3\x00"
 _LEFTOVER = re.compile(r"(?:\.tmp|\.part|\.partial|~)$")
@@ -98,7 +98,10 @@ def of_outcome(
         return
     if outcome.strays:
         yield Fault("process left", "process left behind", detail=" ".join(command.words[:2]))
-    if any(sign in text for sign in _TRACES):
+    if outcome.interrupted and "Exception ignored in" in text and "\nKeyboardInterrupt" in text:
+        # Python itself loses a Ctrl-C that comes while it is called from C.
+        pass
+    elif any(sign in text for sign in _TRACES):
         raised, where = raised_in(text)
         yield Fault("traceback", f"{raised} in {_nameless(where)}", where, _tail(text, 12))
     elif noise := next((sign for sign in _NOISE if sign in text), ""):
@@ -351,7 +354,7 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
         path = home / name
         if after.entries[name].form != "file":
             continue
-        if _LEFTOVER.search(name):
+        if _LEFTOVER.search(name) and path.name not in targets:
             # A killed process cannot tidy up; the name begins with a dot.
             if path.name.startswith(".") and any(one.signal == "KILL" for one in case.commands):
                 continue

@@ -348,7 +348,12 @@ def _drain(ready: selectors.BaseSelector, until: float) -> None:
 
 def _end_group(pid: int) -> bool:
     """Kill what a command left in its process group; True when there was something."""
+    until = time.monotonic() + _LAST_WORDS_S * 4
     try:
+        # What only waits for its pipe to close ends a moment later.
+        while time.monotonic() < until:
+            os.killpg(pid, 0)
+            time.sleep(0.01)
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -163,9 +164,43 @@ def write_bytes(path: Path, data: bytes, *, private: bool = False) -> Path:
         else:
             _replace(path.resolve() if path.is_symlink() else path, data, private)
     except (OSError, RuntimeError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-        raise BadFile(f"{path} cannot be written: {reason}; choose another folder") from exc
+        raise _unwritten(path, exc) from exc
     return path
+
+
+def check_target(path: Path) -> None:
+    """
+    Refuse a file that `write_bytes` could not write, before the work whose result goes there.
+
+    Raises:
+        BadFile: It is a folder, or its folder cannot be made or written to.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        check_folder((path.resolve() if path.is_symlink() else path.absolute()).parent)
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise _unwritten(path, exc) from exc
+
+
+def check_folder(folder: Path) -> None:
+    """
+    Look whether files can be made in *folder*, or in one that it can be made in.
+
+    Raises:
+        OSError: They cannot.
+    """
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    problem = 0 if above.is_dir() else errno.ENOTDIR
+    if not os.access(above, os.W_OK | os.X_OK):
+        problem = problem or errno.EACCES
+    if problem:
+        raise OSError(problem, os.strerror(problem), str(above))
+
+
+def _unwritten(path: Path, exc: Exception) -> BadFile:
+    reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return BadFile(f"{path} cannot be written: {reason}; choose another folder")
 
 
 def _replace(target: Path, data: bytes, private: bool) -> None:

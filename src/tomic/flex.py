@@ -29,7 +29,7 @@ from tomic.errors import BadFile, ConfigError, FlexError, FlexRefused, FlexUnava
 from tomic.journal.broker import flexxml
 from tomic.masking import named_here
 
-TOKEN_VARIABLE = "TOMIC_FLEX_TOKEN"
+TOKEN_VARIABLE = "TOMIC_FLEX_TOKEN"  # nosec B105 # a name
 _TOKEN = re.compile(r"[A-Za-z0-9]{6,128}")
 _HOSTS = ("ndcdyn.interactivebrokers.com", "gdcdyn.interactivebrokers.com")
 _LEGACY = "/universal/servlet/"

@@ -122,6 +122,7 @@ def test_help_loads_nothing_heavy():
         (["chain", "SPY", "--dte", "15:60"], f"tomic {__version__}: chain SPY --dte 15:60"),
         (["chain", "SP Y"], f"tomic {__version__}: chain 'SP Y'"),
         (["scan", "--demo"], f"tomic {__version__}: scan --demo"),
+        (["chain", "\u202e\x1b[31m"], f"tomic {__version__}: chain ' [31m'"),
         (["chain", "SPY", "-q"], ""),
         (["chain", "SPY", "--json"], ""),
         (["chain", "SPY", "--format", "ndjson"], ""),

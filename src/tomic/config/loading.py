@@ -31,9 +31,11 @@ _FORECAST = (
     "a table [view.SYMBOL]"
 )
 _LEFT_SCORE = "removed: return on margin and risk-reward are shown, and no longer part of the score"
-_SECRET = "a secret is no setting; put it into TOMIC_NOTIFY_URLS or the file of notify.urls_file"
+_NO_SETTING = (
+    "a secret is no setting; put it into TOMIC_NOTIFY_URLS or the file of notify.urls_file"
+)
 _REMOVED: Mapping[KeyPath, str] = {
-    ("notify", "urls"): _SECRET,
+    ("notify", "urls"): _NO_SETTING,
     ("score", "forecast_hv_weight"): _FORECAST,
     ("score", "forecast_hv"): _FORECAST,
     ("score", "rom_half"): _LEFT_SCORE,
@@ -285,6 +287,9 @@ def parse_toml(text: str, file: Path) -> Tree:
     except tomllib.TOMLDecodeError as exc:
         reason = str(exc)
         raise ConfigError(f"{file}: {reason[:1].lower()}{reason[1:]}", file=str(file)) from exc
+    except ValueError as exc:
+        # Python reads no integer of more than 4,300 digits.
+        raise ConfigError(f"{file}: a number has too many digits", file=str(file)) from exc
     except RecursionError as exc:
         raise ConfigError(f"{file}: nested too deep", file=str(file)) from exc
 
