@@ -26,10 +26,7 @@ UNKNOWN = {"name": "ours", "skip_reason": "not found on PyPI"}
             "advisories: 2 of 3 packages audited; 1 have no answer and were not audited\n"
             "old 1.0: PYSEC-2026-1, GHSA-xxxx; mended in 1.1, 1.2",
         ),
-        (
-            [UNKNOWN],
-            "advisories: nobody answers for these packages from here; nothing was audited",
-        ),
+        ([UNKNOWN], "advisories: nobody answers for these packages from here; nothing was audited"),
     ],
 )
 def test_what_was_answered_is_said(packages, said):

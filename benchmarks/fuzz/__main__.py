@@ -24,22 +24,29 @@ from typing import Any
 
 from benchmarks.fuzz import (
     cases,
+    clocks,
     command_lines,
     corpora,
     environments,
     files,
     gateways,
+    pages,
     processes,
     signals,
+    sizes,
     specimens,
     stores,
+    writers,
 )
 from benchmarks.fuzz.cases import Case
 from benchmarks.fuzz.judge import Fault
 from benchmarks.fuzz.shrinking import shrink
 from benchmarks.fuzz.trials import Trials, Verdict
 
-KINDS = ("corpus", "environments", "stores", "lines", "files", "gateways", "signals")
+KINDS = (
+    "corpus", "environments", "clocks", "stores", "sizes", "lines", "files", "gateways", "pages",
+    "signals", "writers",
+)  # fmt: skip
 
 
 _TELL_EVERY_S = 60.0
@@ -145,6 +152,8 @@ def main(words: Sequence[str] | None = None) -> int:
             print("interrupted", file=sys.stderr)
         finally:
             trials.close()
+    if "clocks" in given.kinds and clocks.absent():
+        tally.skipped[clocks.KIND] = clocks.absent()
     for absent in corpora.absent() if "corpus" in given.kinds else ():
         tally.skipped[f"corpus: {absent}"] = f"no {absent} in {corpora.SHARED.name}"
     print(tally.table())
@@ -297,8 +306,12 @@ def _work(
         fixed += corpora.brokers() if "broker" not in corpora.absent() else ()
     if "environments" in given.kinds:
         fixed += environments.cases()
+    if "clocks" in given.kinds and not clocks.absent():
+        fixed += clocks.cases(trials.prepared)
     if "stores" in given.kinds:
         fixed += stores.cases(trials.prepared)
+    if "sizes" in given.kinds:
+        fixed += [sizes.case(given.seed, number, known) for number in range(sizes.count())]
     for case in fixed[one::workers]:
         yield trials.attempt(case)
     counts = dict(given.cases)
@@ -325,7 +338,9 @@ def _makers(
         "lines": lambda number: command_lines.case(given.seed, number, known),
         "files": lambda number: files.case(given.seed, number, prepared, known),
         "gateways": lambda number: gateways.case(given.seed, number),
+        "pages": lambda number: pages.case(given.seed, number),
         "signals": lambda number: signals.case(given.seed, number),
+        "writers": lambda number: writers.case(given.seed, number),
     }
     return {kind: make for kind, make in makers.items() if kind in given.kinds}
 

@@ -58,7 +58,8 @@ PATHS = (
     "chain.csv", "chain.json", "book.json", "session.jsonl", "session.jsonl.gz", "flex.csv",
     "activity.csv", "own.json", "original.json", "original.db", "earnings.csv", "dividends.csv",
     "sectors.csv", "pins.json", "data/volatility.db", "data/demo.db", "link.csv", "loop",
-    "dangling", "device", "new.html", "new/er/file.json", "closed/x", "closed", "é\u0301.csv",
+    "dangling", "device", "fifo", "copy.db", "new.html", "new/er/file.json", "closed/x", "closed",
+    "é\u0301.csv",
     "\udcff.csv", "a\nb.csv", "-", "--", "new", "file:///etc/passwd", "data/demo.db.prices.lock",
 )  # fmt: skip
 OUTSIDE = ("/", "/dev/null", "/dev/full", "/dev/stdin", "/proc/self/environ", "/etc", "/nowhere/x")

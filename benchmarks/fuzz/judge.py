@@ -116,6 +116,8 @@ def of_outcome(
         yield Fault(
             "control code", f"{named(command)} printed a control code", detail=_tail(text, 4)
         )
+    if number := _account_in(command, text):
+        yield Fault("account", f"{named(command)} printed an account number", detail=number)
     if (asked := processes.own_deadline(command.words)) and outcome.seconds > asked + LATE_S:
         took = f"{outcome.seconds:.1f} s where --timeout says {asked:g} s"
         yield Fault("deadline", f"{named(command)} overran its deadline", detail=took)
@@ -150,6 +152,18 @@ def _of_code(command: Command, outcome: Outcome, *, heard: bool) -> Fault | None
     if len(errors) > 1 and not _SEVERAL & set(command.words):
         return Fault("several messages", f"{name} gave {len(errors)} messages", detail=said)
     return None
+
+
+_ACCOUNT = re.compile(r"(?<![A-Za-z0-9])(?:DU|U)\d{7}(?![A-Za-z0-9])")
+_MAY_TELL = frozenset({"--show-accounts", "export", "config"})
+
+
+def _account_in(command: Command, text: str) -> str:
+    """An account number in full, where nobody asked for it or typed it."""
+    if not _MAY_TELL.isdisjoint(command.words):
+        return ""
+    typed = " ".join(command.words)
+    return next((each for each in _ACCOUNT.findall(text) if each not in typed), "")
 
 
 def raised_in(text: str) -> tuple[str, str]:
@@ -364,6 +378,38 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
             yield Fault("half file", cause, detail=f"{name}: {fault}")
 
 
+_STORES = {True: "data/demo.db", False: "data/volatility.db"}
+
+
+def of_promises(case: Case, outcomes: Sequence[Outcome], home: Path) -> Iterator[Fault]:
+    """Notes of which a command said that they are written, and that are not there."""
+    if any(one.words[:2] == ("store", "restore") for one in case.commands):
+        return
+    for demo, store in _STORES.items():
+        promised = {
+            command.words[3]
+            for command, outcome in zip(case.commands, outcomes, strict=True)
+            if command.words[:2] == ("journal", "note")
+            and len(command.words) > 3
+            and outcome.code == 0
+            and ("--demo" in command.words) is demo
+        }
+        if not promised or case.conditions.env.get("TOMIC_STORE__PATH"):
+            continue
+        try:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                closing(_copy_of(home / store, folder)) as db,
+            ):
+                written = db.execute("SELECT note || changed FROM journal_history").fetchall()
+        except sqlite3.Error:
+            continue
+        text = "\n".join(str(row) for (row,) in written)
+        for note in promised:
+            if note not in text:
+                yield Fault("lost", "journal note said that it was written", detail=note)
+
+
 def changed_stores(case: Case, before: Snapshot, after: Snapshot) -> list[str]:
     """Stores that the program made or changed, for `tomic store check`; no damaged ones."""
     if any(name in before.stores for name in case.files):
@@ -390,7 +436,7 @@ def half_written(path: Path) -> str:
             return "no end of the page"
         elif path.suffix == ".csv" and not content.endswith(b"\n"):
             return "no end of the last line"
-    except (ValueError, OSError, EOFError) as exc:
+    except (ValueError, RecursionError, OSError, EOFError) as exc:
         return str(exc)
     return ""
 

@@ -19,6 +19,7 @@ import importlib
 import io
 import logging
 import os
+import pickle
 import pkgutil
 import selectors
 import signal
@@ -34,7 +35,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
+import httpx
 import typer.main
+from benchmarks.fuzz import pages
 from benchmarks.fuzz.cases import USUAL, Command, Conditions
 
 from tomic.sim import Gateway, Limits, Profile
@@ -55,6 +58,7 @@ MOST_OUTPUT = 2_000_000
 _MOST_ADDRESS_SPACE = 6 << 30
 """Keeps the machine alive whatever a file says; the judge's own bound is far below."""
 _LAST_WORDS_S = 0.5
+_SITE = "FUZZ_SITE"
 _CLOSED_PORT = 1
 """Nothing listens there, and no TWS of the person who runs this."""
 
@@ -154,6 +158,7 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
+@functools.cache
 def may_be_started_by_nobody() -> bool:
     """Whether everyone can reach the interpreter and the program."""
     needed = [sys.executable, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")]
@@ -179,6 +184,9 @@ def variables(home: Path, temporary: Path, given: Mapping[str, str | None]) -> d
         "TOMIC_IB__PORT": str(_CLOSED_PORT),
         "TOMIC_WEB__ENABLED": "false",
     }
+    if is_root() and not may_be_started_by_nobody():
+        # A fork is nobody then, and cannot start the interpreter.
+        env["TOMIC_BACKTEST__PROCESSES"] = "1"
     return {name: value for name, value in {**env, **given}.items() if value is not None}
 
 
@@ -223,6 +231,8 @@ def run(
             os.environ.clear()
             os.environ.update(env)
             time.tzset()
+            if port := os.environ.pop(_SITE, ""):
+                _lead_to(int(port))
             _be_tomic(command.words)
         except BaseException:
             os.write(pipes[1][1], b"fuzz: not started\n" + traceback.format_exc().encode())
@@ -310,6 +320,63 @@ def gateway(faults: Sequence[str] | None) -> Iterator[dict[str, str]]:
         os.close(source)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def page(answer: str) -> Iterator[dict[str, str]]:
+    """What leads a command that asks any site to one that answers as *answer* says."""
+    if not answer:
+        yield {}
+        return
+    server, serve = pages.listen(answer)
+    pid = os.fork()
+    if not pid:
+        try:
+            os.setsid()
+            serve()
+        finally:
+            os._exit(1)
+    port = server.getsockname()[1]
+    server.close()
+    try:
+        yield {_SITE: str(port)}
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _lead_to(port: int) -> None:
+    """Let the client for sites connect to *port* of this machine, whatever the address."""
+    real = httpx.AsyncHTTPTransport.handle_async_request
+
+    async def led(transport: Any, request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=port)
+        return await real(transport, request)
+
+    vars(httpx)["AsyncHTTPTransport"].handle_async_request = led
+
+
+def at_once(commands: Sequence[Command], **how: Any) -> list[Outcome]:
+    """Run *commands* at one moment, each as `run` does; outcomes in their order."""
+    hands: list[tuple[int, int]] = []
+    for command in commands:
+        source, end = os.pipe()
+        pid = os.fork()
+        if not pid:
+            try:
+                os.close(source)
+                with os.fdopen(end, "wb") as answer:
+                    pickle.dump(run(command, **how), answer)
+            finally:
+                os._exit(0)
+        os.close(end)
+        hands.append((pid, source))
+    outcomes = []
+    for pid, source in hands:
+        with os.fdopen(source, "rb") as answer:
+            outcomes.append(pickle.load(answer))
+        os.waitpid(pid, 0)
+    return outcomes
 
 
 async def _serve(faults: Sequence[str], end: int) -> None:

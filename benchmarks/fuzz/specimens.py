@@ -133,6 +133,7 @@ _MAKING = (
     "store import original.db",
     "store import earnings.csv dividends.csv",
     "journal export --out own.json",
+    "store backup copy.db",
 )
 """Command lines that make the rest of the folder, as a user would."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.fuzz import judge, processes
 from benchmarks.fuzz.cases import Case, Command, Conditions
@@ -128,19 +129,23 @@ class Trials:
                 (home / path).chmod(mode)
         outcomes: list[Outcome] = []
         faults: list[Fault] = []
-        with processes.gateway(case.conditions.gateway) as told:
-            conditions = replace(case.conditions, env={**case.conditions.env, **told})
-            for command in case.commands:
-                outcome = processes.run(
-                    command,
-                    home,
-                    temporary,
-                    conditions,
-                    own_process=case.own_process,
-                    base=self.base,
-                    deadline_s=self.deadline_s,
-                )
-                outcomes.append(outcome)
+        with (
+            processes.gateway(case.conditions.gateway) as port,
+            processes.page(case.conditions.page) as site,
+        ):
+            conditions = replace(case.conditions, env={**case.conditions.env, **port, **site})
+            how: dict[str, Any] = {
+                "home": home,
+                "temporary": temporary,
+                "conditions": conditions,
+                "own_process": case.own_process,
+                "base": self.base,
+                "deadline_s": self.deadline_s,
+            }
+            outcomes += processes.at_once(case.commands[: case.together], **how)
+            for command in case.commands[case.together :]:
+                outcomes.append(processes.run(command, **how))
+            for command, outcome in zip(case.commands, outcomes, strict=True):
                 faults += judge.of_outcome(command, outcome, conditions)
         _unlock(home)
         # Where a case had to run as root, its files are root's.
@@ -149,6 +154,7 @@ class Trials:
         name = " && ".join(judge.named(one) for one in case.commands)
         if not any(one.hung for one in outcomes):
             faults += judge.of_folder(case, before, after, home)
+            faults += judge.of_promises(case, outcomes, home)
             faults += [
                 Fault("half file", f"{name} left a file in TMPDIR", detail=path.name)
                 for path in temporary.iterdir()
@@ -196,6 +202,7 @@ def _put_special_files(home: Path) -> None:
     """What may be named by mistake and must survive it: links, and where root may, a device."""
     for name, goal in (("link.csv", "chain.csv"), ("loop", "loop"), ("dangling", "nowhere/x")):
         (home / name).symlink_to(goal)
+    os.mkfifo(home / "fifo")
     with contextlib.suppress(OSError):
         os.mknod(home / "device", stat.S_IFCHR | 0o666, os.makedev(1, 7))
 
