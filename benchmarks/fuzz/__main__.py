@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -273,6 +274,8 @@ def _tried(given: argparse.Namespace, trials: Trials, began: float) -> Iterator[
             verdict = results.get()
             if verdict is None:
                 working -= 1
+            elif isinstance(verdict, str):
+                raise RuntimeError(f"the fuzzer itself: {verdict}")
             else:
                 yield verdict
     finally:
@@ -288,6 +291,8 @@ def _hand(
     try:
         for verdict in _work(given, trials, began, one, workers):
             results.put(verdict)
+    except Exception:
+        results.put(traceback.format_exc())
     finally:
         trials.close()
         results.put(None)

@@ -373,6 +373,11 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
             if path.name.startswith(".") and any(one.signal == "KILL" for one in case.commands):
                 continue
             yield Fault("half file", f"{commands} left a temporary file", detail=name)
+        elif path.suffix in (".html", ".log") and (
+            told := _ACCOUNT.search(path.read_text("utf-8", "replace"))
+        ):
+            cause = f"{commands} wrote an account number"
+            yield Fault("account", cause, detail=f"{name}: {told[0]}")
         elif path.name not in targets and (fault := half_written(path)):
             cause = f"{commands} left half a file {path.suffix}"
             yield Fault("half file", cause, detail=f"{name}: {fault}")

@@ -52,7 +52,7 @@ def case(seed: int, number: int) -> Case:
         commands = (Command(("journal", "import", "--flex")), _LATER)
         # A tenth of the time that IB is given for a report.
         env = {
-            "TOMIC_FLEX_TOKEN": "123456789012345678901234", "TOMIC_FLEX__QUERY": "123456",
+            "TOMIC_FLEX_TOKEN": "123456789012345678901234", "TOMIC_FLEX__QUERY": '["123456"]',
             "TOMIC_FLEX__REQUEST_TIMEOUT_S": "3", "TOMIC_FLEX__FIRST_WAIT_S": "0.1",
             "TOMIC_FLEX__DEADLINE_S": "6",
         }  # fmt: skip

@@ -493,6 +493,9 @@ def _be_tomic(words: Sequence[str]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
         code = 1
+    # What comes now finds the command ended.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     try:
