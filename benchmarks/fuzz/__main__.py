@@ -1,6 +1,8 @@
 """
 Fuzz TOMIC: ``python -m benchmarks.fuzz [--seed N] [--minutes M] [--kinds …] [--workers N]``.
 
+``--cases 500 lines=20000`` says how many of each drawn kind are tried, instead of for how long.
+
 Prints what was tried and what went wrong, writes the same as JSON and a reproduction file for each
 distinct cause, and ends with 1 where there is any. ``--replay FILE`` runs reproductions again.
 """
@@ -33,6 +35,7 @@ from benchmarks.fuzz import (
     gateways,
     pages,
     processes,
+    record,
     signals,
     sizes,
     specimens,
@@ -163,6 +166,8 @@ def main(words: Sequence[str] | None = None) -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=1, ensure_ascii=True) + "\n"
     (given.json or given.out / "fuzz.json").write_text(text, encoding="utf-8")
+    if given.page:
+        record.write(document)
     return 1 if tally.findings else 0
 
 
@@ -208,6 +213,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"), metavar="DIR")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: fuzz.json in --out")
+    parser.add_argument("--page", action="store_true", help="write the table of docs/faults.md")
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--deadline", type=float, metavar="SECONDS", help="of every command")
     parser.add_argument("--no-shrink", action="store_true", help="keep reproductions as found")
