@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tomic.disk import check_target, network_drive, open_to_others, write_text
+from tomic.disk import check_target, network_drive, open_to_others, read_bytes, write_text
 from tomic.errors import BadFile
 
 WRITER = """
@@ -144,3 +144,16 @@ def test_a_network_drive_is_known_by_its_mount(tmp_path, path, kind):
 
     assert network_drive(Path(path), mounts) == kind
     assert network_drive(Path(path), tmp_path / "none") in ("", "a share")
+
+
+def test_a_device_and_a_file_too_long_are_refused_unread(tmp_path):
+    """A device may never end, and the length of a file is known before its content."""
+    long = tmp_path / "long"
+    with long.open("wb") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(BadFile, match="longer than 64 MB"):
+        read_bytes(long)
+    if Path("/dev/zero").is_char_device():
+        with pytest.raises(BadFile, match="is a device; name a file"):
+            read_bytes(Path("/dev/zero"))

@@ -321,10 +321,11 @@ def _work(
         fixed += clocks.cases(trials.prepared)
     if "stores" in given.kinds:
         fixed += stores.cases(trials.prepared)
-    if "sizes" in given.kinds:
-        fixed += [sizes.case(given.seed, number, known) for number in range(sizes.count())]
     for case in fixed[one::workers]:
         yield trials.attempt(case)
+    # One at a time: each is as large as it can be.
+    for number in range(one, sizes.count() if "sizes" in given.kinds else 0, workers):
+        yield trials.attempt(sizes.case(given.seed, number, known))
     counts = dict(given.cases)
     makers = _makers(given, trials.prepared, known)
     started = time.monotonic()

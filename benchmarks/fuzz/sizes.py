@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import random
+from collections.abc import Callable
+from functools import cache
 
 from benchmarks.fuzz import files
 from benchmarks.fuzz.cases import Case
@@ -33,24 +35,28 @@ def case(seed: int, number: int, proposals: list[str]) -> Case:
         how = f"a link to {goal}"
     else:
         how = sorted(_CONTENTS)[turn - len(_LINKS)]
-        content = _CONTENTS[how]()
-        made = {specimen.path: content}
-        if specimen.path.endswith(".gz") and how != "a bomb":
-            made = {specimen.path: gzip.compress(content, 1)}
+        packed = specimen.path.endswith(".gz") and how != "a bomb"
+        made = {specimen.path: _content(how, packed)}
     commands = files.commands(specimen, draw.choice(specimen.readers), proposals)
     return Case(KIND, f"{specimen.kind}: {how}", commands[:1], made, links)
 
 
-_CONTENTS = {
-    "a bomb": lambda: gzip.compress(bytes(400 << 20), 9),
+_CONTENTS: dict[str, Callable[[], bytes]] = {
+    "a bomb": lambda: gzip.compress(bytes(200 << 20), 1),
     "deep JSON": lambda: b"[" * _DEEP + b"]" * _DEEP,
     "deep objects": lambda: b'{"a":' * _DEEP + b"1" + b"}" * _DEEP,
     "deep TOML": lambda: b"a = " + b"[" * _DEEP + b"]" * _DEEP + b"\n",
     "dotted TOML": lambda: b".".join([b"a"] * _DEEP) + b" = 1\n",
     "deep XML": lambda: b"<FlexQueryResponse>" + b"<a>" * _DEEP,
-    "a hundred MB": lambda: b"x" * (100 << 20),
+    "seventy MB": lambda: b"x" * (70 << 20),
     "commas": lambda: b"," * (8 << 20),
     "lines": lambda: b"SPY,1\n" * (2 << 20),
     "digits": lambda: b"9" * (1 << 20),
-    "zeros": lambda: bytes(80 << 20),
+    "zeros": lambda: bytes(66 << 20),
 }
+
+
+@cache
+def _content(how: str, packed: bool) -> bytes:
+    content = _CONTENTS[how]()
+    return gzip.compress(content, 1) if packed else content

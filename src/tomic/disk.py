@@ -36,7 +36,7 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
     The whole content of a file, or of a pipe that somebody writes into.
 
     Raises:
-        BadFile: It is longer than *most* bytes, or nothing comes through the pipe.
+        BadFile: It is longer than *most* bytes, a device, or a pipe through which nothing comes.
         OSError: It cannot be read.
     """
     # A pipe without a writer must not keep us waiting where no signal reaches us.
@@ -44,7 +44,12 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
     number = os.open(path, flags)
     content = bytearray()
     try:
-        is_file = stat.S_ISREG(os.fstat(number).st_mode)
+        found = os.fstat(number)
+        is_file = stat.S_ISREG(found.st_mode)
+        if stat.S_ISCHR(found.st_mode) and not os.isatty(number):
+            raise BadFile(f"{path} is a device; name a file")
+        if is_file and found.st_size > most:
+            raise _too_long(path, most)
         while len(content) <= most:
             if not is_file and not select.select([number], [], [], _WAIT_S)[0]:
                 raise BadFile(f"{path} says nothing for {_WAIT_S:g} s; name a file")
@@ -54,7 +59,11 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
             content += piece
     finally:
         os.close(number)
-    raise BadFile(f"{path} is longer than {most / 1e6:g} MB; name the file that was meant")
+    raise _too_long(path, most)
+
+
+def _too_long(path: Path, most: int) -> BadFile:
+    return BadFile(f"{path} is longer than {most / 1e6:g} MB; name the file that was meant")
 
 
 def read_text(path: Path, most: int = MOST) -> str:

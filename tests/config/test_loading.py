@@ -118,6 +118,14 @@ def test_a_number_without_end_is_refused():
     assert refusal() == "tomic.toml: a number has too many digits"
 
 
+def test_a_file_too_long_is_refused_unread():
+    """What is larger than any settings can be was not meant."""
+    with Path("tomic.toml").open("wb") as file:
+        file.truncate(1 << 40)
+
+    assert refusal() == "tomic.toml is longer than 4 MB; name the file that was meant"
+
+
 def test_broken_toml_names_the_line():
     """The place of a syntax error is said."""
     write("tomic.toml", "[ib]\nport == 1\n")
