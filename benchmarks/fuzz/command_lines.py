@@ -216,10 +216,12 @@ def case(seed: int, number: int, proposals: Sequence[str]) -> Case:
         other = draw.choice([one for one in forms if one.words[0] not in SERVERS])
         words = [*words[:2], *command_line(other, draw, proposals, inside=own_process)]
     serves = SERVERS & {form.words[0]} or SERVERS & set(words)
+    # Python itself, before a line of ours, answers Ctrl-C with a traceback.
+    wait = 5.0 * _SERVES_S if own_process else _SERVES_S
     return Case(
         kind=KIND,
         name=f"{seed}/{KIND}/{number}",
-        commands=(Command(tuple(words), interrupt_after_s=_SERVES_S if serves else None),),
+        commands=(Command(tuple(words), interrupt_after_s=wait if serves else None),),
         own_process=own_process,
         conditions=Conditions(modes={"unreadable.txt": 0, "folder": 0}),
     )

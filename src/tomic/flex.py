@@ -248,7 +248,8 @@ class FlexService:
                     return await self._fetch(client, where, query, key, until)
             except TimeoutError:
                 why = f"no whole answer within {self._settings.request_timeout_s:g} s"
-            except httpx.HTTPError as exc:
+            # An address that is none is no HTTPError, and httpx looks at that of every redirect.
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
                 # Some of httpx's messages hold the address, and with it the token.
                 why = self._shown(str(exc)) or type(exc).__name__
             except _Transient as exc:
