@@ -249,9 +249,16 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Hostile input: `nox -s fuzz -- [--seed N] [--minutes M] [--kinds …] [--workers N]`."""
+    """Hostile input: `nox -s fuzz -- [--kinds …] [--minutes M | --cases …] [--workers N]`."""
     install_dev(session)
     session.run("python", "-m", "benchmarks.fuzz", *session.posargs)
+
+
+@nox.session
+def security(session: nox.Session) -> None:
+    """Read the source for weaknesses, and ask for advisories about the pinned versions."""
+    install_dev(session)
+    session.run("python", "-m", "benchmarks.security")
 
 
 @nox.session

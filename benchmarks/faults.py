@@ -20,6 +20,7 @@ from typing import NamedTuple
 from benchmarks.chain_fetch import gateway
 
 PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
+HOSTILE = "## Hostile input"
 MESSAGES = "## Messages of real gateways"
 """What follows is made by tests/support/wire_messages.py."""
 TIMEOUT_S = 30
@@ -146,8 +147,10 @@ def main() -> None:
             one = Survived(-1, float("nan"), Counter(), f"not run: {type(exc).__name__}")
         lines.append(line(case, one))
         print(lines[-1])
-    _, heading, messages = PAGE.read_text(encoding="utf-8").partition(MESSAGES)
-    PAGE.write_text("\n".join(lines) + f"\n\n{heading}{messages}", encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    # What others write below stays: hostile input, if it was tried, and messages.
+    below = next(head for head in (HOSTILE, MESSAGES) if head in page)
+    PAGE.write_text("\n".join(lines) + f"\n\n{below}{page.partition(below)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tomic.disk import network_drive, open_to_others, write_text
+from tomic.disk import check_target, network_drive, open_to_others, read_bytes, write_text
 from tomic.errors import BadFile
 
 WRITER = """
@@ -55,6 +55,30 @@ def test_unwritable_folder_is_said(tmp_path):
 
     with pytest.raises(BadFile, match="choose another folder"):
         write_text(blocker / "a.csv", "text")
+
+
+@pytest.mark.parametrize("name", ["exports/a.csv", "exports/b/c.csv", "", "x" * 300])
+def test_what_could_not_be_written_is_refused_before(tmp_path, name):
+    """Whatever the writing would refuse, and without making anything."""
+    write_text(tmp_path / "exports", "a file")
+
+    for refused in (check_target, lambda path: write_text(path, "text")):
+        with pytest.raises(BadFile, match=r"cannot be written: .*; choose another folder"):
+            refused(tmp_path / name)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["exports"]
+
+
+def test_what_can_be_written_is_not(tmp_path):
+    """A new file, one in folders that are still to be made, an old one, a link and a device."""
+    (tmp_path / "old").touch()
+    (tmp_path / "link").symlink_to("new")
+
+    for name in ("new", "a/b/c", "old", "link"):
+        check_target(tmp_path / name)
+    check_target(Path(os.devnull))
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "old"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL does not exist on Windows")
@@ -120,3 +144,16 @@ def test_a_network_drive_is_known_by_its_mount(tmp_path, path, kind):
 
     assert network_drive(Path(path), mounts) == kind
     assert network_drive(Path(path), tmp_path / "none") in ("", "a share")
+
+
+def test_a_device_and_a_file_too_long_are_refused_unread(tmp_path):
+    """A device may never end, and the length of a file is known before its content."""
+    long = tmp_path / "long"
+    with long.open("wb") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(BadFile, match="longer than 64 MB"):
+        read_bytes(long)
+    if Path("/dev/zero").is_char_device():
+        with pytest.raises(BadFile, match="is a device; name a file"):
+            read_bytes(Path("/dev/zero"))

@@ -258,6 +258,18 @@ async def test_addresses_of_the_service_itself(server, clock, url):
     assert server.asked[1][0] == "/FlexWebService/GetStatement"
 
 
+@pytest.mark.parametrize(
+    "goal",
+    ["javascript:alert(1)", "data:text/html,x", "http://[::1", "http://a:99999/", "//", "\t", "?"],
+)
+async def test_a_redirect_to_no_address(server, clock, goal):
+    """What cannot even be asked ends as an answer that was of no use."""
+    server.send = [Reply("", 302, {"Location": goal})] * 20
+
+    with pytest.raises(FlexError):
+        await service(server, clock).report("123")
+
+
 async def test_an_address_that_may_be_followed(server, clock):
     """The same host under another path is where the report is asked for."""
     server.send = [answer("Success", url=f"{server.url}/v3/GetStatement")]

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from benchmarks.fuzz import (
     gateways,
     judge,
     mutations,
+    pages,
+    record,
     shrinking,
     signals,
     stores,
@@ -28,7 +31,7 @@ from benchmarks.fuzz.__main__ import Tally
 from benchmarks.fuzz.cases import Case, Command, Conditions
 from benchmarks.fuzz.judge import Snapshot, StoreFacts
 from benchmarks.fuzz.processes import Outcome
-from benchmarks.fuzz.trials import Verdict
+from benchmarks.fuzz.trials import Trials, Verdict
 
 from support.command_line import TREE
 from tomic.sim import faults
@@ -352,6 +355,107 @@ def test_a_signal_is_no_fault_of_the_command():
 def test_a_control_code_is_a_fault():
     """Whatever a command prints, the terminal does nothing of its own."""
     assert [what for what, _ in verdict(stdout="a\x1b]0;pwn\x07\n")] == ["control code"]
+
+
+def test_an_account_number_is_a_fault():
+    """Nobody asked for it, nobody typed it, and it is no part of a longer word."""
+    told = {"stdout": "DU1234567 SPY +100\n"}
+
+    assert [what for what, _ in verdict(**told)] == ["account"]
+    assert verdict(Command(("portfolio", "--show-accounts")), **told) == []
+    assert verdict(Command(("journal", "note", "1", "as in DU1234567")), **told) == []
+    assert verdict(stdout="DU***567 0000DU12345678\n") == []
+
+
+def test_a_deadline_is_kept_within_two_seconds():
+    """The last ``--timeout`` counts, where it is one."""
+    asked = Command(("vol", "SPY", "--timeout", "90", "--timeout", "0.5"))
+
+    def judged(command: Command, seconds: float) -> list[str]:
+        ended = replace(outcome(), seconds=seconds)
+        return [one.what for one in judge.of_outcome(command, ended)]
+
+    assert judged(asked, 2.4) == []
+    assert judged(asked, 2.6) == ["deadline"]
+    assert judged(Command(("vol", "SPY", "--timeout", "nan")), 80.0) == []
+
+
+def test_what_was_said_to_be_written_is_there(tmp_path):
+    """A note that a command acknowledged and that the history lacks is lost."""
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / "volatility.db")) as db:
+        db.execute("CREATE TABLE journal_history (note, changed)")
+        db.execute("INSERT INTO journal_history VALUES ('first', '{}')")
+        db.commit()
+    noted = tuple(Command(("journal", "note", "1", text)) for text in ("first", "second", "third"))
+    case = Case("writers", "x", noted)
+
+    lost = list(judge.of_promises(case, [outcome(), outcome(), outcome(4)], tmp_path))
+
+    assert [(one.what, one.detail) for one in lost] == [("lost", "second")]
+
+
+def test_a_folder_is_as_new_for_every_case(tmp_path):
+    """What one case did to files, folders and permissions is gone before the next."""
+    prepared = tmp_path / "home"
+    (prepared / "data").mkdir(parents=True)
+    (prepared / "u.txt").write_text("SPY\n")
+    tries = Trials(prepared, 0)
+    was = judge.snapshot(tries._as_new() / "home")
+    deeds = (
+        lambda home: (home / "u.txt").write_text("QQQ\n"),
+        lambda home: (home / "u.txt").unlink(),
+        lambda home: (home / "more").mkdir(),
+        lambda home: (home / "data").rmdir(),
+        lambda home: (home / "u.txt").chmod(0o400),
+        lambda home: (home / "fifo").unlink(),
+    )
+
+    for deed in deeds:
+        deed(tries._as_new() / "home")
+        again = tries._as_new() / "home"
+        assert judge.snapshot(again) == was
+        assert (again / "u.txt").stat().st_mode == (prepared / "u.txt").stat().st_mode
+    tries.close()
+
+
+def test_hostile_answers_follow_from_the_seed():
+    """Every way to answer is tried for pages and for the Flex service."""
+    drawn = [pages.case(7, number) for number in range(200)]
+
+    assert drawn == [pages.case(7, number) for number in range(200)]
+    ways = {tuple(case.conditions.page.split("/")[:2]) for case in drawn}
+    assert len(ways) == 2 * len(pages._ANSWERS)
+
+
+def test_the_table_keeps_what_was_not_tried_again():
+    """A run writes its own rows, in the order of the table, and leaves the rest of the page."""
+    text = "# Faults\n\n| x |\n\n## Messages of real gateways\n\nmore\n"
+    lines = {"seed": 3, "kinds": [{"kind": "command lines", "tried": 20_000, "bad": 0}]}
+    both = {
+        "seed": 4,
+        "kinds": [
+            {"kind": "files: pins", "tried": 500, "bad": 1},
+            {"kind": "files: settings", "tried": 500, "bad": 0},
+            {"kind": "signals: KILL", "tried": 9, "bad": 0},
+            {"kind": "signals: others", "tried": 8, "bad": 0},
+        ],
+    }
+
+    page = record.page(record.page(text, [both]), [lines])
+
+    assert page.startswith("# Faults\n\n| x |\n\n## Hostile input\n")
+    assert page.endswith("\n\n## Messages of real gateways\n\nmore\n")
+    assert [row for row in page.splitlines() if "nox -s fuzz -- " in row] == [
+        "| command lines | 20,000 | 0 | `nox -s fuzz -- --kinds lines --cases 20000 --seed 3` |",
+        "| mutated files, 2 kinds | 1,000 | 1 "
+        "| `nox -s fuzz -- --kinds files --cases 1000 --seed 4` |",
+        "| kill -9 at random moments | 9 | 0 "
+        "| `nox -s fuzz -- --kinds signals --cases 17 --seed 4` |",
+        "| signals at random moments | 8 | 0 "
+        "| `nox -s fuzz -- --kinds signals --cases 17 --seed 4` |",
+    ]
+    assert record.page(page, []) == page
 
 
 def test_a_reproduction_says_everything(tmp_path):

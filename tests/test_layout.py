@@ -55,6 +55,7 @@ SUBJECTS = {
     "quant/published_structures",
     "quant/published_vectors",
     "quant/published_volatility",
+    "security",
     "sim/fuzz",
     "sim/manners",
     "sim/server/ledger_executions",

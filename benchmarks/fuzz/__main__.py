@@ -1,6 +1,8 @@
 """
 Fuzz TOMIC: ``python -m benchmarks.fuzz [--seed N] [--minutes M] [--kinds …] [--workers N]``.
 
+``--cases 500 lines=20000`` says how many of each drawn kind are tried, instead of for how long.
+
 Prints what was tried and what went wrong, writes the same as JSON and a reproduction file for each
 distinct cause, and ends with 1 where there is any. ``--replay FILE`` runs reproductions again.
 """
@@ -11,9 +13,11 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,22 +27,33 @@ from typing import Any
 
 from benchmarks.fuzz import (
     cases,
+    clocks,
     command_lines,
     corpora,
     environments,
     files,
     gateways,
+    pages,
     processes,
+    record,
     signals,
+    sizes,
     specimens,
     stores,
+    writers,
 )
 from benchmarks.fuzz.cases import Case
 from benchmarks.fuzz.judge import Fault
 from benchmarks.fuzz.shrinking import shrink
 from benchmarks.fuzz.trials import Trials, Verdict
 
-KINDS = ("corpus", "environments", "stores", "lines", "files", "gateways", "signals")
+KINDS = (
+    "corpus", "environments", "clocks", "stores", "sizes", "lines", "files", "gateways", "pages",
+    "signals", "writers",
+)  # fmt: skip
+
+
+_TELL_EVERY_S = 60.0
 
 
 @dataclass(slots=True)
@@ -129,11 +144,20 @@ def main(words: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="tomic-fuzz-") as name:
         prepared = _prepared(Path(name).resolve())
         trials = Trials(prepared, base, given.deadline)
+        said = began
         try:
             for verdict in _tried(given, trials, began):
                 _tell(tally.add(verdict), given, trials, tally)
+                if time.monotonic() - said > _TELL_EVERY_S:
+                    said = time.monotonic()
+                    counts = f"{tally.tried.total()} tried, {tally.bad.total()} bad"
+                    print(f"{(said - began) / 60:.0f} min: {counts}", flush=True)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
+        finally:
+            trials.close()
+    if "clocks" in given.kinds and clocks.absent():
+        tally.skipped[clocks.KIND] = clocks.absent()
     for absent in corpora.absent() if "corpus" in given.kinds else ():
         tally.skipped[f"corpus: {absent}"] = f"no {absent} in {corpora.SHARED.name}"
     print(tally.table())
@@ -142,6 +166,8 @@ def main(words: Sequence[str] | None = None) -> int:
     given.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(document, indent=1, ensure_ascii=True) + "\n"
     (given.json or given.out / "fuzz.json").write_text(text, encoding="utf-8")
+    if given.page:
+        record.write(document)
     return 1 if tally.findings else 0
 
 
@@ -174,16 +200,31 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="everything random follows from it")
     parser.add_argument("--minutes", type=float, default=5.0, help="for what is drawn")
-    parser.add_argument("--cases", type=int, help="of each drawn kind, instead of minutes")
+    parser.add_argument(
+        "--cases",
+        nargs="+",
+        type=_count,
+        default=(),
+        metavar="[KIND=]N",
+        help="of each drawn kind, or KIND=N, instead of minutes",
+    )
     parser.add_argument("--first", type=int, default=0, help="number of the first drawn case")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"), metavar="DIR")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default: fuzz.json in --out")
+    parser.add_argument("--page", action="store_true", help="write the table of docs/faults.md")
     parser.add_argument("--replay", type=Path, nargs="+", metavar="FILE")
     parser.add_argument("--deadline", type=float, metavar="SECONDS", help="of every command")
     parser.add_argument("--no-shrink", action="store_true", help="keep reproductions as found")
     return parser.parse_args(words)
+
+
+def _count(typed: str) -> tuple[str, int]:
+    kind, _, number = typed.rpartition("=")
+    if kind and kind not in KINDS:
+        raise argparse.ArgumentTypeError(f"no kind {kind}")
+    return kind, int(number)
 
 
 def _prepared(folder: Path) -> Path:
@@ -212,7 +253,8 @@ def _tell(new: Sequence[Finding], given: argparse.Namespace, trials: Trials, tal
         cases.write(path, finding.case, cause=fault.cause, where=fault.where, detail=fault.detail)
         finding.file = str(path)
         line = " ; ".join(" ".join(one.words)[:200] for one in finding.case.commands)
-        print(f"{fault.what}: {fault.cause} [{fault.where}]\n    tomic {line!a}", flush=True)
+        print(f"{fault.what}: {fault.cause} [{fault.where}]\n    tomic {line!a}")
+        print(f"    again: python -m benchmarks.fuzz --replay {path}", flush=True)
 
 
 # -- trying ------------------------------------------------------------------------------------
@@ -238,6 +280,8 @@ def _tried(given: argparse.Namespace, trials: Trials, began: float) -> Iterator[
             verdict = results.get()
             if verdict is None:
                 working -= 1
+            elif isinstance(verdict, str):
+                raise RuntimeError(f"the fuzzer itself: {verdict}")
             else:
                 yield verdict
     finally:
@@ -249,10 +293,14 @@ def _tried(given: argparse.Namespace, trials: Trials, began: float) -> Iterator[
 def _hand(
     results: Any, given: argparse.Namespace, trials: Trials, began: float, one: int, workers: int
 ) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         for verdict in _work(given, trials, began, one, workers):
             results.put(verdict)
+    except Exception:
+        results.put(traceback.format_exc())
     finally:
+        trials.close()
         results.put(None)
 
 
@@ -269,32 +317,48 @@ def _work(
         fixed += corpora.brokers() if "broker" not in corpora.absent() else ()
     if "environments" in given.kinds:
         fixed += environments.cases()
+    if "clocks" in given.kinds and not clocks.absent():
+        fixed += clocks.cases(trials.prepared)
     if "stores" in given.kinds:
         fixed += stores.cases(trials.prepared)
     for case in fixed[one::workers]:
         yield trials.attempt(case)
-    makers: list[Callable[[int], Case]] = []
-    if "lines" in given.kinds:
-        makers.append(lambda number: command_lines.case(given.seed, number, known))
-    if "files" in given.kinds:
-        prepared = trials.prepared
-        makers.append(lambda number: files.case(given.seed, number, prepared, known))
-    if "gateways" in given.kinds:
-        makers.append(lambda number: gateways.case(given.seed, number))
-    if "signals" in given.kinds:
-        makers.append(lambda number: signals.case(given.seed, number))
-    if not makers:
-        return
+    # One at a time: each is as large as it can be.
+    for number in range(one, sizes.count() if "sizes" in given.kinds else 0, workers):
+        yield trials.attempt(sizes.case(given.seed, number, known))
+    counts = dict(given.cases)
+    makers = _makers(given, trials.prepared, known)
     started = time.monotonic()
     for number in count(given.first + one, workers):
         over = time.monotonic() - started > given.minutes * 60
-        if number >= given.first + given.cases if given.cases is not None else over:
+        asked = {
+            kind: make
+            for kind, make in makers.items()
+            if (number - given.first < counts.get(kind, counts.get("", 0)) if counts else not over)
+        }
+        if not asked:
             return
-        for make in makers:
+        for make in asked.values():
             yield trials.attempt(make(number))
+
+
+def _makers(
+    given: argparse.Namespace, prepared: Path, known: list[str]
+) -> dict[str, Callable[[int], Case]]:
+    """What draws a case of each kind that is asked for, by its number."""
+    makers: dict[str, Callable[[int], Case]] = {
+        "lines": lambda number: command_lines.case(given.seed, number, known),
+        "files": lambda number: files.case(given.seed, number, prepared, known),
+        "gateways": lambda number: gateways.case(given.seed, number),
+        "pages": lambda number: pages.case(given.seed, number),
+        "signals": lambda number: signals.case(given.seed, number),
+        "writers": lambda number: writers.case(given.seed, number),
+    }
+    return {kind: make for kind, make in makers.items() if kind in given.kinds}
 
 
 if __name__ == "__main__":
     # Nothing of the surroundings reaches a case, and a case's folder must be left by then.
     os.umask(0o022)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

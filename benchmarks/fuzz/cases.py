@@ -43,6 +43,8 @@ class Conditions:
     """Bytes of a file system of its own for the folder, filled; 0 for the usual one."""
     gateway: tuple[str, ...] | None = None
     """Faults of a simulated gateway that the commands are told to connect to."""
+    page: str = ""
+    """How a server answers that stands for every site: ``web`` or ``flex``, a way, and a seed."""
     cwd: str = "."
     """Where it runs, within the folder; ``deleted`` for one that is gone."""
 
@@ -67,6 +69,8 @@ class Case:
     own_process: bool = False
     """Start the interpreter anew instead of forking a warm one."""
     conditions: Conditions = USUAL
+    together: int = 0
+    """How many of the commands, from the first, run at one moment."""
 
 
 def to_document(case: Case, **more: Any) -> dict[str, Any]:
@@ -84,6 +88,7 @@ def to_document(case: Case, **more: Any) -> dict[str, Any]:
         "links": dict(case.links),
         "bare": case.bare,
         "own_process": case.own_process,
+        "together": case.together,
         "conditions": {
             key: value
             for key, value in asdict(case.conditions).items()
@@ -118,6 +123,7 @@ def from_document(document: Mapping[str, Any]) -> Case:
         bare=document.get("bare", False),
         own_process=document.get("own_process", False),
         conditions=_conditions(document.get("conditions", {})),
+        together=document.get("together", 0),
     )
 
 

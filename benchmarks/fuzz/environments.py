@@ -27,6 +27,8 @@ _WRITING = (
     "report journal --html out.html --demo",
     "record out.jsonl chain SPY --demo",
     "store backup out.db",
+    "store restore copy.db",
+    "store check",
     "config set chain.min_dte 20",
     "store import earnings.csv",
     "prices QQQ --demo",
@@ -101,7 +103,7 @@ def cases() -> Iterator[Case]:
         for line in _LOOKING:
             yield _case(f"{label}: {line}", line, own_process=True, env=env)
     for label, env in _VARIABLES:
-        for line in (_LOOKING[0], _LOOKING[3], *_WRITING[1:3], *_WRITING[9:]):
+        for line in (_LOOKING[0], _LOOKING[3], *_WRITING[1:3], *_WRITING[11:]):
             anew = any(name.startswith("PYTHON") for name in env)
             yield _case(f"{label}: {line}", line, own_process=anew, env=env)
     for label, streams in _STREAMS:

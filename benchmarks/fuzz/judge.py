@@ -18,20 +18,23 @@ import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.fuzz import processes
 from benchmarks.fuzz.cases import USUAL, Case, Command, Conditions
 from benchmarks.fuzz.processes import Outcome
 
 DOCUMENTED = frozenset({0, 1, 2, 3, 4, 5, 6, 7, 10, 130})
 """Exit codes that the README names."""
-MOST_GROWTH = 300 << 20
-"""Bytes of memory beyond those of the program at rest."""
+MOST_GROWTH = 170 << 20
+"""Bytes of memory beyond those of the program at rest, which has some 130 MB: 300 MB in all."""
+LATE_S = 2.0
+"""Seconds by which a command may overrun its ``--timeout``."""
 _SILENT = frozenset({0, 10})
 """Codes that need no message: done, and done with a check that fired."""
-_SEVERAL = frozenset({"run", "record", "import", "check", "doctor", "prices", "vol"})
+_SEVERAL = frozenset({"run", "record", "import", "check", "doctor", "prices", "vol", "chain"})
 """Commands that may report several faults, one for each thing they were given."""
 _WRITES = (
     ("--html", 1), ("--out", 1), ("store backup", 0), ("record", 0), ("config init", 0),
@@ -56,8 +59,8 @@ _NOISE = (
     "ResourceWarning: unclosed",
 )
 _WARNING = re.compile(r"^(\S+?)/?([^/\s]+\.py):(\d+): (\w*Warning): (.*)$", re.MULTILINE)
-_MESSAGE = re.compile(r'^(?:tomic: (?!partial: )|Error: |Aborted|\{"error")', re.MULTILINE)
-"""A line that sums up what is missing stands beside the reason of each part."""
+_MESSAGE = re.compile(r'^(?:tomic: (?!partial: |not told)|Error: |Aborted|\{"error")', re.MULTILINE)
+"""What sums up the missing parts stands beside the reason of each, as does what was not told."""
 _GREETING = re.compile(r"^tomic \d[\w.]*: .*$", re.MULTILINE)
 _SQLITE = b"SQLite format 3\x00"
 _LEFTOVER = re.compile(r"(?:\.tmp|\.part|\.partial|~)$")
@@ -95,7 +98,10 @@ def of_outcome(
         return
     if outcome.strays:
         yield Fault("process left", "process left behind", detail=" ".join(command.words[:2]))
-    if any(sign in text for sign in _TRACES):
+    if outcome.interrupted and "Exception ignored in" in text and "\nKeyboardInterrupt" in text:
+        # Python itself loses a Ctrl-C that comes while it is called from C.
+        pass
+    elif any(sign in text for sign in _TRACES):
         raised, where = raised_in(text)
         yield Fault("traceback", f"{raised} in {_nameless(where)}", where, _tail(text, 12))
     elif noise := next((sign for sign in _NOISE if sign in text), ""):
@@ -110,6 +116,11 @@ def of_outcome(
         yield Fault(
             "control code", f"{named(command)} printed a control code", detail=_tail(text, 4)
         )
+    if number := _account_in(command, text):
+        yield Fault("account", f"{named(command)} printed an account number", detail=number)
+    if (asked := processes.own_deadline(command.words)) and outcome.seconds > asked + LATE_S:
+        took = f"{outcome.seconds:.1f} s where --timeout says {asked:g} s"
+        yield Fault("deadline", f"{named(command)} overran its deadline", detail=took)
     if outcome.grown > MOST_GROWTH:
         grown = f"{outcome.grown >> 20} MB above the program at rest"
         yield Fault("memory", f"memory of {named(command)}", detail=grown)
@@ -141,6 +152,18 @@ def _of_code(command: Command, outcome: Outcome, *, heard: bool) -> Fault | None
     if len(errors) > 1 and not _SEVERAL & set(command.words):
         return Fault("several messages", f"{name} gave {len(errors)} messages", detail=said)
     return None
+
+
+_ACCOUNT = re.compile(r"(?<![A-Za-z0-9])(?:DU|U)\d{7}(?![A-Za-z0-9])")
+_MAY_TELL = frozenset({"--show-accounts", "export", "config"})
+
+
+def _account_in(command: Command, text: str) -> str:
+    """An account number in full, where nobody asked for it or typed it."""
+    if not _MAY_TELL.isdisjoint(command.words):
+        return ""
+    typed = " ".join(command.words)
+    return next((each for each in _ACCOUNT.findall(text) if each not in typed), "")
 
 
 def raised_in(text: str) -> tuple[str, str]:
@@ -198,6 +221,7 @@ class Seen:
     """A digest of a file's content, the target of a link."""
     size: int = -1
     """Bytes of a file; what has none or one is to SQLite a new database."""
+    is_store: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,24 +241,70 @@ class Snapshot:
     stores: Mapping[str, StoreFacts]
 
 
+def signature(path: Path) -> tuple[int, ...]:
+    """What changes with everything that is done to *path*; of a folder its form alone."""
+    seen = path.lstat()
+    if stat.S_ISDIR(seen.st_mode):
+        return seen.st_mode, seen.st_uid
+    times = seen.st_mtime_ns, seen.st_ctime_ns
+    return seen.st_mode, seen.st_uid, seen.st_ino, seen.st_size, *times
+
+
+def signatures(root: Path) -> dict[str, tuple[int, ...]]:
+    """Signatures of everything below *root*, but for caches."""
+    names = (path for path in root.rglob("*") if path.relative_to(root).parts[0] != "matplotlib")
+    return {str(path.relative_to(root)): signature(path) for path in names}
+
+
+@dataclass(slots=True)
+class Looks:
+    """What was seen of files before: they are read again only where they were touched."""
+
+    _entries: dict[str, tuple[tuple[int, ...], Seen]] = field(default_factory=dict)
+    _facts: dict[tuple[str, ...], StoreFacts] = field(default_factory=dict)
+    """Of a store by the digests of it and its logs."""
+
+    def snapshot(self, home: Path) -> Snapshot:
+        """Look at everything below *home*."""
+        entries = {str(path.relative_to(home)): self._seen(path) for path in home.rglob("*")}
+        stores = {
+            name: self._of_store(home / name, entries, name)
+            for name, seen in entries.items()
+            if seen.is_store
+        }
+        return Snapshot(dict(sorted(entries.items())), stores)
+
+    def _seen(self, path: Path) -> Seen:
+        now, before = signature(path), self._entries.get(str(path))
+        if before is None or before[0] != now:
+            before = now, _look(path)
+            self._entries[str(path)] = before
+        return before[1]
+
+    def _of_store(self, path: Path, entries: Mapping[str, Seen], name: str) -> StoreFacts:
+        parts = (name, f"{name}-wal", f"{name}-journal")
+        key = tuple(entries[part].print if part in entries else "" for part in parts)
+        if key not in self._facts:
+            self._facts[key] = _store_facts(path)
+        return self._facts[key]
+
+
 def snapshot(home: Path) -> Snapshot:
-    """Look at everything below *home*."""
-    entries: dict[str, Seen] = {}
-    stores: dict[str, StoreFacts] = {}
-    for path in sorted(home.rglob("*")):
-        name, mode = str(path.relative_to(home)), path.lstat().st_mode
-        if stat.S_ISLNK(mode):
-            entries[name] = Seen("link", str(path.readlink()))
-        elif stat.S_ISDIR(mode):
-            entries[name] = Seen("folder")
-        elif stat.S_ISREG(mode):
-            content = path.read_bytes()
-            entries[name] = Seen("file", hashlib.sha256(content).hexdigest(), len(content))
-            if content.startswith(_SQLITE):
-                stores[name] = _store_facts(path)
-        else:
-            entries[name] = Seen("device")
-    return Snapshot(entries, stores)
+    """Look at everything below *home*, once."""
+    return Looks().snapshot(home)
+
+
+def _look(path: Path) -> Seen:
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return Seen("link", str(path.readlink()))
+    if stat.S_ISDIR(mode):
+        return Seen("folder")
+    if not stat.S_ISREG(mode):
+        return Seen("device")
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return Seen("file", digest, len(content), content.startswith(_SQLITE))
 
 
 def _store_facts(path: Path) -> StoreFacts:
@@ -298,14 +368,51 @@ def of_folder(case: Case, before: Snapshot, after: Snapshot, home: Path) -> Iter
         path = home / name
         if after.entries[name].form != "file":
             continue
-        if _LEFTOVER.search(name):
+        if _LEFTOVER.search(name) and path.name not in targets:
             # A killed process cannot tidy up; the name begins with a dot.
             if path.name.startswith(".") and any(one.signal == "KILL" for one in case.commands):
                 continue
             yield Fault("half file", f"{commands} left a temporary file", detail=name)
+        elif path.suffix in (".html", ".log") and (
+            told := _ACCOUNT.search(path.read_text("utf-8", "replace"))
+        ):
+            cause = f"{commands} wrote an account number"
+            yield Fault("account", cause, detail=f"{name}: {told[0]}")
         elif path.name not in targets and (fault := half_written(path)):
             cause = f"{commands} left half a file {path.suffix}"
             yield Fault("half file", cause, detail=f"{name}: {fault}")
+
+
+_STORES = {True: "data/demo.db", False: "data/volatility.db"}
+
+
+def of_promises(case: Case, outcomes: Sequence[Outcome], home: Path) -> Iterator[Fault]:
+    """Notes of which a command said that they are written, and that are not there."""
+    if any(one.words[:2] == ("store", "restore") for one in case.commands):
+        return
+    for demo, store in _STORES.items():
+        promised = {
+            command.words[3]
+            for command, outcome in zip(case.commands, outcomes, strict=True)
+            if command.words[:2] == ("journal", "note")
+            and len(command.words) > 3
+            and outcome.code == 0
+            and ("--demo" in command.words) is demo
+        }
+        if not promised or case.conditions.env.get("TOMIC_STORE__PATH"):
+            continue
+        try:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                closing(_copy_of(home / store, folder)) as db,
+            ):
+                written = db.execute("SELECT note || changed FROM journal_history").fetchall()
+        except sqlite3.Error:
+            continue
+        text = "\n".join(str(row) for (row,) in written)
+        for note in promised:
+            if note not in text:
+                yield Fault("lost", "journal note said that it was written", detail=note)
 
 
 def changed_stores(case: Case, before: Snapshot, after: Snapshot) -> list[str]:
@@ -334,7 +441,7 @@ def half_written(path: Path) -> str:
             return "no end of the page"
         elif path.suffix == ".csv" and not content.endswith(b"\n"):
             return "no end of the last line"
-    except (ValueError, OSError, EOFError) as exc:
+    except (ValueError, RecursionError, OSError, EOFError) as exc:
         return str(exc)
     return ""
 

@@ -211,7 +211,7 @@ def change_json(content: bytes, draw: random.Random) -> bytes:
     """Values of a JSON document give way, keys vanish, lists grow; still JSON, or nearly."""
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return replace_token(content, draw)
     for _ in range(draw.choice((1, 1, 2, 4))):
         document = _changed(document, draw)

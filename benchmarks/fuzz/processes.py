@@ -13,11 +13,13 @@ import atexit
 import contextlib
 import encodings
 import faulthandler
+import functools
 import gc
 import importlib
 import io
 import logging
 import os
+import pickle
 import pkgutil
 import selectors
 import signal
@@ -31,8 +33,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import httpx
+import typer.main
+from benchmarks.fuzz import pages
 from benchmarks.fuzz.cases import USUAL, Command, Conditions
 
 from tomic.sim import Gateway, Limits, Profile
@@ -53,6 +58,7 @@ MOST_OUTPUT = 2_000_000
 _MOST_ADDRESS_SPACE = 6 << 30
 """Keeps the machine alive whatever a file says; the judge's own bound is far below."""
 _LAST_WORDS_S = 0.5
+_SITE = "FUZZ_SITE"
 _CLOSED_PORT = 1
 """Nothing listens there, and no TWS of the person who runs this."""
 
@@ -66,6 +72,7 @@ class Outcome:
     stdout: str
     stderr: str
     seconds: float
+    """From its start to its end, without what it waited for a processor."""
     cpu_s: float
     grown: int
     """Bytes by which its memory exceeded that of the program just imported, at most."""
@@ -91,12 +98,37 @@ def warm() -> int:
         with contextlib.suppress(ImportError):
             if not name.endswith("__main__"):
                 importlib.import_module(name)
+    _remember_parameters()
     threads = threading.enumerate()
     if len(threads) > 1:
         raise RuntimeError(f"a fork would lose threads: {threads}")
     gc.collect()
     gc.freeze()
     return memory()
+
+
+def _remember_parameters() -> None:
+    """
+    Read every command's declaration once, here, instead of in each fork.
+
+    A third of what a line costs that ends at its first check. Another version of typer keeps them
+    elsewhere: then every fork reads for itself.
+    """
+    reads = getattr(typer.main, "_get_params_name_from_function", None)
+    if reads is not None:
+        kept = functools.cache(reads)
+
+        def remembered(callback: Any) -> Any:
+            parameters, context = kept(callback)
+            return list(parameters), context
+
+        vars(typer.main)["_get_params_name_from_function"] = remembered
+    groups = [typer.main.get_command(importlib.import_module("tomic.cli.app").app)]
+    while groups:
+        command: Any = groups.pop()
+        groups += getattr(command, "commands", {}).values()
+        for parameter in command.params:
+            getattr(parameter, "get_runtime_param", lambda: None)()
 
 
 def _standard_library() -> list[str]:
@@ -126,6 +158,7 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
+@functools.cache
 def may_be_started_by_nobody() -> bool:
     """Whether everyone can reach the interpreter and the program."""
     needed = [sys.executable, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib")]
@@ -151,20 +184,27 @@ def variables(home: Path, temporary: Path, given: Mapping[str, str | None]) -> d
         "TOMIC_IB__PORT": str(_CLOSED_PORT),
         "TOMIC_WEB__ENABLED": "false",
     }
+    if is_root() and not may_be_started_by_nobody():
+        # A fork is nobody then, and cannot start the interpreter.
+        env["TOMIC_BACKTEST__PROCESSES"] = "1"
     return {name: value for name, value in {**env, **given}.items() if value is not None}
 
 
-def deadline_of(words: Sequence[str]) -> float:
-    """Seconds that a command may take: its own ``--timeout`` and some, or the general deadline."""
-    allowed = DEADLINE_S
+def own_deadline(words: Sequence[str]) -> float:
+    """Seconds after ``--timeout``, the last one of several; 0 where there is none that counts."""
+    given = 0.0
     for word, value in pairwise(words):
         if word == "--timeout":
             with contextlib.suppress(ValueError):
                 given = float(value)
-                if 0.0 <= given < DEADLINE_S - OWN_DEADLINE_SLACK_S:
-                    allowed = given + OWN_DEADLINE_SLACK_S
+    return given if 0.1 <= given < DEADLINE_S - OWN_DEADLINE_SLACK_S else 0.0
+
+
+def deadline_of(words: Sequence[str]) -> float:
+    """Seconds that a command may take: its own ``--timeout`` and some, or the general deadline."""
+    own = own_deadline(words)
     busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return allowed * max(1.0, busy)
+    return (own + OWN_DEADLINE_SLACK_S if own else DEADLINE_S) * max(1.0, busy)
 
 
 def run(
@@ -191,6 +231,8 @@ def run(
             os.environ.clear()
             os.environ.update(env)
             time.tzset()
+            if port := os.environ.pop(_SITE, ""):
+                _lead_to(int(port))
             _be_tomic(command.words)
         except BaseException:
             os.write(pipes[1][1], b"fuzz: not started\n" + traceback.format_exc().encode())
@@ -202,14 +244,16 @@ def run(
     interrupt_at = began + command.interrupt_after_s if command.interrupt_after_s else None
     texts = [bytearray(), bytearray()]
     hung = interrupted = False
+    waited = 0.0
     with selectors.DefaultSelector() as ready:
         for (source, _), text in zip(pipes, texts, strict=True):
             os.set_blocking(source, False)
             ready.register(source, selectors.EVENT_READ, text)
         while True:
             _read(ready, 0.01)
-            ended, status, used = os.wait4(pid, os.WNOHANG)
-            if ended:
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                waited = _waited(pid)
+                _, status, used = os.wait4(pid, 0)
                 break
             now = time.monotonic()
             if interrupt_at is not None and now >= interrupt_at:
@@ -233,13 +277,21 @@ def run(
         os.waitstatus_to_exitcode(status),
         stdout,
         stderr,
-        time.monotonic() - began,
+        time.monotonic() - began - waited,
         used.ru_utime + used.ru_stime,
         grown if base else 0,
         hung,
         interrupted,
         strays and not hung,
     )
+
+
+def _waited(pid: int) -> float:
+    """Seconds that a process stood ready and others had the processors; 0 where nobody says."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        told = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii")
+        return int(told.split()[1]) / 1e9
+    return 0.0
 
 
 @contextlib.contextmanager
@@ -268,6 +320,63 @@ def gateway(faults: Sequence[str] | None) -> Iterator[dict[str, str]]:
         os.close(source)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def page(answer: str) -> Iterator[dict[str, str]]:
+    """What leads a command that asks any site to one that answers as *answer* says."""
+    if not answer:
+        yield {}
+        return
+    server, serve = pages.listen(answer)
+    pid = os.fork()
+    if not pid:
+        try:
+            os.setsid()
+            serve()
+        finally:
+            os._exit(1)
+    port = server.getsockname()[1]
+    server.close()
+    try:
+        yield {_SITE: str(port)}
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _lead_to(port: int) -> None:
+    """Let the client for sites connect to *port* of this machine, whatever the address."""
+    real = httpx.AsyncHTTPTransport.handle_async_request
+
+    async def led(transport: Any, request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_with(scheme="http", host="127.0.0.1", port=port)
+        return await real(transport, request)
+
+    vars(httpx)["AsyncHTTPTransport"].handle_async_request = led
+
+
+def at_once(commands: Sequence[Command], **how: Any) -> list[Outcome]:
+    """Run *commands* at one moment, each as `run` does; outcomes in their order."""
+    hands: list[tuple[int, int]] = []
+    for command in commands:
+        source, end = os.pipe()
+        pid = os.fork()
+        if not pid:
+            try:
+                os.close(source)
+                with os.fdopen(end, "wb") as answer:
+                    pickle.dump(run(command, **how), answer)
+            finally:
+                os._exit(0)
+        os.close(end)
+        hands.append((pid, source))
+    outcomes = []
+    for pid, source in hands:
+        with os.fdopen(source, "rb") as answer:
+            outcomes.append(pickle.load(answer))
+        os.waitpid(pid, 0)
+    return outcomes
 
 
 async def _serve(faults: Sequence[str], end: int) -> None:
@@ -306,7 +415,12 @@ def _drain(ready: selectors.BaseSelector, until: float) -> None:
 
 def _end_group(pid: int) -> bool:
     """Kill what a command left in its process group; True when there was something."""
+    until = time.monotonic() + _LAST_WORDS_S * 4
     try:
+        # What only waits for its pipe to close ends a moment later.
+        while time.monotonic() < until:
+            os.killpg(pid, 0)
+            time.sleep(0.01)
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return False
@@ -379,6 +493,9 @@ def _be_tomic(words: Sequence[str]) -> NoReturn:
     except BaseException:
         traceback.print_exc()
         code = 1
+    # What comes now finds the command ended.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     try:

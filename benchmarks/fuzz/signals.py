@@ -21,6 +21,11 @@ _WRITES = (
     ("record", "out.jsonl", "portfolio", "--demo"),
     ("config", "set", "chain.min_dte", "20"),
     ("store", "restore", "copy.db"),
+    ("journal", "add", "short_put QQQ 490 2026-12-18", "--price", "1.5", "--offline"),
+    ("journal", "close", "1", "--price", "0.4", "--offline"),
+    ("scan", "SPY", "--demo", "--strategy", "short_put", "--no-export"),
+    ("store", "check"),
+    ("config", "init", "new.toml"),
 )
 _AFTER = (
     Command(("journal", "list", "--all"), codes=(0,)),
@@ -35,9 +40,8 @@ def case(seed: int, number: int) -> Case:
     kind = "KILL" if number % 2 else draw.choice(("INT", "TERM", "HUP"))
     # Early moments are the likelier: what is written takes milliseconds.
     moment = draw.choice((0.02, 0.1, 0.5, 3.0)) * draw.random() + 0.001
-    before = (Command(("store", "backup", "copy.db"), codes=(0,)),) if "restore" in words else ()
     return Case(
         kind=f"{KIND}: {'KILL' if kind == 'KILL' else 'others'}",
         name=f"{seed}/{KIND}/{number}: {kind} after {moment:.3f} s",
-        commands=(*before, Command(words, interrupt_after_s=moment, signal=kind), *_AFTER),
+        commands=(Command(words, interrupt_after_s=moment, signal=kind), *_AFTER),
     )

@@ -133,6 +133,7 @@ _MAKING = (
     "store import original.db",
     "store import earnings.csv dividends.csv",
     "journal export --out own.json",
+    "store backup copy.db",
 )
 """Command lines that make the rest of the folder, as a user would."""
 
@@ -268,7 +269,9 @@ def prepare(home: Path, temporary: Path) -> None:
     for name, text in TEXTS.items():
         (home / name).write_text(text, encoding="utf-8")
     original_database(home / "original.db")
-    (home / "folder").mkdir()
+    # As a case that closed them leaves them, so that nothing need be made good.
+    (home / "folder").mkdir(mode=0o700)
+    (home / "unreadable.txt").chmod(0o600)
     if processes.is_root():
         for path in (home, *home.rglob("*")):
             shutil.chown(path, processes.NOBODY, processes.NOBODY)

@@ -15,6 +15,7 @@ _STORE = "data/volatility.db"
 _COMMANDS = (
     ("journal", "list", "--all"), ("journal", "note", "1", "more"), ("store", "check"),
     ("store", "info"), ("store", "backup", "copy.db"), ("journal", "import", "flex.csv"),
+    ("store", "restore", "copy.db"),
 )  # fmt: skip
 _STATEMENTS = (
     "PRAGMA user_version = 0", "PRAGMA user_version = 3", "PRAGMA user_version = -1",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.fuzz import judge, processes
 from benchmarks.fuzz.cases import Case, Command, Conditions
@@ -34,80 +35,126 @@ class Verdict:
 
 @dataclass(slots=True)
 class Trials:
-    """Tries cases, each in a folder of its own that begins as a copy of the prepared one."""
+    """Tries cases, each in a folder that begins as a copy of the prepared one."""
 
     prepared: Path | None
     """The folder that a user may have, or None where every case brings its own files."""
     base: int
     """Memory of the program just imported."""
     deadline_s: float | None = None
-    _count: int = field(default=0, init=False)
+    _looks: judge.Looks = field(default_factory=judge.Looks, init=False)
+    _kept: Path | None = field(default=None, init=False)
+    """Where the last case ran: the next one begins there, with what that one changed made good."""
+    _sound: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False)
+    """Every entry of that folder as it is when just made."""
 
     def attempt(self, case: Case) -> Verdict:
         """Run the commands of *case* one after the other and judge them and what they left."""
         if why := cannot(case.conditions):
             return Verdict(case, skipped=why)
-        with tempfile.TemporaryDirectory(prefix="tomic-fuzz-") as name:
-            root = Path(name).resolve()
-            home, temporary = root / "home", root / "tmp"
-            for folder in (root, home, temporary, root / "matplotlib"):
-                folder.mkdir(exist_ok=True)
-                folder.chmod(0o777 if folder == temporary else 0o755)
-            (root / "empty.toml").touch()
-            with _disk(home, case.conditions):
-                self._furnish(home, case)
-                _hand_over(root)
-                try:
-                    return self._judged(case, home, temporary)
-                finally:
-                    _unlock(root)
+        if self.prepared is None or case.bare or case.conditions.disk:
+            with tempfile.TemporaryDirectory(prefix="tomic-fuzz-") as name:
+                root = _rooms(Path(name).resolve())
+                with _disk(root / "home", case.conditions):
+                    if not case.bare:
+                        self._furnish(root / "home")
+                    return self._tried(case, root)
+        return self._tried(case, self._as_new())
 
-    def _furnish(self, home: Path, case: Case) -> None:
-        if self.prepared is not None and not case.bare:
+    def close(self) -> None:
+        """Remove the folder of the cases."""
+        if self._kept is not None:
+            shutil.rmtree(self._kept, ignore_errors=True)
+            self._kept = None
+
+    def _tried(self, case: Case, root: Path) -> Verdict:
+        _put(root / "home", case)
+        _hand_over(root)
+        try:
+            return self._judged(case, root / "home", root / "tmp")
+        finally:
+            _unlock(root)
+
+    def _as_new(self) -> Path:
+        """The folder as the prepared one is. To copy that anew takes longer than most cases."""
+        if self._kept is None or not self._made_good(self._kept):
+            self.close()
+            self._kept = _rooms(Path(tempfile.mkdtemp(dir=self._place())).resolve())
+            self._furnish(self._kept / "home")
+            _hand_over(self._kept)
+            self._sound = judge.signatures(self._kept)
+        return self._kept
+
+    def _made_good(self, root: Path) -> bool:
+        """Undo what a case did to files; False where it did more than that."""
+        now = judge.signatures(root)
+        changed = [name for name, was in self._sound.items() if now.get(name) != was]
+        ours = [self._of_prepared(name) for name in changed]
+        if not all(one is not None and one.is_file() and not one.is_symlink() for one in ours):
+            return False
+        for name in sorted(now.keys() - self._sound.keys(), reverse=True):
+            path = root / name
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
+        for name, source in zip(changed, ours, strict=True):
+            path = root / name
+            if path.is_dir() and not path.is_symlink():
+                return False
+            path.unlink(missing_ok=True)
+            assert source is not None
+            shutil.copy2(source, path)
+            _give(path)
+            self._sound[name] = judge.signature(path)
+        return True
+
+    def _place(self) -> str | None:
+        return str(self.prepared.parent) if self.prepared else None
+
+    def _of_prepared(self, name: str) -> Path | None:
+        home, _, within = name.partition("/")
+        return self.prepared / within if self.prepared and home == "home" and within else None
+
+    def _furnish(self, home: Path) -> None:
+        if self.prepared is not None:
             shutil.copytree(self.prepared, home, symlinks=True, dirs_exist_ok=True)
-        if not case.bare:
-            _put_special_files(home)
-        for path, content in case.files.items():
-            target = home / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)
-            target.write_bytes(content)
-        for path, goal in case.links.items():
-            (home / path).unlink(missing_ok=True)
-            (home / path).symlink_to(goal)
-        if case.conditions.disk:
-            free = shutil.disk_usage(home).free
-            (home / "filler").write_bytes(bytes(max(0, free - case.conditions.disk)))
+        _put_special_files(home)
 
     def _judged(self, case: Case, home: Path, temporary: Path) -> Verdict:
-        before = judge.snapshot(home)
+        before = self._looks.snapshot(home)
         for path, mode in case.conditions.modes.items():
             # A smaller case may lack the file.
             if (home / path).exists():
                 (home / path).chmod(mode)
         outcomes: list[Outcome] = []
         faults: list[Fault] = []
-        with processes.gateway(case.conditions.gateway) as told:
-            conditions = replace(case.conditions, env={**case.conditions.env, **told})
-            for command in case.commands:
-                outcome = processes.run(
-                    command,
-                    home,
-                    temporary,
-                    conditions,
-                    own_process=case.own_process,
-                    base=self.base,
-                    deadline_s=self.deadline_s,
-                )
-                outcomes.append(outcome)
+        with (
+            processes.gateway(case.conditions.gateway) as port,
+            processes.page(case.conditions.page) as site,
+        ):
+            conditions = replace(case.conditions, env={**case.conditions.env, **port, **site})
+            how: dict[str, Any] = {
+                "home": home,
+                "temporary": temporary,
+                "conditions": conditions,
+                "own_process": case.own_process,
+                "base": self.base,
+                "deadline_s": self.deadline_s,
+            }
+            outcomes += processes.at_once(case.commands[: case.together], **how)
+            for command in case.commands[case.together :]:
+                outcomes.append(processes.run(command, **how))
+            for command, outcome in zip(case.commands, outcomes, strict=True):
                 faults += judge.of_outcome(command, outcome, conditions)
         _unlock(home)
         # Where a case had to run as root, its files are root's.
         _hand_over(home)
-        after = judge.snapshot(home)
+        after = self._looks.snapshot(home)
         name = " && ".join(judge.named(one) for one in case.commands)
         if not any(one.hung for one in outcomes):
             faults += judge.of_folder(case, before, after, home)
+            faults += judge.of_promises(case, outcomes, home)
             faults += [
                 Fault("half file", f"{name} left a file in TMPDIR", detail=path.name)
                 for path in temporary.iterdir()
@@ -127,10 +174,35 @@ class Trials:
             yield Fault("store", f"store check refuses what {name} left", detail=said)
 
 
+def _rooms(root: Path) -> Path:
+    """Make the folders that a case has."""
+    for folder in (root, root / "home", root / "tmp", root / "matplotlib"):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777 if folder.name == "tmp" else 0o755)
+    (root / "empty.toml").touch()
+    return root
+
+
+def _put(home: Path, case: Case) -> None:
+    """The files and links of *case* over what is there."""
+    for path, content in case.files.items():
+        target = home / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.write_bytes(content)
+    for path, goal in case.links.items():
+        (home / path).unlink(missing_ok=True)
+        (home / path).symlink_to(goal)
+    if case.conditions.disk:
+        free = shutil.disk_usage(home).free
+        (home / "filler").write_bytes(bytes(max(0, free - case.conditions.disk)))
+
+
 def _put_special_files(home: Path) -> None:
     """What may be named by mistake and must survive it: links, and where root may, a device."""
     for name, goal in (("link.csv", "chain.csv"), ("loop", "loop"), ("dangling", "nowhere/x")):
         (home / name).symlink_to(goal)
+    os.mkfifo(home / "fifo")
     with contextlib.suppress(OSError):
         os.mknod(home / "device", stat.S_IFCHR | 0o666, os.makedev(1, 7))
 
@@ -159,9 +231,13 @@ def _disk(home: Path, conditions: Conditions) -> Iterator[None]:
 
 def _hand_over(root: Path) -> None:
     """Give everything to the user that the case runs as."""
-    if not processes.is_root():
-        return
-    for path in (root, *root.rglob("*")):
+    if processes.is_root():
+        for path in (root, *root.rglob("*")):
+            _give(path)
+
+
+def _give(path: Path) -> None:
+    if processes.is_root() and path.lstat().st_uid != NOBODY:
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
 
@@ -170,5 +246,7 @@ def _unlock(root: Path) -> None:
     for folder, names, files in os.walk(root):
         for name in (*names, *files):
             path = Path(folder) / name
-            if not path.is_symlink():
-                path.chmod(path.stat().st_mode | (0o700 if path.is_dir() else 0o600))
+            mode = path.lstat().st_mode
+            needed = mode | (0o700 if stat.S_ISDIR(mode) else 0o600)
+            if needed != mode and not stat.S_ISLNK(mode):
+                path.chmod(needed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -35,7 +36,7 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
     The whole content of a file, or of a pipe that somebody writes into.
 
     Raises:
-        BadFile: It is longer than *most* bytes, or nothing comes through the pipe.
+        BadFile: It is longer than *most* bytes, a device, or a pipe through which nothing comes.
         OSError: It cannot be read.
     """
     # A pipe without a writer must not keep us waiting where no signal reaches us.
@@ -43,7 +44,12 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
     number = os.open(path, flags)
     content = bytearray()
     try:
-        is_file = stat.S_ISREG(os.fstat(number).st_mode)
+        found = os.fstat(number)
+        is_file = stat.S_ISREG(found.st_mode)
+        if stat.S_ISCHR(found.st_mode) and not os.isatty(number):
+            raise BadFile(f"{path} is a device; name a file")
+        if is_file and found.st_size > most:
+            raise _too_long(path, most)
         while len(content) <= most:
             if not is_file and not select.select([number], [], [], _WAIT_S)[0]:
                 raise BadFile(f"{path} says nothing for {_WAIT_S:g} s; name a file")
@@ -53,7 +59,11 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
             content += piece
     finally:
         os.close(number)
-    raise BadFile(f"{path} is longer than {most / 1e6:g} MB; name the file that was meant")
+    raise _too_long(path, most)
+
+
+def _too_long(path: Path, most: int) -> BadFile:
+    return BadFile(f"{path} is longer than {most / 1e6:g} MB; name the file that was meant")
 
 
 def read_text(path: Path, most: int = MOST) -> str:
@@ -163,9 +173,43 @@ def write_bytes(path: Path, data: bytes, *, private: bool = False) -> Path:
         else:
             _replace(path.resolve() if path.is_symlink() else path, data, private)
     except (OSError, RuntimeError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
-        raise BadFile(f"{path} cannot be written: {reason}; choose another folder") from exc
+        raise _unwritten(path, exc) from exc
     return path
+
+
+def check_target(path: Path) -> None:
+    """
+    Refuse a file that `write_bytes` could not write, before the work whose result goes there.
+
+    Raises:
+        BadFile: It is a folder, or its folder cannot be made or written to.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        check_folder((path.resolve() if path.is_symlink() else path.absolute()).parent)
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise _unwritten(path, exc) from exc
+
+
+def check_folder(folder: Path) -> None:
+    """
+    Look whether files can be made in *folder*, or in one that it can be made in.
+
+    Raises:
+        OSError: They cannot.
+    """
+    above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    problem = 0 if above.is_dir() else errno.ENOTDIR
+    if not os.access(above, os.W_OK | os.X_OK):
+        problem = problem or errno.EACCES
+    if problem:
+        raise OSError(problem, os.strerror(problem), str(above))
+
+
+def _unwritten(path: Path, exc: Exception) -> BadFile:
+    reason = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return BadFile(f"{path} cannot be written: {reason}; choose another folder")
 
 
 def _replace(target: Path, data: bytes, private: bool) -> None:

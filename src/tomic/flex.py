@@ -29,7 +29,7 @@ from tomic.errors import BadFile, ConfigError, FlexError, FlexRefused, FlexUnava
 from tomic.journal.broker import flexxml
 from tomic.masking import named_here
 
-TOKEN_VARIABLE = "TOMIC_FLEX_TOKEN"
+TOKEN_VARIABLE = "TOMIC_FLEX_TOKEN"  # nosec B105 # a name
 _TOKEN = re.compile(r"[A-Za-z0-9]{6,128}")
 _HOSTS = ("ndcdyn.interactivebrokers.com", "gdcdyn.interactivebrokers.com")
 _LEGACY = "/universal/servlet/"
@@ -248,7 +248,8 @@ class FlexService:
                     return await self._fetch(client, where, query, key, until)
             except TimeoutError:
                 why = f"no whole answer within {self._settings.request_timeout_s:g} s"
-            except httpx.HTTPError as exc:
+            # An address that is none is no HTTPError, and httpx looks at that of every redirect.
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as exc:
                 # Some of httpx's messages hold the address, and with it the token.
                 why = self._shown(str(exc)) or type(exc).__name__
             except _Transient as exc:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -278,7 +279,7 @@ def _legs_of(drafts: Sequence[_Draft], symbol: str | None, times: int) -> Iterab
         if draft.right == "" and draft.strike is None:
             yield NamedLeg(common, quantity, price=draft.price)
             continue
-        if draft.right == "" or draft.strike is None or not draft.strike > 0.0:
+        if draft.right == "" or draft.strike is None or not 0.0 < draft.strike < math.inf:
             raise UsageError(f"{common}: an option needs a strike and C or P, as in 580P")
         if expiry is None:
             raise UsageError(f"{common} {draft.strike:g}{draft.right}: name the expiry")
@@ -318,6 +319,8 @@ def read_strategy(strategy: str, words: Sequence[str], symbol: str | None) -> tu
         raise UsageError(f"{strategy}: name the symbol, as in SPY {strategy} …")
     if count == 0:
         raise UsageError(f"{strategy}: x0 is no trade")
+    if not all(0.0 < strike < math.inf for strike in strikes):
+        raise UsageError(f"{strategy}: a strike must be a price above zero")
     written = _Written(strategy, symbol, strikes, letters, days, count)
     return _over_two(written) if strategy in TWO_EXPIRIES else _shaped(written)
 

@@ -28,7 +28,7 @@ from selectolax.lexbor import LexborHTMLParser
 
 from tomic.config import WebSettings
 from tomic.config.market import DEFAULT_PATTERNS
-from tomic.disk import write_text
+from tomic.disk import read_bytes, write_text
 from tomic.errors import BadFile
 from tomic.models.documents import to_text
 
@@ -488,8 +488,8 @@ class Visits:
     def _load(self, symbol: str, day: dt.date) -> Page | None:
         file = self._file(symbol, day)
         try:
-            return Page.model_validate_json(file.read_text(encoding="utf-8")) if file else None
-        except (OSError, ValueError):
+            return Page.model_validate_json(read_bytes(file, _MOST_BYTES)) if file else None
+        except (OSError, ValueError, BadFile):
             return None
 
     def _save(self, page: Page, day: dt.date) -> None:

@@ -154,6 +154,7 @@ def test_a_command_loads_what_it_needs(line, tmp_path):
         (["chain", "SPY", "--dte", "15:60"], f"tomic {__version__}: chain SPY --dte 15:60"),
         (["chain", "SP Y"], f"tomic {__version__}: chain 'SP Y'"),
         (["scan", "--demo"], f"tomic {__version__}: scan --demo"),
+        (["chain", "\u202e\x1b[31m"], f"tomic {__version__}: chain ' [31m'"),
         (["chain", "SPY", "-q"], ""),
         (["chain", "SPY", "--json"], ""),
         (["chain", "SPY", "--format", "ndjson"], ""),

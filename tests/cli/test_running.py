@@ -399,6 +399,31 @@ def test_recording_reaches_the_desk(tmp_path):
     assert opened().record is None
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "portfolio", "--html"),
+        ("report", "day", "--html"),
+        ("backtest", "--html"),
+        ("journal", "export", "--out"),
+        ("show", "20261120-1", "--ticket"),
+        ("scan", "SPY", "--out"),
+        ("vol", "SPY", "--out"),
+        ("chain", "SPY", "--out"),
+    ],
+    ids=" ".join,
+)
+def test_a_file_that_cannot_be_written_is_refused_first(words, tmp_path):
+    """Nobody is asked, nothing is computed, for a result that has no place."""
+    (tmp_path / "plain").touch()
+
+    done = run_command(*words, tmp_path / "plain" / "x.html")
+
+    assert done.exit_code in (2, 5)
+    assert "cannot be written" in done.stderr or "can be written to" in done.stderr
+    assert "no gateway" not in done.stderr
+
+
 @pytest.mark.parametrize("text", ["\x1b[31mred", "a\x07", "\u202eevil", "a\rb"])
 def test_a_control_code_is_refused_and_not_repeated(text):
     """What is typed is stored and printed later, where a terminal would act upon it."""

@@ -111,6 +111,21 @@ def test_every_fault_is_listed():
     assert lines[-1] == "tomic.toml: [foo]: unknown table"
 
 
+def test_a_number_without_end_is_refused():
+    """Python reads no integer of so many digits, and calls that no error of TOML."""
+    write("tomic.toml", f"[chain]\nmin_dte = {'9' * 5000}\n")
+
+    assert refusal() == "tomic.toml: a number has too many digits"
+
+
+def test_a_file_too_long_is_refused_unread():
+    """What is larger than any settings can be was not meant."""
+    with Path("tomic.toml").open("wb") as file:
+        file.truncate(1 << 40)
+
+    assert refusal() == "tomic.toml is longer than 4 MB; name the file that was meant"
+
+
 def test_broken_toml_names_the_line():
     """The place of a syntax error is said."""
     write("tomic.toml", "[ib]\nport == 1\n")

@@ -114,6 +114,19 @@ def test_an_unknown_host():
         asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("host", ["a" * 64 + ".invalid", "x" * 300, ".invalid", "a..b"])
+def test_no_name_of_a_host(host):
+    """What cannot even be asked for is named as well."""
+
+    async def scenario():
+        given = settings(ib={"host": host, "connect_timeout_s": 2.0})
+        async with Session(given.ib, given.limits):
+            pass
+
+    with pytest.raises(GatewayUnreachable, match="can be no name of a computer"):
+        asyncio.run(scenario())
+
+
 def test_no_handshake():
     """A server that says nothing is no gateway."""
     text, seconds = refused("no_handshake")

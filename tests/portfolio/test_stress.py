@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 
 import numpy as np
 import pytest
@@ -159,6 +160,14 @@ def test_days_on_which_a_symbol_did_not_move_are_left_out():
     found = overview.review(book, SETTINGS).tail
 
     assert (found.days, found.symbols, found.without) == (80, 2, ("XLF",))
+
+
+def test_a_return_that_cannot_be_is_no_day():
+    """A saved book can say anything; it is left out, without a warning on the terminal."""
+    x = np.random.default_rng(2).normal(0.0, 0.01, 100).tolist()
+    book = with_returns(made_book("+100 SPY"), SPY=(*x, 1e308, -1e308, 40.0, math.inf))
+
+    assert overview.review(book, SETTINGS).tail.days == 100
 
 
 def test_too_few_days_give_no_tail():

@@ -57,6 +57,21 @@ async def test_an_unknown_file_is_refused_with_the_kinds(store, path, tmp_path, 
         await store.import_file(file)
 
 
+async def test_names_of_columns_are_names(store, tmp_path):
+    """A column that another program called oddly is kept, and never part of a statement."""
+    odd = 'x" FROM sqlite_master; --'
+    quoted = odd.replace('"', '""')
+    with closing(sqlite3.connect(tmp_path / "old.db")) as db:
+        db.execute(f'CREATE TABLE PriceHistory (symbol, date, close REAL, "{quoted}")')
+        db.execute("INSERT INTO PriceHistory VALUES ('SPY', '2026-11-19', 590.0, 'more')")
+        db.commit()
+
+    found = await store.import_file(tmp_path / "old.db")
+
+    assert found.counts
+    assert (await store.history.coverage("SPY")).keys()
+
+
 async def test_other_databases_are_refused(store, tmp_path):
     """Neither a store of ours nor a file of another program passes for the original."""
     async with Database(tmp_path / "own.db") as own:

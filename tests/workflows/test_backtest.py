@@ -126,6 +126,10 @@ async def test_a_sweep_runs_each_value(settings, surface):
         ("score.weight", "1", "there is no weight"),
         ("scan.top", "none at all", "scan.top = none at all"),
         ("scan.top", "0", "scan.top = 0"),
+        ("score.weights.pos", "x", "score.weights.pos = x"),
+        ("score.weights.pos", "[1]", "score.weights.pos"),
+        ("scan.top", "9" * 5000, "scan.top = 9"),
+        ("scan.top", "[" * 5000, "scan.top = "),
     ],
 )
 def test_a_sweep_over_nothing_is_refused(key, value, words):

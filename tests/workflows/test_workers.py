@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from multiprocessing import spawn
 
 import pytest
 
@@ -61,6 +62,17 @@ async def test_a_process_that_dies_is_named():
     """With what to do about it."""
     with pytest.raises(TomicError, match=r"backtest\.processes = 1"):
         await gathered(ended, 2, processes=2)
+
+
+async def test_a_process_that_cannot_start_is_named(tmp_path):
+    """Nothing of the machine's reason is lost, and what to do about it is said."""
+    before = spawn.get_executable()
+    spawn.set_executable(tmp_path / "nowhere")
+    try:
+        with pytest.raises(TomicError, match=r"backtest\.processes = 1"):
+            await gathered(doubled, 2, processes=2)
+    finally:
+        spawn.set_executable(before)
 
 
 async def test_few_jobs_wait_in_memory():

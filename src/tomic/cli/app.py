@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from tomic import outside
 from tomic._version import __version__
 from tomic.cli import streams
 from tomic.cli.running import INTERRUPTED, LOOKS_DONE, UNEXPECTED, of_the_system, quiet_pipe, say
@@ -124,7 +125,7 @@ def first_words(words: Sequence[str]) -> str:
     """
     if not words or words[0] not in _ASKING or not _WITHOUT_WORDS.isdisjoint(words):
         return ""
-    return f"tomic {__version__}: {shlex.join(words)}"
+    return outside.line(f"tomic {__version__}: {shlex.join(words)}")
 
 
 def main() -> None:

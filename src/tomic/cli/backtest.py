@@ -90,7 +90,13 @@ async def backtest(
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", dir_okay=False, metavar="FILE", help="Write the report there too."),
+        typer.Option(
+            "--html",
+            dir_okay=False,
+            metavar="FILE",
+            callback=options.target,
+            help="Write the report there too.",
+        ),
     ] = None,
     common: Annotated[
         options.CommonOptions, "format as_json out no_export demo config verbose quiet"

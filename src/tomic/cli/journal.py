@@ -372,7 +372,12 @@ async def attribute(
         explained = await review.attribute(journal, entries or ())
     typer.echo(present.attributions(explained, common.shape), nl=False)
     common.say(*(f"entry {each.entry.id}: {text}" for each in explained for text in each.notes))
-    return 0 if all(each.since_entry or each.since_yesterday for each in explained) else 3
+    lacking = [
+        str(each.entry.id) for each in explained if not (each.since_entry or each.since_yesterday)
+    ]
+    if lacking:
+        typer.echo(f"tomic: partial: nothing to explain of entry {', '.join(lacking)}", err=True)
+    return 3 if lacking else 0
 
 
 @app.command()
@@ -788,7 +793,13 @@ def _who() -> str:
 async def export(
     out: Annotated[
         Path | None,
-        typer.Option("--out", dir_okay=False, metavar="FILE", help="File; stdout without it."),
+        typer.Option(
+            "--out",
+            dir_okay=False,
+            metavar="FILE",
+            callback=options.target,
+            help="File; stdout without it.",
+        ),
     ] = None,
     form: Annotated[
         str, typer.Option("--form", metavar="json|csv|fills|original", help="What is written.")

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 import tomic
-from tomic import selection
+from tomic import disk, selection
 from tomic.cli import completion
 from tomic.errors import UsageError
 from tomic.masking import named_here
@@ -155,6 +155,21 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format jso
 ShowAccountsOption = Annotated[
     bool, typer.Option("--show-accounts", help="Print account numbers in full.")
 ]
+
+
+def target(context: typer.Context, path: Path | None) -> Path | None:
+    """
+    Refuse a file that cannot be written while the command line is read, not when all is done.
+
+    Raises:
+        BadFile: It cannot be written.
+    """
+    if path is not None and path != STDOUT and not context.resilient_parsing:
+        disk.check_target(path)
+    return path
+
+
+STDOUT = Path("-")
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Folder for exported files, or a file.")
 ]
@@ -287,6 +302,7 @@ class TicketOptions:
         typer.Option(
             "--ticket",
             metavar="FILE",
+            callback=target,
             help="Write its legs for the What-If of TWS's Risk Navigator; - prints them.",
         ),
     ] = None

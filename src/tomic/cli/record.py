@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tomic import disk
 from tomic.cli.options import Invocation
 from tomic.errors import UsageError
 
@@ -35,6 +36,7 @@ def record(
             raise UsageError(f"{file} is a folder; name a file in it")
     except OSError as exc:
         raise UsageError(f"{file}: cannot be reached ({exc.strerror or exc})") from exc
+    disk.check_target(file)
     # As a step of a job it is only put where the job's steps wait, and records when it runs.
     recorded = replace(context.ensure_object(Invocation), record=file, words=shlex.join(command))
     code = whole(args=command, prog_name="tomic", standalone_mode=False, obj=recorded)

@@ -19,7 +19,11 @@ app = typer.Typer(name="report", help="Write a report as one HTML file that need
 HtmlOption = Annotated[
     Path,
     typer.Option(
-        "--html", dir_okay=False, metavar="FILE", help="Where to; replaced when it exists."
+        "--html",
+        dir_okay=False,
+        metavar="FILE",
+        callback=options.target,
+        help="Where to; replaced when it exists.",
     ),
 ]
 ReportOptions = Annotated[options.CommonOptions, "demo config verbose quiet"]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never, Self, get_args, get_ori
 import typer
 
 from tomic import config as configuration, desk as desks, disk, models, outside
-from tomic.cli.options import CommonOptions, GatewayOptions, Invocation, TicketOptions
+from tomic.cli.options import STDOUT, CommonOptions, GatewayOptions, Invocation, TicketOptions
 from tomic.disk import make_folder, make_private
 from tomic.errors import ConfigError, TomicError, UsageError
 from tomic.masking import named_here
@@ -376,20 +376,25 @@ def export_folder(common: CommonOptions, settings: configuration.Settings) -> Pa
 
     Raises:
         UsageError: Nothing can be written to the folder of ``--out``.
+        BadFile: Nothing can be written to that of the settings.
     """
     out = common.out
     if common.no_export or not settings.export.enabled:
         return None
     if out is None:
+        disk.check_target(settings.export.dir / "x")
         return settings.export.dir
     try:
         if out.suffix in _FILES and not out.is_dir():
             raise UsageError(f"--out {out}: name a folder; the files in it get their own names")
-        parent = next(path for path in (out, *out.absolute().parents) if path.exists())
-        if not parent.is_dir() or not os.access(parent, os.W_OK):
-            raise UsageError(f"--out {out}: {parent} is no folder that can be written to")
     except OSError as exc:
         raise UsageError(f"--out {out}: cannot be reached ({exc.strerror or exc})") from exc
+    try:
+        disk.check_folder(out)
+    except OSError as exc:
+        raise UsageError(
+            f"--out {out}: {exc.filename} is no folder that can be written to"
+        ) from exc
     return out
 
 
@@ -411,7 +416,7 @@ def hand_over(
         raise UsageError(f"no link: {line.why_none}")
     if wanted.ticket is not None:
         text = orders.what_if_csv(made)
-        if wanted.ticket == Path("-"):
+        if wanted.ticket == STDOUT:
             typer.echo(text, nl=False)
         else:
             common.say(f"{disk.write_text(wanted.ticket, text, private=True)}: written")

@@ -188,6 +188,7 @@ async def scan(
         ) as desk,
         telling.of_loss(desk, common, notify=notify),
     ):
+        folder = export_folder(common, desk.settings)
         names = names or checked_symbols(_universe(desk.settings.scan.universe))
         chains = _loaded(chain, names)
         searched = [given.symbol for given in chains] or names or list(desk.settings.market.symbols)
@@ -204,7 +205,7 @@ async def scan(
         if telling.is_wanted(common, notify):
             look = notices.of_scan(result)
             await telling.tell_of(desk, look, common)
-    paths = export_scan(result, export_folder(common, desk.settings))
+    paths = export_scan(result, folder)
     print_scan(result, common.shape, explain=explain)
     if not common.quiet:
         summarise_scan(result, paths)

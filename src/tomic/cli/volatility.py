@@ -148,12 +148,13 @@ async def vol(
             text = await _history(desk, names, days or _SHOWN_DAYS, shape)
             typer.echo(text, nl=False)
             return 0
+        folder = running.export_folder(common, desk.settings)
         reports = await desk.vols(names, days=days, chain=chain, smiles=detail, stored=stored)
         interrupted = desk.interrupted
     print_vol(reports, shape, detail=detail, quiet=common.quiet)
     errors = [(report.symbol, report.error) for report in reports]
     say_all(errors, as_json=shape is not Format.TABLE)
-    paths = export_vol(reports, running.export_folder(common, desk.settings))
+    paths = export_vol(reports, folder)
     common.say(present.vol_summary(reports, paths))
     return running.INTERRUPTED if interrupted else vol_code(reports)
 

@@ -19,9 +19,10 @@ from typing import Any, TypeGuard, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from tomic import disk
 from tomic.config.section import Section, is_location
 from tomic.config.settings import Settings
-from tomic.errors import ConfigError
+from tomic.errors import BadFile, ConfigError
 
 KeyPath = tuple[str, ...]
 
@@ -30,10 +31,14 @@ _FORECAST = (
     "removed: trades are judged under the market's own density; what you expect yourself goes into "
     "a table [view.SYMBOL]"
 )
+_MOST = 4_000_000
+"""Bytes of a file of settings."""
 _LEFT_SCORE = "removed: return on margin and risk-reward are shown, and no longer part of the score"
-_SECRET = "a secret is no setting; put it into TOMIC_NOTIFY_URLS or the file of notify.urls_file"
+_NO_SETTING = (
+    "a secret is no setting; put it into TOMIC_NOTIFY_URLS or the file of notify.urls_file"
+)
 _REMOVED: Mapping[KeyPath, str] = {
-    ("notify", "urls"): _SECRET,
+    ("notify", "urls"): _NO_SETTING,
     ("score", "forecast_hv_weight"): _FORECAST,
     ("score", "forecast_hv"): _FORECAST,
     ("score", "rom_half"): _LEFT_SCORE,
@@ -285,6 +290,9 @@ def parse_toml(text: str, file: Path) -> Tree:
     except tomllib.TOMLDecodeError as exc:
         reason = str(exc)
         raise ConfigError(f"{file}: {reason[:1].lower()}{reason[1:]}", file=str(file)) from exc
+    except ValueError as exc:
+        # Python reads no integer of more than 4,300 digits.
+        raise ConfigError(f"{file}: a number has too many digits", file=str(file)) from exc
     except RecursionError as exc:
         raise ConfigError(f"{file}: nested too deep", file=str(file)) from exc
 
@@ -292,11 +300,13 @@ def parse_toml(text: str, file: Path) -> Tree:
 def read_text(file: Path) -> str:
     """Contents of *file*, line ends as they are; ConfigError when it cannot be read as UTF-8."""
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return disk.read_bytes(file, _MOST).decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{file}: not UTF-8 at byte {exc.start}", file=str(file)) from exc
     except OSError as exc:
         raise ConfigError(f"{file}: {exc.strerror or exc}", file=str(file)) from exc
+    except BadFile as exc:
+        raise ConfigError(str(exc), file=str(file)) from exc
 
 
 def load_settings(path: Path | str | None = None, **overrides: Mapping[str, Any]) -> Settings:

@@ -227,7 +227,7 @@ def _readings(text: str) -> Iterator[Any]:
     """What *text* can mean: a TOML value, else the bare text."""
     try:
         tree = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+    except (ValueError, RecursionError) as exc:
         if text.lstrip().startswith(("[", "{")):
             raise ConfigError(
                 f"{text}: not a TOML value; numbers need a digit before the dot"

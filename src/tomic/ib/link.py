@@ -321,6 +321,9 @@ class Link:
             raise GatewayUnreachable(
                 f"cannot reach {host}:{port}: {exc.strerror or exc}; check host and port"
             ) from exc
+        except UnicodeError as exc:
+            # Letters beyond ASCII, and parts of a name that are too long, go through "idna".
+            raise GatewayUnreachable(f"{host!r} can be no name of a computer") from exc
         finally:
             if not ready.done():
                 ready.cancel()

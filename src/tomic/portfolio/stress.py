@@ -24,6 +24,8 @@ from tomic.quant.revaluation import stress_grid
 
 _LEAST_DAYS = 60
 """Fewest days that a tail is estimated from."""
+_MOST_IN_A_DAY = 5.0
+"""Largest log return of a day; beyond that, a price 150 times the former, it is an error."""
 _YEAR = 252.0
 _EARNINGS_SIGMAS = 3.0
 """Earnings move in standard deviations of an ordinary day, where none is known."""
@@ -242,9 +244,9 @@ def tail_risk(rows: Sequence[ExposureRow], book: Book, *, confidence: float) -> 
 
 
 def _moves(book: Book, symbol: str) -> FloatArray:
-    """Relative moves of a symbol on the stored days; empty where there are none."""
-    returns = book.returns.get(symbol, ())
-    return np.expm1([math.nan if value is None else value for value in returns])
+    """Relative moves of a symbol on the stored days, NaN for one that cannot be; may be empty."""
+    logs = np.array([math.nan if each is None else each for each in book.returns.get(symbol, ())])
+    return np.expm1(np.where(np.abs(logs) < _MOST_IN_A_DAY, logs, math.nan))
 
 
 def _of_days(rows: Sequence[ExposureRow], moves: FloatArray) -> FloatArray:

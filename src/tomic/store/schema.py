@@ -88,9 +88,9 @@ def _keep(
         return []
     home, names = KEPT_AS[table]
     extra = [name for lower, name in present.items() if lower not in names]
-    chosen = [f'"{present[name]}"' if name in present else "NULL" for name in names]
-    query = ", ".join([*chosen, *(f'"{name}"' for name in extra)])
-    rows = source.execute(f'SELECT {query} FROM "{table}"').fetchall()
+    chosen = [quoted(present[name]) if name in present else "NULL" for name in names]
+    query = ", ".join([*chosen, *map(quoted, extra)])
+    rows = source.execute(f"SELECT {query} FROM {quoted(table)}").fetchall()
     size = len(names)
     kept = [
         (*row[:size], dump(dict(zip(extra, row[size:], strict=True))) if extra else None)
@@ -102,7 +102,12 @@ def _keep(
 
 
 def _columns(db: sqlite3.Connection, table: str) -> list[str]:
-    return [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]
+    return [row[1] for row in db.execute(f"PRAGMA table_info({quoted(table)})")]
+
+
+def quoted(name: str) -> str:
+    """The name of a table or column, which another program may have chosen, for a statement."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _bar(row: Sequence[Any]) -> tuple[Any, ...] | None:

@@ -311,7 +311,7 @@ def _triggers(db: sqlite3.Connection) -> list[str]:
 
 def _counts(db: sqlite3.Connection) -> dict[str, int]:
     return {
-        name: int(db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0])
+        name: int(db.execute(f"SELECT count(*) FROM {schema.quoted(name)}").fetchone()[0])
         for name in _tables(db)
     }
 

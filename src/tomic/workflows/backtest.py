@@ -766,7 +766,7 @@ def varied(settings: Settings, key: str, values: Sequence[str]) -> dict[str, Set
     for text in values:
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text
         tree = settings.model_dump()
         *above, last = key.split(".")
@@ -774,7 +774,7 @@ def varied(settings: Settings, key: str, values: Sequence[str]) -> dict[str, Set
         for name in above:
             node = node.setdefault(name, {})
         node[last] = value
-        if above == ["score", "weights"]:
+        if above == ["score", "weights"] and isinstance(value, int | float):
             # What is left of 1 goes to the other part.
             node[{"pos": "ev", "ev": "pos"}.get(last, last)] = 1.0 - float(value)
         try:

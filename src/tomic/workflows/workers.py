@@ -55,7 +55,15 @@ async def spread(
                     if job is None:
                         break
                     name, arguments = job
-                    running[loop.run_in_executor(pool, work, *arguments)] = name
+                    try:
+                        running[loop.run_in_executor(pool, work, *arguments)] = name
+                    except OSError as exc:
+                        # Processes are started as jobs come: no memory, no number left, or those
+                        # before it ended at once.
+                        raise TomicError(
+                            f"cannot start a process that computes ({exc}); set "
+                            "backtest.processes = 1"
+                        ) from exc
                 if not running:
                     return
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
