@@ -152,8 +152,6 @@ async def test_what_is_not_there_is_said(settings, surface, tmp_path):
             await desk.backtest("AAA")
         with pytest.raises(DataError, match="no trade could be found"):
             await desk.backtest(surface=surface, since=dt.date(2030, 1, 1))
-        with pytest.raises(ConfigError, match="modelled smile"):
-            await desk.backtest(surface=surface, strategies="calendar")
 
 
 async def test_the_store_s_own_history_serves(settings):

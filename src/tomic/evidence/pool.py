@@ -144,19 +144,21 @@ def modelled(
 
     def text(row: int) -> str:
         day, place = divmod(row, kinds)
-        legs = "/".join(
+        legs = structures[place].legs
+        strikes = "/".join(
             f"{strike:.2f}{'C' if leg.is_call else 'P'}"
-            for leg, strike in zip(
-                structures[place].legs, looked.strike[day, place].tolist(), strict=False
-            )
+            for leg, strike in zip(legs, looked.strike[day, place].tolist(), strict=False)
         )
-        return f"{chosen[place].name} {legs} {expiry[row]}"
+        later = days[row] + int(np.nan_to_num(looked.far_days[day]))
+        when = f"{expiry[row]}/{later}" if structures[place].has_far else f"{expiry[row]}"
+        return f"{chosen[place].name} {strikes} {when}"
 
     flat = {name: getattr(looked, name).reshape(-1) for name in (
         "credit", "costs", "other_costs", "margin", "tail", "pos", "ev", "ranked_ev", "held",
-        "managed", "days", "leaving", "other_leaving", "exit_move", "unmarked",
+        "managed", "days", "leaving", "other_leaving", "exit_move", "unmarked", "final",
+        "other_final",
     )}  # fmt: skip
-    nothing, move = np.zeros(count * kinds), by_day(looked.move)
+    move = by_day(looked.move)
     reason = np.array(REASONS, dtype=object)[looked.reason.reshape(-1)]
     held_on = reason == REASONS[0]
     return Pool(
@@ -183,7 +185,7 @@ def modelled(
         unmarked=flat["unmarked"],
         unknown=np.array(walk.UNKNOWN, dtype=object)[by_day(looked.unknown)],
         held=Endings(
-            flat["held"], nothing, nothing, expiry,
+            flat["held"], flat["final"], flat["other_final"], expiry,
             np.full(count * kinds, REASONS[0], dtype=object), move,
         ),
         managed=Endings(

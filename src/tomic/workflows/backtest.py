@@ -15,7 +15,7 @@ import json
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from tomic._typing import BoolArray
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.evidence import candidates, choice, differences, pool as pools, quoted, results, walk
-from tomic.evidence.candidates import Looked, WalkTerms
+from tomic.evidence.candidates import Calendar, Looked, WalkTerms
 from tomic.evidence.history import Dates, SurfaceHistory, clean, from_series
 from tomic.evidence.pool import Pool
 from tomic.evidence.results import Described, Every, Run
@@ -52,8 +52,7 @@ _EVENT = "backtest"
 _TOLD_EVERY_S = 5.0
 _FEW = 4
 _OLD_S = 7 * 86400.0
-_UNJUDGED = ("short_delta", "iv_rank_below", "iv_rise", "dividend_days", "negative_ev")
-"""Exits that no modelled smile, and no table of quotes alone, can judge."""
+_EVER = dt.date(1990, 1, 1)
 _SENSITIVITY = (
     ("wings 40 % flatter", {"wings_fund": 0.6, "wings_stock": 0.6}),
     ("no skew", {"skew_fund": 0.0, "skew_stock": 0.0}),
@@ -193,7 +192,7 @@ class _Walked:
     histories: list[SurfaceHistory]
     source: TradeSource
     data: tuple[str, ...]
-    earnings: dict[str, Dates]
+    calendars: dict[str, Calendar]
     missing: Counter[str]
     kept: _Kept
     quotes: Sequence[DayTable] | None = None
@@ -221,16 +220,22 @@ class _Walked:
             histories, source, more = await load(resources, asked, missing)
             data += more
         names = [history.symbol for history in histories]
-        stored = await (await resources.store()).calendar.earnings(names, since=dt.date(1990, 1, 1))
+        events = (await resources.store()).calendar
+        reports = await events.earnings(names, since=_EVER)
+        dividends = await events.dividends(names, since=_EVER)
         return cls(
             resources=resources,
             asked=asked,
             histories=histories,
             source=source,
             data=data,
-            earnings={
-                symbol: np.array([event.day for event in events], dtype="datetime64[D]")
-                for symbol, events in stored.items()
+            calendars={
+                symbol: Calendar.of(
+                    [event.day for event in reports.get(symbol, ())],
+                    [event.day for event in dividends.get(symbol, ())],
+                    [event.amount for event in dividends.get(symbol, ())],
+                )
+                for symbol in names
             },
             missing=missing,
             kept=_Kept.beside(resources),
@@ -334,7 +339,7 @@ class _Walked:
                 key="scan.strategies",
             )
         looked, missing, partial_text = await self._look(settings, structures)
-        notes = _notes(settings, chosen, structures, self.source)
+        notes = _notes(settings, chosen, structures, self.source, self.calendars)
         if looked is None:
             empty = np.array([], dtype="datetime64[D]")
             return _Share(None, empty, 0, missing, Counter(), notes, partial_text)
@@ -392,13 +397,13 @@ class _Walked:
         missing, parts = Counter(self.missing), {}
         jobs = []
         for history in histories:
-            reports = self.earnings.get(history.symbol)
-            key = self.kept.key(history, days, terms, reports)
+            calendar = self.calendars[history.symbol]
+            key = self.kept.key(history, days, terms, calendar)
             known = self.kept.load(key)
             if known is not None:
                 parts[history.symbol] = known
             else:
-                jobs.append(((history.symbol, key), (history, days, terms, reports)))
+                jobs.append(((history.symbol, key), (history, days, terms, calendar)))
         if parts:
             self.resources.note(f"{len(parts)} symbols were worked out before")
         tell = _Progress(self.resources, len(jobs))
@@ -451,11 +456,11 @@ def _followed(days: Sequence[quoted.Day], settings: Settings) -> Pool | None:
 
 
 def _of_symbol(
-    history: SurfaceHistory, days: Dates, terms: WalkTerms, earnings: Dates | None
+    history: SurfaceHistory, days: Dates, terms: WalkTerms, calendar: Calendar
 ) -> tuple[Looked | None, Counter[str]]:
     """One symbol, as a process works it out."""
     missing: Counter[str] = Counter()
-    found = candidates.look(history, days, terms, missing, earnings)
+    found = candidates.look(history, days, terms, missing, calendar)
     return found, +missing
 
 
@@ -591,7 +596,7 @@ def _levels(settings: Settings, *, quoted: bool, modelled: bool) -> tuple[str, s
 
 def _notes(
     settings: Settings, chosen: Sequence[Template], structures: Sequence[StandardStructure],
-    source: TradeSource,
+    source: TradeSource, calendars: Mapping[str, Calendar],
 ) -> tuple[str, ...]:  # fmt: skip
     own = settings.backtest
     notes = [
@@ -608,14 +613,32 @@ def _notes(
     absent = [t.name for t in chosen if t.name not in there and t.name != "cash_secured_put"]
     if absent:
         notes.append(f"not opened, as no structure stands for them: {', '.join(absent)}")
-    if settings.scan.top and (told := _unjudged(settings, chosen)):
-        notes.append(f"exits that are not judged here: {', '.join(told)}")
-    return tuple(notes)
+    return (*notes, *_on_exits(settings, chosen, calendars))
 
 
-def _unjudged(settings: Settings, chosen: Sequence[Template]) -> list[str]:
-    rules = [settings.journal.exits_for(template.name) for template in chosen]
-    return [name for name in _UNJUDGED if any(getattr(rule, name) for rule in rules)]
+def _on_exits(
+    settings: Settings, chosen: Sequence[Template], calendars: Mapping[str, Calendar]
+) -> Iterator[str]:
+    """Which exits of ``[journal]`` a modelled smile cannot judge, or judges in its own way."""
+    rules = {template.name: settings.journal.exits_for(template.name) for template in chosen}
+    blank = [symbol for symbol, known in calendars.items() if not known.ex_days.size]
+    calls = any(leg.right == "C" and leg.quantity < 0 for each in chosen for leg in each.legs)
+    if calls and blank and any(each.dividend_days is not None for each in rules.values()):
+        yield (
+            f"dividend_days is not judged of {len(blank)} of {len(calendars)} symbols: the store "
+            "knows no dividend of theirs"
+        )
+    if any(each.iv_rank_below is not None for each in rules.values()):
+        yield "iv_rank_below is judged where a year of volatilities came before"
+    if not any(each.negative_ev for each in rules.values()):
+        return
+    if settings.view.trust == 0.0 or not set(settings.view.by_symbol) & set(calendars):
+        yield (
+            "negative_ev closes nothing here: a modelled smile values all options at what they "
+            "bring on average, and no view is trusted"
+        )
+    elif any(template.gap is not None and rules[template.name].negative_ev for template in chosen):
+        yield "negative_ev is not judged of trades of two expiries"
 
 
 def _excluded(histories: Sequence[SurfaceHistory]) -> Counter[str]:
@@ -679,13 +702,14 @@ class _Kept:
         return cls(folder)
 
     def key(
-        self, history: SurfaceHistory, days: Dates, terms: WalkTerms, earnings: Dates | None
+        self, history: SurfaceHistory, days: Dates, terms: WalkTerms, calendar: Calendar
     ) -> str:
         """Names what is worked out of a symbol by all that it follows from."""
         digest = hashlib.sha256(repr(terms).encode())
         for part in (
             history.day, history.close, history.front_iv, history.next_iv, history.skew, days,
-            np.array([history.is_etf]), earnings if earnings is not None else days[:0],
+            history.front_days, history.next_days, np.array([history.is_etf, history.has_term]),
+            *calendar,
         ):  # fmt: skip
             digest.update(np.ascontiguousarray(part).tobytes())
         return f"{history.symbol}-{digest.hexdigest()[:24]}"
