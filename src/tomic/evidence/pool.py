@@ -128,9 +128,14 @@ def joined(pools: Sequence[Pool]) -> Pool:
 
 def modelled(
     looked: Looked, choice: Choice, structures: Sequence[StandardStructure],
-    templates: Mapping[str, Template], settings: Settings, source: TradeSource,
+    templates: Mapping[str, Template], settings: Settings, sources: Mapping[str, TradeSource],
 ) -> Pool:  # fmt: skip
-    """The pool of a walk over modelled smiles, (m x s) rows, structures within days."""
+    """
+    The pool of a walk over modelled smiles, (m x s) rows, structures within days.
+
+    Args:
+        sources: What each symbol stands on.
+    """
     count, kinds = choice.rank.shape
     days = np.repeat(looked.day, kinds)
     expiry = days + settings.backtest.days
@@ -165,7 +170,7 @@ def modelled(
         symbol=by_day(looked.symbol),
         strategy=by_structure([template.name for template in chosen]),
         side=by_structure([template.side for template in chosen]),
-        source=np.full(count * kinds, source, dtype=object),
+        source=by_day(np.array([sources[name] for name in looked.symbol.tolist()], dtype=object)),
         day=days,
         expiry=expiry,
         rank=choice.rank.reshape(-1),

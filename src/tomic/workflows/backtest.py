@@ -30,18 +30,18 @@ from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.evidence import candidates, choice, differences, pool as pools, quoted, results, walk
 from tomic.evidence.candidates import Calendar, Looked, WalkTerms
-from tomic.evidence.history import Dates, SurfaceHistory, clean, from_series
+from tomic.evidence.history import Dates, SurfaceHistory, from_series
 from tomic.evidence.pool import Pool
 from tomic.evidence.results import Described, Every, Run
 from tomic.evidence.structures import StandardStructure
 from tomic.files.option_tables import DayTable, read_days
 from tomic.files.surfaces import read_surface
 from tomic.models import VolSnapshot
-from tomic.models.backtest import BacktestGroup, BacktestResult, Comparison, Sweep, TradeSource
+from tomic.models.backtest import BacktestGroup, BacktestResult, Comparison, Sweep
 from tomic.models.documents import first_fault
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
-from tomic.workflows import workers
+from tomic.workflows import surfaces, workers
 from tomic.workflows.progress import Event
 from tomic.workflows.resources import Resources
 
@@ -190,7 +190,6 @@ class _Walked:
     resources: Resources
     asked: WalkRequest
     histories: list[SurfaceHistory]
-    source: TradeSource
     data: tuple[str, ...]
     calendars: dict[str, Calendar]
     missing: Counter[str]
@@ -207,7 +206,6 @@ class _Walked:
         missing: Counter[str] = Counter()
         quotes: list[DayTable] | None = None
         histories: list[SurfaceHistory] = []
-        source: TradeSource = "surface"
         data: tuple[str, ...] = ()
         if asked.chains:
             quotes = await asyncio.to_thread(_read, asked)
@@ -217,7 +215,7 @@ class _Walked:
             data += (KEPT,)
         if asked.surface is not None or quotes is None:
             load = _of_file if asked.surface is not None else _of_store
-            histories, source, more = await load(resources, asked, missing)
+            histories, more = await load(resources, asked, missing)
             data += more
         names = [history.symbol for history in histories]
         events = (await resources.store()).calendar
@@ -227,7 +225,6 @@ class _Walked:
             resources=resources,
             asked=asked,
             histories=histories,
-            source=source,
             data=data,
             calendars={
                 symbol: Calendar.of(
@@ -282,7 +279,7 @@ class _Walked:
             partial=next((part.partial for part in parts if part.partial), ""),
         )
         result = await asyncio.to_thread(results.result, rows, about)
-        if sensitivity and self.source == "history" and self.histories and not result.partial:
+        if sensitivity and _is_assumed(self.histories) and not result.partial:
             others = [await self._other(settings, chosen, *each) for each in _SENSITIVITY]
             result = result.model_copy(update={"sensitivity": tuple(others)})
         return Made(rows, result)
@@ -339,7 +336,7 @@ class _Walked:
                 key="scan.strategies",
             )
         looked, missing, partial_text = await self._look(settings, structures)
-        notes = _notes(settings, chosen, structures, self.source, self.calendars)
+        notes = _notes(settings, chosen, self.histories, self.calendars)
         if looked is None:
             empty = np.array([], dtype="datetime64[D]")
             return _Share(None, empty, 0, missing, Counter(), notes, partial_text)
@@ -356,7 +353,8 @@ class _Walked:
             looked = looked.take(_without(looked, self.quotes))
         names = _templates(structures, chosen)
         decided = choice.choose(looked, structures, names, settings, self.histories)
-        pool = pools.modelled(looked, decided, structures, names, settings, self.source)
+        sources = {history.symbol: history.source for history in self.histories}
+        pool = pools.modelled(looked, decided, structures, names, settings, sources)
         return pool, decided
 
     async def _other(
@@ -383,8 +381,10 @@ class _Walked:
             first=_day(asked.first), last=_day(asked.last), every_day=asked.every == "day",
         )  # fmt: skip
         histories = self.histories
-        if self.source == "history":
-            histories = [_with_skew(history, settings) for history in histories]
+        histories = [
+            _with_skew(history, settings) if history.source == "history" else history
+            for history in histories
+        ]
         key = repr(terms) + repr([history.skew[:1] for history in histories])
         if key not in self.looked:
             self.looked[key] = await self._spread(terms, histories, settings)
@@ -515,26 +515,43 @@ def _without(looked: Looked, quotes: Sequence[DayTable]) -> BoolArray:
 
 async def _of_file(
     resources: Resources, asked: WalkRequest, missing: Counter[str]
-) -> tuple[list[SurfaceHistory], TradeSource, tuple[str, ...]]:
+) -> tuple[list[SurfaceHistory], tuple[str, ...]]:
     path = asked.surface
     assert path is not None
     rows = await asyncio.to_thread(read_surface, path)
-    funds = resources.settings.backtest.funds
     if asked.symbols:
         lacking = sorted(set(asked.symbols) - set(rows.symbol.tolist()))
         missing.update(f"{symbol} is not in {path.name}" for symbol in lacking)
         keep = np.isin(rows.symbol, asked.symbols)
         rows = type(rows)._make(column[keep] for column in rows)
-    histories = await asyncio.to_thread(clean, rows, etfs=funds)
-    return histories, "surface", (str(path),)
+    store, funds = await resources.store(), resources.settings.backtest.funds
+    return await surfaces.histories(store, rows, funds, missing), (str(path),)
 
 
 async def _of_store(
     resources: Resources, asked: WalkRequest, missing: Counter[str]
-) -> tuple[list[SurfaceHistory], TradeSource, tuple[str, ...]]:
-    """Closes and IB's 30-day volatility, with an assumed skew."""
+) -> tuple[list[SurfaceHistory], tuple[str, ...]]:
+    """Surfaces that were imported; of other symbols closes and IB's 30-day volatility."""
     settings = resources.settings
     names = list(asked.symbols or settings.market.symbols)
+    store = await resources.store()
+    rows = await store.surfaces.load(names)
+    found = await surfaces.histories(store, rows, settings.backtest.funds, missing)
+    told = {history.symbol for history in found}
+    found += await _of_series(resources, [name for name in names if name not in told], missing)
+    if not found:
+        raise errors.DataError(
+            f"the store holds no history of {', '.join(names)}; tomic prices --days 2000 fetches "
+            "it, tomic store import takes daily surfaces, or give --surface FILE"
+        )
+    return found, (str(settings.store.path),)
+
+
+async def _of_series(
+    resources: Resources, names: Sequence[str], missing: Counter[str]
+) -> list[SurfaceHistory]:
+    """Closes and IB's 30-day volatility, with an assumed skew."""
+    settings = resources.settings
     store = await resources.store()
     bars = await store.history.many_bars(names)
     levels = await store.history.many_iv(names, "ib30")
@@ -550,12 +567,7 @@ async def _of_store(
         is_etf = name in settings.backtest.funds
         skew = _skew(settings, is_etf)
         histories.append(from_series(name, own.date, own.close, iv, skew=skew, is_etf=is_etf))
-    if not histories:
-        raise errors.DataError(
-            "the store holds no history of "
-            f"{', '.join(names)}; tomic prices --days 2000 fetches it, or give --surface FILE"
-        )
-    return histories, "history", (str(settings.store.path),)
+    return histories
 
 
 def _skew(settings: Settings, is_etf: bool) -> float:
@@ -565,6 +577,11 @@ def _skew(settings: Settings, is_etf: bool) -> float:
 def _with_skew(history: SurfaceHistory, settings: Settings) -> SurfaceHistory:
     skew = _skew(settings, history.is_etf)
     return replace(history, skew=np.full(history.day.size, skew))
+
+
+def _is_assumed(histories: Sequence[SurfaceHistory]) -> bool:
+    """Whether the skew of any is an assumption."""
+    return any(history.source == "history" for history in histories)
 
 
 def _templates(
@@ -595,8 +612,8 @@ def _levels(settings: Settings, *, quoted: bool, modelled: bool) -> tuple[str, s
 
 
 def _notes(
-    settings: Settings, chosen: Sequence[Template], structures: Sequence[StandardStructure],
-    source: TradeSource, calendars: Mapping[str, Calendar],
+    settings: Settings, chosen: Sequence[Template], histories: Sequence[SurfaceHistory],
+    calendars: Mapping[str, Calendar],
 ) -> tuple[str, ...]:  # fmt: skip
     own = settings.backtest
     notes = [
@@ -604,15 +621,22 @@ def _notes(
         f"strikes continuous, one variant a strategy, {own.days} days to expiry",
         "liquidity and fit count 1; dates of earnings are those that the store knows today",
     ]
-    if source == "history":
+    if assumed := sum(history.source == "history" for history in histories):
+        whose = "" if assumed == len(histories) else f" of {assumed} symbols"
         notes.append(
-            f"the skew is assumed: 25-delta put less call {own.skew_fund:+.1%} (funds) and "
+            f"the skew{whose} is assumed: 25-delta put less call {own.skew_fund:+.1%} (funds) and "
             f"{own.skew_stock:+.1%} (stocks); the term structure is flat"
         )
-    there = {structure.strategy for structure in structures}
-    absent = [t.name for t in chosen if t.name not in there and t.name != "cash_secured_put"]
-    if absent:
-        notes.append(f"not opened, as no structure stands for them: {', '.join(absent)}")
+        if two := [template.name for template in chosen if template.gap is not None]:
+            notes.append(
+                f"not opened{whose}: {', '.join(two)}, as closes and 30-day IV hold no "
+                "second expiry"
+            )
+    if any(template.gap is not None for template in chosen):
+        notes.append(
+            "trades of two expiries: the first as all others, the second the next third Friday of "
+            "the surface; it is sold at the first on that evening's surface"
+        )
     return (*notes, *_on_exits(settings, chosen, calendars))
 
 
