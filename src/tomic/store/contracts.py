@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
@@ -42,6 +43,15 @@ class ContractTables(TableGroup):
             (symbol, day.isoformat()),
         )
         return documents.read_as(Underlying, rows[0][0]) if rows else None
+
+    async def latest_underlyings(self, symbols: Iterable[str]) -> dict[str, Underlying]:
+        """The underlyings as they were resolved last; those that never were are absent."""
+        rows = await self._rows(
+            "SELECT symbol, document, max(day) FROM underlyings"
+            " WHERE symbol IN (SELECT value FROM json_each(?)) GROUP BY symbol",
+            (json.dumps(sorted(set(symbols))),),
+        )
+        return {symbol: documents.read_as(Underlying, text) for symbol, text, _ in rows}
 
     async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
         """Remember expiries and strikes of one trading class for one trading day."""

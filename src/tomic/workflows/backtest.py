@@ -16,6 +16,7 @@ import tempfile
 import time
 import tomllib
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import (
     AsyncIterator,
@@ -49,7 +50,7 @@ from tomic.evidence.results import Described, Every, Run
 from tomic.evidence.structures import StandardStructure
 from tomic.files.option_tables import read_days
 from tomic.files.surfaces import read_surface
-from tomic.models import VolSnapshot
+from tomic.models import VolSnapshot, settles_in_cash
 from tomic.models.backtest import BacktestGroup, BacktestResult, Comparison, Sweep
 from tomic.models.documents import first_fault
 from tomic.quant import realized
@@ -653,7 +654,7 @@ async def _of_file(
         missing.update(f"{symbol} is not in {path.name}" for symbol in lacking)
         keep = np.isin(rows.symbol, asked.symbols)
         rows = type(rows)._make(column[keep] for column in rows)
-    store, funds = await resources.store(), resources.settings.backtest.funds
+    store, funds = await resources.store(), await _funds(resources, np.unique(rows.symbol).tolist())
     return await surfaces.histories(store, rows, funds, missing), (str(path),)
 
 
@@ -665,9 +666,11 @@ async def _of_store(
     names = list(asked.symbols or settings.market.symbols)
     store = await resources.store()
     rows = await store.surfaces.load(names)
-    found = await surfaces.histories(store, rows, settings.backtest.funds, missing)
+    funds = await _funds(resources, names)
+    found = await surfaces.histories(store, rows, funds, missing)
     told = {history.symbol for history in found}
-    found += await _of_series(resources, [name for name in names if name not in told], missing)
+    others = [name for name in names if name not in told]
+    found += await _of_series(resources, others, funds, missing)
     if not found:
         raise errors.DataError(
             f"the store holds no history of {', '.join(names)}; tomic prices --days 2000 fetches "
@@ -676,8 +679,28 @@ async def _of_store(
     return found, (str(settings.store.path),)
 
 
+async def _funds(resources: Resources, names: Sequence[str]) -> frozenset[str]:
+    """
+    Which of *names* are funds or indices, whose smiles have wings of their own.
+
+    What IB said of a symbol counts first; then an index by its name, and a company by the reports
+    that the calendar knows; only of others the list in the settings.
+    """
+    store, listed = await resources.store(), resources.settings.backtest.funds
+    known = await store.contracts.latest_underlyings(names)
+    reports = await store.calendar.earnings(names, since=_EVER)
+    funds = set()
+    for name in names:
+        told = known[name].reports_earnings if name in known else None
+        if told is None:
+            told = not settles_in_cash(name) and (bool(reports.get(name)) or name not in listed)
+        if not told:
+            funds.add(name)
+    return frozenset(funds)
+
+
 async def _of_series(
-    resources: Resources, names: Sequence[str], missing: Counter[str]
+    resources: Resources, names: Sequence[str], funds: Collection[str], missing: Counter[str]
 ) -> list[SurfaceHistory]:
     """Closes and IB's 30-day volatility, with an assumed skew."""
     settings = resources.settings
@@ -693,7 +716,7 @@ async def _of_series(
         iv = np.full(len(own), np.nan)
         _, at, from_ = np.intersect1d(own.date, level.date, return_indices=True)
         iv[at] = level.value[from_]
-        is_etf = name in settings.backtest.funds
+        is_etf = name in funds
         skew = _skew(settings, is_etf)
         histories.append(from_series(name, own.date, own.close, iv, skew=skew, is_etf=is_etf))
     return histories
@@ -832,7 +855,10 @@ def _excluded(histories: Sequence[SurfaceHistory]) -> Counter[str]:
 
 def _reasons(missing: Mapping[str, int]) -> str:
     told = ", ".join(f"{count.reason} ({count.count})" for count in results.counted(missing)[:3])
-    return told or "the data hold no day in this period"
+    return told or (
+        "the data hold no day in this period, or none from Wednesday to Friday; --every day takes "
+        "any"
+    )
 
 
 def _day(day: dt.date | None) -> np.datetime64 | None:
@@ -902,11 +928,7 @@ class _Shelf:
     def has(self, day: dt.date, key: str) -> bool:
         """Whether a day was searched before; it is one of the run then."""
         path = self._path(day, key)
-        if not path.exists():
-            return False
-        try:
-            _read(path)
-        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile):
+        if _stored(path) is None:
             return False
         self.keys[day], self.before = key, self.before + 1
         self.used.add(path)
@@ -932,12 +954,22 @@ class _Shelf:
 
     def days(self) -> Iterator[quoted.Day]:
         """All of the run, ascending, each read when its turn comes."""
-        return (_read(self._path(day, self.keys[day])) for day in sorted(self.keys))
+        for day in sorted(self.keys):
+            path = self._path(day, self.keys[day])
+            columns = _stored(path)
+            if columns is None:
+                raise errors.TomicError(f"{path}: gone while the backtest ran; run it again")
+            yield quoted.unpacked(columns)
 
 
-def _read(path: Path) -> quoted.Day:
-    with np.load(path, allow_pickle=False) as stored:
-        return quoted.unpacked(dict(stored))
+def _stored(path: Path) -> dict[str, Any] | None:
+    """The arrays of a file; None where there is none, or it is damaged."""
+    try:
+        # Opened here, as numpy leaves open what it finds damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
 
 
 @dataclass(slots=True)
@@ -985,10 +1017,8 @@ class _Kept:
         if self.folder is None:
             return None
         path = self.folder / f"{key}.npz"
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                columns: dict[str, Any] = dict(stored)
-        except (OSError, ValueError, EOFError):
+        columns = _stored(path)
+        if columns is None:
             return None
         self.used.add(path)
         missing = Counter(json.loads(str(columns.pop("missing"))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ def _excluded(rows: SurfaceRows) -> Counter[str]:
 
 
 async def histories(
-    db: Database, rows: SurfaceRows, funds: Sequence[str], missing: Counter[str]
+    db: Database, rows: SurfaceRows, funds: Collection[str], missing: Counter[str]
 ) -> list[SurfaceHistory]:
     """
     Clean histories of *rows*; a symbol without any close takes those of the stored bars.
