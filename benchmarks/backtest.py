@@ -122,5 +122,5 @@ def _ours(trades: np.ndarray, tables: dict[Any, DayQuotes]) -> np.ndarray:
         for day in np.unique(when):
             chosen = np.flatnonzero(when == day)
             if day.item() in tables:
-                mids[row, chosen] = tables[day.item()].of(contract[chosen])[0]
+                mids[row, chosen] = tables[day.item()].of(contract[chosen]).mid
     return np.asarray(mids[0] - mids[1])

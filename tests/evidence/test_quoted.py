@@ -160,7 +160,8 @@ def test_exits_are_those_of_the_journal(share, dte, held):
     )  # fmt: skip
     fired = [signal.rule for signal in journal.evaluate(RULES, observed) if signal.fired]
 
-    assert quoted._first(RULES, share, dte, held, None, 100.0, False) == next(iter(fired), "")
+    seen = quoted._Seen(share, dte, held, 100.0)
+    assert quoted._first(RULES, seen) == next(iter(fired), "")
 
 
 SPX = recorded_chains.missing(recorded_chains.SPX_2018)
@@ -194,3 +195,78 @@ def test_spx_in_february_2018():
         assert pool.source[row] == "quotes"
         week = [gross for day, gross in pool.marks[row] if 5 <= day.day <= 9 and day.month == 2]
         assert min(week) < -500.0
+
+
+def test_a_day_comes_back_from_disk(calm):
+    """What is put away of a searched day is all of it, and is followed to the same end."""
+    again = [quoted.unpacked(quoted.packed(day)) for day in calm]
+
+    assert again[0].refused == calm[0].refused
+    assert again[0].day == calm[0].day
+    ours, theirs = followed(again), followed(calm)
+    for name in ("rank", "strategy", "credit", "expiry", "unmarked", "unknown"):
+        assert_array_equal(getattr(ours, name), getattr(theirs, name), name)
+    assert_array_equal(ours.managed.gross, theirs.managed.gross)
+    assert_array_equal(ours.held.closed, theirs.held.closed)
+    assert [ours.text(row) for row in range(3)] == [theirs.text(row) for row in range(3)]
+
+
+def exits_of(days, known=quoted.NOTHING_KNOWN, **rules):
+    """How the naked puts of the first day ended with nothing but *rules*."""
+    off = {"profit_target": "none", "stop": "none", "min_dte": "none", "earnings_days": "none",
+           "dividend_days": "none", "negative_ev": False}  # fmt: skip
+    settings = SETTINGS.model_copy(
+        update={"journal": Settings(journal={"exits": off | rules, "exits_of": {}}).journal}
+    )
+    pool = quoted.followed(days[0].found[0], days[1:], settings, known)
+    chosen = pool.strategy == "naked_put"
+    return pool.managed.reason[chosen], pool.managed.closed[chosen]
+
+
+def test_a_tested_delta_closes_on_quotes(tmp_path):
+    """A put sold is left on the evening on which its own delta has grown to the limit."""
+    spots = {day: 100.0 if place < 6 else 94.0 for place, day in enumerate(CALENDAR)}
+    reason, closed = exits_of(days_of(tmp_path, spots), short_delta=0.4)
+
+    assert "short_delta" in set(reason)
+    assert set(closed[reason == "short_delta"]) >= {np.datetime64(CALENDAR[6])}
+
+
+def test_volatility_that_the_store_knows_closes(calm):
+    """A rise of IV30 since entry, and a rank under its limit; unknown days close nothing."""
+    days = np.array(CALENDAR, dtype="datetime64[D]")
+    iv = np.where(np.arange(days.size) < 4, 0.2, 0.26)
+    rank = np.where(np.arange(days.size) < 5, 0.8, 0.1)
+    blank = np.array([])
+    known = quoted.Known(days[:0], blank, days, iv, rank, rank)
+
+    rose, when = exits_of(calm, known, iv_rise=0.05)
+    assert set(rose) == {"iv_rise"}
+    assert set(when) == {days[4]}
+    fell, when = exits_of(calm, known, iv_rank_below=0.3)
+    assert set(fell) == {"iv_rank_below"}
+    assert set(when) == {days[5]}
+    assert "iv_rise" not in set(exits_of(calm, iv_rise=0.05)[0])
+
+
+def test_a_later_leg_is_sold_at_a_cost(tmp_path):
+    """At the first expiry a calendar's far option is sold into its spread, with commission."""
+    later = "2021-04-30"
+    settings = Settings(
+        scan={"strategies": ["calendar"], "keep_to_exits": False, "top": 3},
+        strategies={"calendar": {"dte": [5, 45], "gap": [10, 60], "gates": []}},
+        journal={"exits": {"min_dte": "none"}},
+    )
+    text = quote_tables.table(dict.fromkeys(CALENDAR, 100.0), (EXPIRY, later))
+    path = quote_tables.written(tmp_path, text)
+    tables = read_days([path], rate={2021: 0.02})
+    opens = dt.date.fromisoformat(CALENDAR[0])
+    days = [quoted.searched(day, chains, {}, settings, None, day == opens)
+            for day, chains in tables]  # fmt: skip
+
+    pool = quoted.followed(days[0].found[0], days[1:], settings)
+
+    done = pool.held.reason == "expiry"
+    assert done.any()
+    assert (pool.held.leaving[done] > settings.costs.commission).all()
+    assert (pool.held.other_leaving[done] > pool.held.leaving[done]).all()

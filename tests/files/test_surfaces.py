@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tomic.errors import BadFile
-from tomic.files.surfaces import read_surface
+from tomic.files.surfaces import is_surface, read_surface
 
 GOOD = """symbol,date,close,atm_iv,skew,term_m1_m2,term_m1_m3
 SPY,2025-05-20,592.85,0.158,13.1,-0.4,-0.7
@@ -129,13 +129,36 @@ def test_the_original_s_summaries_are_surfaces(tmp_path):
         assert (rows.atm_iv[1], rows.skew[1], rows.term_m1_m2[1]) == (0.1763, 1.55, -0.35)
 
 
-def test_summaries_without_closes_are_refused(tmp_path):
-    """They hold none, and it is said where the original kept them."""
+def test_summaries_without_closes_have_none(tmp_path):
+    """They hold none themselves; what is not beside them is missing, not refused."""
     folder = summaries(tmp_path)
     (tmp_path / "spot_prices" / "XLF.json").unlink()
 
-    with pytest.raises(BadFile, match="spot_prices"):
-        read_surface(folder)
+    assert np.isnan(read_surface(folder).close).all()
+
+
+def test_volatilities_in_per_cent_are_refused(tmp_path):
+    """25.3 is no fraction; the file is told apart from a wild one by its median."""
+    path = tmp_path / "surface.csv"
+    rows = [f"SPY,2024-01-{day:02d},470.5,{20 + day},3.1,-0.5" for day in range(2, 9)]
+    path.write_text("\n".join(["symbol,date,close,atm_iv,skew,term_m1_m2", *rows]))
+
+    with pytest.raises(BadFile, match="in per cent"):
+        read_surface(path)
+
+
+def test_surfaces_are_recognised_by_their_beginning(tmp_path):
+    """A CSV, a summary and its folder are; a calendar of earnings and nothing are not."""
+    folder = summaries(tmp_path)
+    (tmp_path / "a.txt").write_text("symbol,date,close,ATM_IV,skew,term_m1_m2\n")
+    (tmp_path / "b.csv").write_text("symbol,date\nSPY,2024-01-02\n")
+
+    assert is_surface(folder)
+    assert is_surface(folder / "XLF.json")
+    assert is_surface(tmp_path / "a.txt")
+    assert not is_surface(tmp_path / "b.csv")
+    assert not is_surface(tmp_path / "spot_prices")
+    assert not is_surface(tmp_path / "absent")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
+from support import made_backtests
 from support.made_backtests import FEW, GAIN, ZERO, empty, trade, whole
 from tomic.models.backtest import BacktestDifference, Comparison, Estimate, Sweep, SweepRow
 from tomic.present import backtest as present
@@ -140,3 +142,46 @@ def test_the_page_has_intervals_in_words():
     assert document["pos_deciles"][0]["came_text"] == "50 (40 to 62)"
     assert document["baselines"][0]["difference_text"] == "+2.1 (+0.5 to +3.5)"
     assert document["sentences"][0] == "The interval per margin holds zero: no edge is shown."
+
+
+def floats(value):
+    """Every number of a document, with the name it stands under."""
+    if isinstance(value, dict):
+        return [pair for key, item in value.items() for pair in
+                ([(key, item)] if isinstance(item, float) else floats(item))]  # fmt: skip
+    return [pair for item in value for pair in floats(item)] if isinstance(value, list) else []
+
+
+def test_documents_are_rounded_as_tables_are():
+    """No figure has more digits than its column, and what rounds to nothing has no sign."""
+    odd = Estimate(value=-0.00012, low=-0.123456, high=1 / 3, blocks=4)
+    result = whole(
+        trades=(trade(pnl=-0.001, pos=2 / 3, credit=148.70001220703125, score=72.04),),
+        overall=made_backtests.group(per_cvar=odd, win_rate=5 / 6), drawdown=-190.499999,
+    )  # fmt: skip
+    document = json.loads(present.report(result, Format.JSON))
+
+    assert document["overall"]["per_cvar"] == {
+        "value": 0.0, "low": -0.123, "high": 0.333, "blocks": 4
+    }  # fmt: skip
+    (told,) = document["trades"]
+    assert (told["pnl"], told["pos"], told["credit"], told["score"]) == (0.0, 0.667, 148.7, 72.0)
+    assert not re.search(r"-0\.0\b", present.report(result, Format.JSON))
+    assert ",-0.0," not in present.report(result, Format.CSV)
+    given = {key: item for key, item in document.items() if key != "settings"}
+    assert all(round(value, 3) == value for _, value in floats(given))
+
+
+def test_a_difference_of_money_is_in_cents():
+    """A share has tenths of a per cent, P&L cents."""
+    money = BacktestDifference(
+        name="P&L a trade", base=1.23456, other=2.0, difference=Estimate(value=0.76544)
+    )
+    share = BacktestDifference(name="per CVaR", base=0.0123456, other=0.02, difference=Estimate())
+    compared = Comparison(
+        base=whole(), other=whole(), other_name="x", days=3, differences=(money, share), verdict=""
+    )
+    first, second = json.loads(present.comparison(compared, Format.JSON))["differences"]
+
+    assert (first["base"], first["difference"]["value"]) == (1.23, 0.77)
+    assert second["base"] == 0.012

@@ -11,9 +11,9 @@ from support.made_backtests import GAIN, ZERO, empty, whole
 from support.made_followed import record
 from tomic.desk import Desk
 from tomic.errors import DataError
-from tomic.models.backtest import BacktestDifference, Comparison
+from tomic.models.backtest import BacktestDifference, Comparison, Sweep, SweepRow
 from tomic.present import track as told
-from tomic.report import collect, html, pictures, records
+from tomic.report import collect, html, pages, pictures, records
 
 
 @pytest.fixture
@@ -115,3 +115,41 @@ async def test_the_page_of_the_track_record(tmp_path):
     assert whole_page.sections[0].title == "What the proposals of 2026-10 came to"
     assert cells["/track/last_month/0/won_text"] == "50 (9 to 91)"
     assert cells["/track/proposals/1/per_margin"] == -0.2
+
+
+async def test_the_page_of_a_sweep(desk):
+    """Every value with what is left after the looks; the base has no difference to itself."""
+    rows = (
+        SweepRow(value="5", trades=40, per_cvar=ZERO, is_base=True),
+        SweepRow(value="3", trades=24, per_cvar=GAIN, difference=GAIN, p_value=0.04,
+                 p_adjusted=0.12),
+    )  # fmt: skip
+    swept = Sweep(
+        key="scan.top", base=whole(), rows=rows, correction="corrected", verdict="Chance.",
+    )  # fmt: skip
+
+    page = await collect.sweep(desk, swept)
+    cells = {at: value for at, _, value, _ in Read(html.render(page)).cells}
+
+    assert page.title == "TOMIC · Backtests over scan.top"
+    assert cells["/sweep/rows/0/value_text"] == "5 (base)"
+    assert cells["/sweep/rows/1/adjusted_text"] == "0.120"
+    assert not cells.get("/sweep/rows/0/difference_text")
+    assert page.document["sweep"]["sentences"][0] == "Chance."
+
+
+def test_the_day_shows_what_last_month_s_proposals_came_to():
+    """Grade by grade, promised and realised; without any that is over there is no section."""
+    told_ = told.page_document(record())
+    document = {
+        "scan": None, "signals": [], "what_now": [], "book": None, "missing": [], "scanned": [],
+        "volatility": [], "meta": {"as_of": None, "kind": "day"},
+        "track": {"month": "2026-10", **{name: told_[name] for name in
+                                         ("groups", "last_month", "notes")}},
+    }  # fmt: skip
+
+    titles = [section.title for section in pages.day(document).sections]
+
+    assert "What the proposals of 2026-10 came to" in titles
+    without = pages.day({**document, "track": None}).sections
+    assert len(without) == len(titles) - 1

@@ -51,5 +51,7 @@ def walked(
     found = [candidates.look(history, days, terms, Counter()) for history in histories]
     looked = Looked.joined([each for each in found if each is not None])
     decided = choice.choose(looked, structures, of, settings, histories, score=score)
-    made = pool.modelled(looked, decided, structures, of, settings, "surface")
+    made = pool.modelled(
+        looked, decided, structures, of, settings, dict.fromkeys(SYMBOLS, "surface")
+    )
     return Walked(histories, looked, decided, made, settings)

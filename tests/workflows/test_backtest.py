@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from support import quote_tables, walked
 from tomic import Desk
 from tomic.config import Settings
 from tomic.errors import BadFile, ConfigError, DataError
-from tomic.store import Bars
+from tomic.evidence.quoted import Day
+from tomic.models import Underlying
+from tomic.store import Bars, Earnings
 from tomic.store.history import VolSeries
 from tomic.workflows import backtest as backtesting
 
@@ -156,8 +159,6 @@ async def test_what_is_not_there_is_said(settings, surface, tmp_path):
             await desk.backtest("AAA")
         with pytest.raises(DataError, match="no trade could be found"):
             await desk.backtest(surface=surface, since=dt.date(2030, 1, 1))
-        with pytest.raises(ConfigError, match="modelled smile"):
-            await desk.backtest(surface=surface, strategies="calendar")
 
 
 async def test_the_store_s_own_history_serves(settings):
@@ -200,3 +201,89 @@ async def test_chains_go_before_surfaces(settings, surface, tmp_path):
     assert by_source["surface"]
     assert not by_source["surface"] & set(days)
     assert len(result.data) == 2
+
+
+async def test_imported_surfaces_serve_before_closes(settings):
+    """Of a symbol that was imported its surface counts, of another the closes; each trade says."""
+    table = walked.table(130)
+    async with Desk(settings) as desk:
+        store = await desk.store()
+        chosen = table.symbol == "AAA"
+        await store.surfaces.save(type(table)._make(column[chosen] for column in table))
+        rows = table.symbol == "BBB"
+        day, close, iv = table.day[rows], table.close[rows], table.atm_iv[rows]
+        none = np.full(day.size, np.nan)
+        await store.history.save_bars(Bars("BBB", day, none, none, none, close, none))
+        await store.history.save_iv(VolSeries("BBB", "ib30", day, iv))
+        result = await desk.backtest(["AAA", "BBB"], run="hold")
+
+    of = {"AAA": "surface", "BBB": "history"}
+    assert {trade.source for trade in result.trades} == {"surface", "history"}
+    assert all(trade.source == of[trade.symbol] for trade in result.trades)
+    assert any("of 1 symbols is assumed" in note for note in result.notes)
+
+
+async def test_a_run_on_chains_goes_on_where_it_was(settings, tmp_path):
+    """Days that were searched are not searched again, and the result is that of a whole run."""
+    days = [str(day) for day in np.busday_offset("2022-04-04", np.arange(8), roll="forward")]
+    text = quote_tables.table(dict.fromkeys(days, 100.0), ("2022-05-06",), symbol="AAA")
+    asked = {"chains": [quote_tables.written(tmp_path, text)], "every": "day"}
+    scan = settings.scan.model_copy(update={"strategies": ("naked_put",), "keep_to_exits": False})
+    settings = settings.model_copy(
+        update={"scan": scan, "strategies": {"naked_put": {"dte": [25, 50]}}}
+    )
+    told, open_desk = [], []
+
+    def watch(event):
+        told.append(event)
+        if event.kind == "count" and event.done == 2:
+            open_desk[0].interrupt()
+
+    async with Desk(settings, watch=watch) as first:
+        open_desk.append(first)
+        part = await first.backtest("AAA", **asked)
+    folder = settings.store.path.parent / "backtest"
+    kept = len(list(folder.glob("*.npz")))
+    assert part.partial == f"interrupted: {kept} of 8 days"
+    assert 2 <= kept < 8
+
+    told.clear()
+    async with Desk(settings, watch=told.append) as again:
+        whole = await again.backtest("AAA", **asked)
+
+    assert f"{kept} days were worked out before" in {event.text for event in told}
+    assert whole.partial == ""
+    assert not list(folder.glob("*.npz"))
+    async with Desk(settings) as fresh:
+        assert (await fresh.backtest("AAA", **asked)).trades == whole.trades
+
+
+async def test_what_is_damaged_is_worked_out_again(tmp_path):
+    """Half a file on disk is none, of a day as of a symbol."""
+    kept = backtesting._Kept(tmp_path)
+    (tmp_path / "AAA-1.npz").write_bytes(b"PK\x03\x04 and no more")
+    assert kept.load("AAA-1") is None
+    shelf = backtesting._Shelf(tmp_path, set())
+    day = dt.date(2022, 4, 4)
+    shelf.put(day, "key", Day(day, (), (), Counter(a=1), Counter(), 3))
+    path = tmp_path / "2022-04-04-key.npz"
+
+    assert shelf.has(day, "key")
+    path.write_bytes(path.read_bytes()[:100])
+    assert not shelf.has(day, "key")
+    assert not shelf.has(day, "other")
+
+
+async def test_what_a_symbol_is_follows_from_what_is_known(settings):
+    """IB's word first, then an index by its name, then reports; the list only for others."""
+    own = settings.backtest.model_copy(update={"funds": ("AAA", "CCC", "DDD")})
+    async with Desk(settings.model_copy(update={"backtest": own})) as desk:
+        store = await desk.store()
+        for symbol, kind in (("AAA", "COMMON"), ("FUND", "ETF")):
+            known = Underlying(symbol=symbol, con_id=1, stock_type=kind)
+            await store.contracts.save_underlying(known, dt.date(2022, 4, 4))
+        await store.calendar.save_earnings([Earnings("CCC", dt.date(2022, 5, 2), "csv")])
+        names = ["AAA", "FUND", "SPX", "CCC", "DDD", "EEE"]
+        found = await backtesting._funds(desk._resources, names)
+
+    assert found == {"FUND", "SPX", "DDD"}

@@ -106,8 +106,6 @@ async def backtest(
     names = running.checked_symbols(symbols or [])
     if compare is not None and sweep is not None:
         raise UsageError("--compare and --sweep exclude each other; give one of them")
-    if sweep is not None and html is not None:
-        raise UsageError("--html shows a backtest, or two beside each other; leave --sweep out")
     shape = common.shape
     async with running.at_desk(common, stops=True, asks=False, brief=True) as desk:
         asked: dict[str, Any] = {
@@ -133,6 +131,8 @@ async def backtest(
             key, values = _swept(sweep)
             swept = await desk.sweep(key, values, **asked)
             partial, text = swept.base.partial, present.sweep(swept, shape)
+            if html is not None:
+                page = await collect.sweep(desk, swept)
         else:
             result = await desk.backtest(**asked)
             partial, text = result.partial, present.report(result, shape)

@@ -13,6 +13,7 @@ from tomic import config as configuration, store
 from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
 from tomic.cli.running import runs
 from tomic.present import store as present
+from tomic.workflows import surfaces
 
 _FAULTS_SHOWN = 5
 """Rows of one file whose faults are printed."""
@@ -122,7 +123,8 @@ async def import_(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="The original's volatility.db, or a calendar of earnings or dividends.",
+            help="The original's volatility.db, a calendar of earnings or dividends, or daily "
+            "surfaces: a CSV, or the original's iv_daily_summary.",
         ),
     ],
     demo: StoreOfDemo = False,
@@ -131,10 +133,13 @@ async def import_(
     """Take files into the store; what kind each is, its content tells. Repeating adds nothing."""
     async with _open(config, demo=demo) as db:
         for file in files:
-            taken = await db.import_file(file)
+            taken = await surfaces.import_file(db, file)
             counts = ", ".join(f"{count} {what}" for what, count in taken.counts.items())
             rows = f", {len(taken.left_out)} rows left out" if taken.left_out else ""
             typer.echo(f"{file}: {taken.kind}: {counts}{rows}", err=True)
+            if taken.cleaned:
+                told = "; ".join(taken.cleaned)
+                typer.echo(f"  a backtest will not believe: {told}", err=True)
             for fault in taken.left_out[:_FAULTS_SHOWN]:
                 typer.echo(f"  {fault}", err=True)
             if len(taken.left_out) > _FAULTS_SHOWN:

@@ -303,4 +303,4 @@ class BacktestSettings(Section):
         "TZA", "UVXY", "VXX", "SVXY", "ARKK", "KRE", "KBE", "IYR", "VNQ", "VTI", "VOO", "VEA",
         "VWO", "RSP", "IBIT", "MDY", "JETS", "TAN", "URA", "LIT", "BITO", "MSOS",
     )  # fmt: skip
-    """Symbols that are funds, or indices, and report no earnings."""
+    """Funds, where neither IB nor a calendar of earnings has said what a symbol is."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -20,12 +21,12 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.config import Settings, View
 from tomic.evidence import trades, walk
 from tomic.evidence.history import Dates, SurfaceHistory
-from tomic.evidence.managed import ExitBounds, Followed, followed
-from tomic.evidence.slices import Slices
-from tomic.evidence.structures import STRUCTURES, StandardStructure
-from tomic.evidence.trades import Costs, OpenedTrades
+from tomic.evidence.managed import Beside, ExitBounds, Followed, Later, followed, sold_later
+from tomic.evidence.structures import ALL, StandardStructure
+from tomic.evidence.trades import Costs
+from tomic.models import settles_in_cash
 from tomic.models.exits import ExitRules
-from tomic.quant import density as densities, payoff, probability, realized
+from tomic.quant import density as densities, later_expiries, payoff, probability, realized
 from tomic.quant.density import Density
 from tomic.strategies import measures
 from tomic.strategies.pricing.outlooks import BUMP
@@ -71,11 +72,16 @@ class WalkTerms:
 
     def ranked(self, symbol: str, market: Density) -> Density:
         """The density under which trades of a symbol are ranked; see `Outlook.ranked`."""
-        view = self.views.get(symbol)
-        if view is None or view == View() or self.trust == 0.0:
+        if not self.is_viewed(symbol):
             return market
+        view = self.views[symbol]
         own = densities.viewed(market, volatility=view.volatility, drift=view.drift)
         return densities.mixture(market, own, self.trust)
+
+    def is_viewed(self, symbol: str) -> bool:
+        """Whether a view moves the ranking of a symbol."""
+        view = self.views.get(symbol)
+        return not (view is None or view == View() or self.trust == 0.0)
 
 
 class Looked(NamedTuple):
@@ -99,6 +105,8 @@ class Looked(NamedTuple):
     """Why holding has no outcome: a place in `walk.UNKNOWN`."""
     move: FloatArray
     """Return of the underlying until the expiry, fraction."""
+    far_days: FloatArray
+    """Calendar days to the second expiry; NaN where there is none."""
     strike: FloatArray
     """(m, s, k), currency per share."""
     credit: FloatArray
@@ -109,6 +117,8 @@ class Looked(NamedTuple):
     max_profit: FloatArray
     max_loss: FloatArray
     profit: FloatArray
+    upside: FloatArray
+    """Least P&L from the highest strike up: -inf where it falls without bound."""
     pos: FloatArray
     ev: FloatArray
     ranked_pos: FloatArray
@@ -119,6 +129,9 @@ class Looked(NamedTuple):
     """dEV / d ln sigma."""
     held: FloatArray
     """P&L at the expiry before costs; NaN where it is not known."""
+    final: FloatArray
+    """What selling the legs of a second expiry costs there."""
+    other_final: FloatArray
     managed: FloatArray
     """P&L with exits before costs; NaN where it is not known."""
     days: FloatArray
@@ -141,12 +154,35 @@ class Looked(NamedTuple):
         return cls._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
 
+class Calendar(NamedTuple):
+    """What is known to come of one symbol, ascending by day."""
+
+    earnings: Dates
+    ex_days: Dates
+    dividends: FloatArray
+    """Amounts on the ex-days, currency per share."""
+
+    @classmethod
+    def of(
+        cls, earnings: Sequence[Any] = (), ex_days: Sequence[Any] = (),
+        dividends: Sequence[float] = (),
+    ) -> Self:  # fmt: skip
+        """From days as they come."""
+        return cls(
+            np.array(earnings, dtype="datetime64[D]"), np.array(ex_days, dtype="datetime64[D]"),
+            np.array(dividends, dtype=np.float64),
+        )  # fmt: skip
+
+
+NOTHING_KNOWN = Calendar.of()
+
+
 def look(
     history: SurfaceHistory,
     days: Dates,
     terms: WalkTerms,
     missing: Counter[str],
-    earnings: Dates | None = None,
+    calendar: Calendar = NOTHING_KNOWN,
 ) -> Looked | None:
     """
     Every structure of one symbol on those of *days* on which it can be opened; None if on none.
@@ -156,7 +192,7 @@ def look(
         days: Of entry, ascending.
         terms: What is opened, how it is judged and left.
         missing: Told why days are left out.
-        earnings: Days of its reports, ascending.
+        calendar: Of the symbol.
     """
     given = terms.walk
     opened = walk.positions(history, days, given, missing, whole=False)
@@ -164,34 +200,49 @@ def look(
         return None
     at, smiles, entries = opened.at, opened.smiles, opened.trades
     day, spot = history.day[at], history.close[at]
-    report = _next(earnings, day)
-    gross = trades.brought(smiles, entries, opened.terminal) + entries.costs
-    came = _followed(opened, terms, gross, (report - day).astype(float))
-    figures = _figures(history.symbol, smiles, entries, terms)
+    report = _next(calendar.earnings, day)
     lows, highs = (smiles.k_of_delta(np.full(at.size, delta)) for delta in (0.75, 0.25))
     place = {
-        name: realized.rolling_place(kind, history.iv30).value[at]
+        name: realized.rolling_place(kind, history.iv30).value
         for name, kind in (("rank", realized.iv_rank), ("percentile", realized.iv_percentile))
     }
+    beside = Beside(
+        to_earnings=(report - day).astype(float),
+        iv_rank=place["rank"],
+        ex_days=calendar.ex_days,
+        dividends=calendar.dividends,
+        viewed=partial(terms.ranked, history.symbol) if terms.is_viewed(history.symbol) else None,
+    )
+    whole = (history.day[opened.end] - day).astype(float)
+    later = sold_later(
+        opened.surfaces, opened.end, opened.far_days - whole, opened.terminal, entries,
+        [given.costs, terms.other],
+    )  # fmt: skip
+    gross = trades.brought(smiles, entries, opened.terminal, later.worth) + entries.costs
+    came = _followed(opened, terms, gross, later, beside)
+    figures = _figures(history.symbol, opened, terms)
     return Looked(
         symbol=np.full(at.size, history.symbol, dtype=object),
         day=day,
         spot=spot,
         iv30=np.sqrt(smiles.theta / smiles.tau),
         hv30=history.historical_volatility(given.hv_window)[at],
-        iv_rank=place["rank"],
-        iv_percentile=place["percentile"],
+        iv_rank=place["rank"][at],
+        iv_percentile=place["percentile"][at],
         skew=smiles.iv(highs) - smiles.iv(lows),
         term=(history.front_iv - history.next_iv)[at],
         earnings=report,
         unknown=opened.unknown,
         move=opened.terminal / spot - 1.0,
+        far_days=opened.far_days,
         strike=entries.legs.strike.astype(np.float32),
         credit=entries.credit,
         costs=entries.costs,
         other_costs=terms.other.of(entries.price, entries.legs.quantity),
         margin=entries.net_margin,
         held=gross,
+        final=later.paid[0],
+        other_final=later.paid[1],
         managed=came.gross,
         days=came.days,
         reason=came.reason,
@@ -206,19 +257,19 @@ def look(
 def chosen_structures(strategies: Sequence[str]) -> tuple[StandardStructure, ...]:
     """The structures that stand for *strategies*; a short put for either kind of it."""
     names = {"naked_put" if name == "cash_secured_put" else name for name in strategies}
-    return tuple(structure for structure in STRUCTURES if structure.strategy in names)
+    return tuple(structure for structure in ALL if structure.strategy in names)
 
 
-def _next(earnings: Dates | None, day: Dates) -> Dates:
+def _next(earnings: Dates, day: Dates) -> Dates:
     """The first report on or after each day; NaT where none is known."""
-    if earnings is None or not earnings.size:
+    if not earnings.size:
         return np.full(day.size, _BLANK)
     place = np.searchsorted(earnings, day)
     return np.where(place < earnings.size, earnings[np.minimum(place, earnings.size - 1)], _BLANK)
 
 
 def _followed(
-    opened: walk.Positions, terms: WalkTerms, gross: FloatArray, to_earnings: FloatArray
+    opened: walk.Positions, terms: WalkTerms, gross: FloatArray, later: Later, beside: Beside
 ) -> Followed:
     given, entries = terms.walk, opened.trades
 
@@ -226,59 +277,171 @@ def _followed(
         own = [getattr(rules, name) for rules in terms.exits]
         return np.array([np.nan if value is None else float(value) for value in own])
 
+    def agreed(name: str) -> BoolArray:
+        return np.array([getattr(rules, name) for rules in terms.exits], dtype=np.bool_)
+
     plan = ExitBounds(
-        limits("profit_target"), limits("stop"), limits("min_dte"), limits("max_days_in_trade"),
-        limits("earnings_days"),
-        np.array([rules.short_strike_breached for rules in terms.exits], dtype=np.bool_),
-    )  # fmt: skip
+        target=limits("profit_target"),
+        stop=limits("stop"),
+        min_dte=limits("min_dte"),
+        max_days=limits("max_days_in_trade"),
+        earnings_days=limits("earnings_days"),
+        breach=agreed("short_strike_breached"),
+        spot_below=limits("spot_below"),
+        spot_above=limits("spot_above"),
+        short_delta=limits("short_delta"),
+        dividend_days=limits("dividend_days"),
+        iv_rise=limits("iv_rise"),
+        iv_rank_below=limits("iv_rank_below"),
+        negative_ev=agreed("negative_ev"),
+    )
     contracts = np.abs(entries.legs.quantity).sum(axis=-1)
     premium = entries.credit + given.costs.commission * contracts
     return followed(
         opened.surfaces, opened.at, given.days, entries, gross, plan, [given.costs, terms.other],
-        start=entries.credit, premium=premium, to_earnings=to_earnings,
+        start=entries.credit, premium=premium, beside=beside, far_days=opened.far_days,
+        leaving=later.paid,
     )  # fmt: skip
 
 
-def _figures(
-    symbol: str, smiles: Slices, entries: OpenedTrades, terms: WalkTerms
-) -> dict[str, FloatArray]:
+_FIGURES = (
+    "max_profit", "max_loss", "profit", "upside", "pos", "ev", "ranked_pos", "ranked_ev", "tail",
+    "slope",
+)  # fmt: skip
+
+
+def _figures(symbol: str, opened: walk.Positions, terms: WalkTerms) -> dict[str, FloatArray]:
     """What a structure promises on each day, (m, s) by name."""
-    most, worst = payoff.extremes(_printed(smiles, entries))
-    names = ("pos", "ev", "ranked_pos", "ranked_ev", "tail", "slope")
-    told = {name: np.full(most.shape, np.nan) for name in names} | {"profit": most.copy()}
-    open_ended = _rises(entries)
-    for row in range(most.shape[0]):
-        shape = payoff.Segments(*(part[row] for part in entries.shape))
+    entries, smiles = opened.trades, opened.smiles
+    told = {name: np.full(entries.credit.shape, np.nan) for name in _FIGURES}
+    two = entries.legs.has_far
+    days = _Promising(symbol, opened, terms)
+    for row in range(opened.at.size):
         market = densities.from_smile(smiles.smile(row), points=terms.walk.points)
         ranked = terms.ranked(symbol, market)
-        told["pos"][row] = probability.pos(market, shape)
-        told["ev"][row] = probability.ev(market, shape)
-        told["tail"][row] = _tail(market, shape, told["pos"][row])
-        told["slope"][row] = float(smiles.discount[row]) * _slope(ranked, entries, row)
-        far = np.flatnonzero(open_ended[row])
-        if far.size:
-            part = payoff.Segments(*(each[far] for each in shape))
-            told["profit"][row, far] = probability.quantiles(market, part, 1.0 - measures.TAIL)
-        for name, figure in (("ranked_pos", probability.pos), ("ranked_ev", probability.ev)):
-            plain = told[name.removeprefix("ranked_")][row]
-            told[name][row] = plain if ranked is market else figure(ranked, shape)
-    return told | {"max_profit": most, "max_loss": worst}
+        laws = _Laws(market, ranked, *(
+            densities.viewed(ranked, volatility=1.0 + sign * BUMP) for sign in (-1.0, 1.0)
+        ))  # fmt: skip
+        for places in (np.flatnonzero(~two), np.flatnonzero(two & ~np.isnan(entries.credit[row]))):
+            if places.size:
+                for name, values in days.of(row, places, laws).items():
+                    told[name][row, places] = values
+    return told
 
 
-def _printed(smiles: Slices, entries: OpenedTrades) -> payoff.Segments:
-    """P&L at the expiry as brokers print it, not discounted; see `measures.as_printed`."""
-    form, discount = entries.shape, smiles.discount[:, None]
-    credit = entries.credit[..., None]
-    value = (form.value - credit) / discount[..., None] + credit
-    return payoff.Segments(form.node, value, form.slope / discount)
+class _Laws(NamedTuple):
+    """Densities of one expiry."""
+
+    market: Density
+    ranked: Density
+    narrow: Density
+    """The ranked with less volatility by `BUMP`, and with more."""
+    wide: Density
 
 
-def _rises(entries: OpenedTrades) -> BoolArray:
-    """Where profit has no bound but the price itself; see `measures.rises_without_bound`."""
-    form, legs = entries.shape, entries.legs
-    puts = np.where(legs.is_call, 0.0, legs.quantity).sum(axis=-1)
-    falling = (puts > 0.0) & (form.value[..., 0] >= form.value.max(axis=-1))
-    return np.asarray((form.slope > 0.0) | falling, dtype=np.bool_)
+@dataclass(frozen=True, slots=True)
+class _Promising:
+    """The figures of one symbol's positions, day by day."""
+
+    symbol: str
+    opened: walk.Positions
+    terms: WalkTerms
+
+    def of(self, row: int, places: IntArray, laws: _Laws) -> dict[str, FloatArray]:
+        """Of structures *places*, either all of one expiry or all of two; (p,) by name."""
+        entries, discount = self.opened.trades, float(self.opened.smiles.discount[row])
+        has_far = bool(entries.legs.has_far[places[0]])
+        form = self._form(row, places, laws.market)
+        shown = self._printed(form, row, places)
+        most, worst = payoff.extremes(shown)
+        pos = probability.pos(laws.market, form)
+        mean = probability.ev(laws.market, form)
+        # At the smile all legs are worth what they cost; see `measures.made_by_revaluation`.
+        ev = -entries.costs[row, places] if has_far else mean
+        ranked_pos, ranked_ev = pos, ev
+        if laws.ranked is not laws.market:
+            ranked_pos = probability.pos(laws.ranked, form)
+            ranked_ev = ev + probability.ev(laws.ranked, form) - mean
+        if has_far:
+            low, high = (probability.ev(law, form) for law in (laws.narrow, laws.wide))
+            slope = (high - low) / (2.0 * BUMP)
+        else:
+            slope = discount * self._slope(row, places, laws)
+        return {
+            "max_profit": most,
+            "max_loss": worst,
+            "profit": self._profit(form, row, places, laws.market, most),
+            "upside": self._upside(form, row, places),
+            "pos": pos,
+            "ev": ev,
+            "ranked_pos": ranked_pos,
+            "ranked_ev": ranked_ev,
+            "tail": _tail(laws.market, form, pos),
+            "slope": slope,
+        }
+
+    def _form(self, row: int, places: IntArray, market: Density) -> payoff.Segments:
+        """P&L at the first expiry, in today's money."""
+        opened, legs = self.opened, self.opened.trades.legs
+        if not legs.has_far[places[0]]:
+            return payoff.Segments(*(part[row, places] for part in opened.trades.shape))
+        assert opened.far is not None
+        first, second = opened.smiles.smile(row), opened.far.smile(row)
+        later = later_expiries.from_smiles(
+            first, second, american=not settles_in_cash(self.symbol), market=market
+        )
+        return later_expiries.segments(
+            legs.strike[row, places], legs.is_call[places], legs.quantity[places],
+            legs.is_far[places].astype(np.int64), [later], grid=later_expiries.grid(market),
+            credit=opened.trades.credit[row, places], discount=first.discount,
+            stock=legs.stock[places],
+            stock_cost=float(payoff.stock_cost(first.forward, first.discount)),
+            multiplier=trades.MULTIPLIER,
+        )  # fmt: skip
+
+    def _printed(self, form: payoff.Segments, row: int, places: IntArray) -> payoff.Segments:
+        """P&L at the expiry as brokers print it, not discounted; see `measures.as_printed`."""
+        opened, smiles = self.opened, self.opened.smiles
+        discount, credit = smiles.discount[row], opened.trades.credit[row, places]
+        shares = trades.MULTIPLIER * opened.trades.legs.stock[places]
+        start = credit - shares * payoff.stock_cost(smiles.forward[row], discount)
+        paid = credit - shares * opened.history.close[opened.at[row]]
+        value = (form.value - start[:, None]) / discount + paid[:, None]
+        return payoff.Segments(form.node, value, form.slope / discount)
+
+    def _profit(
+        self, form: payoff.Segments, row: int, places: IntArray, market: Density, most: FloatArray
+    ) -> FloatArray:
+        """The largest profit, or what one in twenty outcomes exceeds where it has no bound."""
+        legs = self.opened.trades.legs
+        puts = np.where(legs.is_call, 0.0, legs.quantity)[places].sum(axis=-1)
+        falling = (puts > legs.stock[places]) & (form.value[:, 0] >= form.value.max(axis=-1))
+        far = np.flatnonzero((form.slope > 0.0) | falling)
+        if not far.size:
+            return most
+        profit = most.copy()
+        part = payoff.Segments(*(each[far] for each in form))
+        profit[far] = probability.quantiles(market, part, 1.0 - measures.TAIL)
+        return profit
+
+    def _upside(self, form: payoff.Segments, row: int, places: IntArray) -> FloatArray:
+        """Least P&L at or above the highest strike."""
+        legs = self.opened.trades.legs
+        used = legs.quantity[places] != 0.0
+        top = np.where(used, legs.strike[row, places], 0.0).max(axis=-1)
+        above = np.where(form.node >= top[:, None], form.value, np.inf).min(axis=-1)
+        return np.where(form.slope < 0.0, -np.inf, above)
+
+    def _slope(self, row: int, places: IntArray, laws: _Laws) -> FloatArray:
+        """dEV / d ln sigma undiscounted, (p,); the sum of the legs' own, as in `measures`."""
+        legs = self.opened.trades.legs
+        strike, is_call = legs.strike[row, places], legs.is_call[places]
+        low, high = (
+            np.where(is_call, law.call_value(strike), law.put_value(strike))
+            for law in (laws.narrow, laws.wide)
+        )
+        worth = (legs.quantity[places] * (high - low)).sum(axis=-1)
+        return np.asarray(trades.MULTIPLIER * worth / (2.0 * BUMP))
 
 
 def _tail(market: Density, shape: payoff.Segments, pos: FloatArray) -> FloatArray:
@@ -289,14 +452,3 @@ def _tail(market: Density, shape: payoff.Segments, pos: FloatArray) -> FloatArra
         below = probability.shortfall(market, shape)
         tail = np.where(below.probability > measures.TAIL, tail, below.mean / measures.TAIL)
     return np.asarray(np.maximum(tail, 0.0))
-
-
-def _slope(ranked: Density, entries: OpenedTrades, row: int) -> FloatArray:
-    """dEV / d ln sigma undiscounted, (s,); the sum of the legs' own, as in `measures`."""
-    legs = entries.legs
-    low, high = (
-        np.where(legs.is_call, law.call_value(legs.strike[row]), law.put_value(legs.strike[row]))
-        for law in (densities.viewed(ranked, volatility=1.0 + sign * BUMP) for sign in (-1.0, 1.0))
-    )
-    worth = (legs.quantity * (high - low)).sum(axis=-1)
-    return np.asarray(trades.MULTIPLIER * worth / (2.0 * BUMP))

@@ -16,7 +16,7 @@ from tomic.errors import ConfigError
 from tomic.evidence.candidates import Looked
 from tomic.evidence.history import SurfaceHistory
 from tomic.evidence.structures import StandardStructure
-from tomic.models import VolSnapshot
+from tomic.models import VolSnapshot, settles_in_cash
 from tomic.strategies import measures, propose, rules, scoring
 from tomic.strategies.candidates import Candidates, Expiries
 from tomic.strategies.catalogue.leg_rules import Template
@@ -118,13 +118,39 @@ def _gated(
     in_window = np.array([low <= days <= high for low, high in low_high], dtype=np.bool_)
     if not in_window.all():
         refused["dte"] = int((~in_window).sum()) * looked.day.size
+    fits = np.ones(passed.shape, dtype=np.bool_)
+    in_gap, has_shares = _in_gap(looked, templates, days), _has_shares(looked, templates)
+    for why, good in (("gap", in_gap), ("settled_in_cash", has_shares)):
+        refused[why] += int((fits & ~good & in_window).sum())
+        fits &= good
     for row, vol in enumerate(_snapshots(looked)):
-        for place in np.flatnonzero(in_window).tolist():
+        for place in np.flatnonzero(in_window & fits[row]).tolist():
             result = rules.gate(templates[place], vol, settings)
             passed[row, place] = result.passed
             if result.reasons:
                 refused[result.reasons[0].rule] += 1
     return passed, refused
+
+
+def _in_gap(looked: Looked, templates: Sequence[Template], days: int) -> BoolArray:
+    """Where the second expiry of a day is as far behind the first as a strategy wants, (m, s)."""
+    gap = looked.far_days - days
+    fits = [
+        np.ones(gap.size, dtype=np.bool_)
+        if template.gap is None
+        else (gap >= template.gap[0]) & (gap <= template.gap[1])
+        for template in templates
+    ]
+    return np.stack(fits, axis=1)
+
+
+def _has_shares(looked: Looked, templates: Sequence[Template]) -> BoolArray:
+    """Where a strategy that holds shares can have them, (m, s); an index has none."""
+    names = looked.symbol.tolist()
+    in_cash = {name for name in set(names) if settles_in_cash(name)}
+    is_index = np.array([name in in_cash for name in names], dtype=np.bool_)
+    holds = np.array([bool(template.stock) for template in templates], dtype=np.bool_)
+    return np.asarray(~(is_index[:, None] & holds))
 
 
 def _snapshots(looked: Looked) -> Iterator[VolSnapshot]:
@@ -219,7 +245,7 @@ def _measured(
 ) -> Measures:
     """Figures of every candidate as rules take them; what slips is taken for half of a spread."""
     flat = {name: getattr(looked, name).reshape(-1) for name in (
-        "credit", "costs", "margin", "max_profit", "max_loss", "profit", "pos", "ev",
+        "credit", "costs", "margin", "max_profit", "max_loss", "profit", "upside", "pos", "ev",
         "ranked_pos", "ranked_ev",
     )}  # fmt: skip
     contracts = [sum(abs(leg.quantity) for leg in structure.legs) for structure in structures]
@@ -242,7 +268,7 @@ def _measured(
         ranked_ev=flat["ranked_ev"],
         loss_chance=nothing,
         mean_loss=nothing,
-        upside=nothing,
+        upside=flat["upside"],
         liquidity=np.ones(nothing.size),
     )
 

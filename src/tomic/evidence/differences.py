@@ -190,10 +190,10 @@ def _row(value: str, made: BacktestResult, *, is_base: bool = False) -> SweepRow
 def _compared(figure: Estimate, name: str) -> str:
     if figure.value is None:
         return "there is no day on which both opened a trade: nothing to compare"
-    told = f"{name} brings {figure.value:+.1%} of CVaR a trade beside the base"
+    told = f"{name} brings {results.signed(figure.value)} of CVaR a trade beside the base"
     if figure.low is None or figure.high is None:
         return f"{told}, over too few months for an interval: this proves nothing"
-    span = f"{told}, 90 % interval {figure.low:+.1%} to {figure.high:+.1%}"
+    span = f"{told}, 90 % interval {results.signed(figure.low)} to {results.signed(figure.high)}"
     if figure.holds_zero:
         return f"{span}: it holds zero, so these days do not tell the two apart"
     return f"{span}: {'more' if figure.value > 0.0 else 'less'} than the base, by one look"

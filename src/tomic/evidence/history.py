@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import BoolArray, FloatArray, IntArray
+from tomic.models.backtest import TradeSource
 from tomic.quant import realized
 
 SEAM = np.datetime64("2025-11-24")
@@ -82,6 +83,13 @@ class SurfaceHistory:
     skew_is_delta: BoolArray
     excluded: dict[str, int] = field(default_factory=dict)
     """What was taken out, by reason."""
+    source: TradeSource = "surface"
+    """What trades on it stand on."""
+
+    @property
+    def has_term(self) -> bool:
+        """Whether the second expiry was measured, and is not the first once more."""
+        return self.source == "surface"
 
     @property
     def iv30(self) -> FloatArray:
@@ -153,7 +161,7 @@ def from_series(
     near, far = np.full(day.size, 30.0), np.full(day.size, _QUARTER)
     return SurfaceHistory(
         symbol, is_etf, day, close, factor, broken, level, near, level, far,
-        np.full(day.size, skew), np.ones(day.size, dtype=np.bool_), excluded,
+        np.full(day.size, skew), np.ones(day.size, dtype=np.bool_), excluded, "history",
     )  # fmt: skip
 
 

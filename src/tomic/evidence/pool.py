@@ -128,9 +128,14 @@ def joined(pools: Sequence[Pool]) -> Pool:
 
 def modelled(
     looked: Looked, choice: Choice, structures: Sequence[StandardStructure],
-    templates: Mapping[str, Template], settings: Settings, source: TradeSource,
+    templates: Mapping[str, Template], settings: Settings, sources: Mapping[str, TradeSource],
 ) -> Pool:  # fmt: skip
-    """The pool of a walk over modelled smiles, (m x s) rows, structures within days."""
+    """
+    The pool of a walk over modelled smiles, (m x s) rows, structures within days.
+
+    Args:
+        sources: What each symbol stands on.
+    """
     count, kinds = choice.rank.shape
     days = np.repeat(looked.day, kinds)
     expiry = days + settings.backtest.days
@@ -144,26 +149,28 @@ def modelled(
 
     def text(row: int) -> str:
         day, place = divmod(row, kinds)
-        legs = "/".join(
+        legs = structures[place].legs
+        strikes = "/".join(
             f"{strike:.2f}{'C' if leg.is_call else 'P'}"
-            for leg, strike in zip(
-                structures[place].legs, looked.strike[day, place].tolist(), strict=False
-            )
+            for leg, strike in zip(legs, looked.strike[day, place].tolist(), strict=False)
         )
-        return f"{chosen[place].name} {legs} {expiry[row]}"
+        later = days[row] + int(np.nan_to_num(looked.far_days[day]))
+        when = f"{expiry[row]}/{later}" if structures[place].has_far else f"{expiry[row]}"
+        return f"{chosen[place].name} {strikes} {when}"
 
     flat = {name: getattr(looked, name).reshape(-1) for name in (
         "credit", "costs", "other_costs", "margin", "tail", "pos", "ev", "ranked_ev", "held",
-        "managed", "days", "leaving", "other_leaving", "exit_move", "unmarked",
+        "managed", "days", "leaving", "other_leaving", "exit_move", "unmarked", "final",
+        "other_final",
     )}  # fmt: skip
-    nothing, move = np.zeros(count * kinds), by_day(looked.move)
+    move = by_day(looked.move)
     reason = np.array(REASONS, dtype=object)[looked.reason.reshape(-1)]
     held_on = reason == REASONS[0]
     return Pool(
         symbol=by_day(looked.symbol),
         strategy=by_structure([template.name for template in chosen]),
         side=by_structure([template.side for template in chosen]),
-        source=np.full(count * kinds, source, dtype=object),
+        source=by_day(np.array([sources[name] for name in looked.symbol.tolist()], dtype=object)),
         day=days,
         expiry=expiry,
         rank=choice.rank.reshape(-1),
@@ -183,7 +190,7 @@ def modelled(
         unmarked=flat["unmarked"],
         unknown=np.array(walk.UNKNOWN, dtype=object)[by_day(looked.unknown)],
         held=Endings(
-            flat["held"], nothing, nothing, expiry,
+            flat["held"], flat["final"], flat["other_final"], expiry,
             np.full(count * kinds, REASONS[0], dtype=object), move,
         ),
         managed=Endings(

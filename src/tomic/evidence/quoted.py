@@ -11,9 +11,12 @@ at its last marks and said to be.
 from __future__ import annotations
 
 import datetime as dt
+import json
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +26,12 @@ from tomic import dates
 from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.chain import Chain
 from tomic.config import Settings
+from tomic.evidence.history import Dates
 from tomic.evidence.managed import REASONS
 from tomic.evidence.pool import Endings, Pool
 from tomic.models import VolSnapshot, exits as firing
 from tomic.models.backtest import TradeSource
+from tomic.models.documents import finite
 from tomic.models.exits import ExitRules
 from tomic.strategies import measures, propose
 from tomic.strategies.candidates import Candidates, Expiries
@@ -54,17 +59,54 @@ class DayQuotes(NamedTuple):
     mid: FloatArray
     half_spread: FloatArray
     """Both NaN where a side is missing."""
+    delta: FloatArray
+    """Of the option held long; NaN where it is not known."""
 
-    def of(self, contract: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Mid and half-spread of contracts of any shape; NaN where they are not quoted."""
+    def of(self, contract: IntArray) -> Quotes:
+        """Of contracts of any shape; NaN where they are not quoted."""
         if not self.contract.size:
-            return np.full(contract.shape, np.nan), np.full(contract.shape, np.nan)
+            return Quotes(*(np.full(contract.shape, np.nan) for _ in range(3)))
         place = np.minimum(np.searchsorted(self.contract, contract), self.contract.size - 1)
         there = self.contract[place] == contract
-        return (
-            np.where(there, self.mid[place], np.nan),
-            np.where(there, self.half_spread[place], np.nan),
+        columns = (self.mid, self.half_spread, self.delta)
+        return Quotes(*(np.where(there, column[place], np.nan) for column in columns))
+
+
+class Quotes(NamedTuple):
+    """Of some contracts, any shape; NaN where one is not quoted."""
+
+    mid: FloatArray
+    half_spread: FloatArray
+    delta: FloatArray
+
+
+class Known(NamedTuple):
+    """What the store knows of one symbol beside its chains, ascending by day."""
+
+    ex_days: Dates
+    dividends: FloatArray
+    """Amounts on the ex-days, currency per share."""
+    day: Dates
+    iv30: FloatArray
+    """(d,) of each *day*, fraction."""
+    iv_rank: FloatArray
+    """(d,) the same, as all that follows."""
+    iv_percentile: FloatArray
+
+    def on(self, day: dt.date) -> tuple[float | None, float | None, float | None]:
+        """30-day volatility, its rank and percentile on a day; None where one is not known."""
+        place = int(np.searchsorted(self.day, np.datetime64(day, "D")))
+        if place == self.day.size or self.day[place] != np.datetime64(day, "D"):
+            return None, None, None
+        iv30, rank, percentile = (
+            finite(float(column[place])) for column in (self.iv30, self.iv_rank, self.iv_percentile)
         )
+        return iv30, rank, percentile
+
+
+_DAYS = np.array([], dtype="datetime64[D]")
+_BLANKS = np.array([])
+NOTHING_KNOWN = Known(_DAYS, _BLANKS, _DAYS, _BLANKS, _BLANKS, _BLANKS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +217,8 @@ def _quotes(day: dt.date, chain: Chain) -> DayQuotes:
     order = np.argsort(number)
     mid = np.where(good, 0.5 * (bid + ask), np.nan)[order]
     half = np.where(good, 0.5 * (ask - bid), np.nan)[order]
-    return DayQuotes(chain.symbol, day, float(chain.spot.price), number[order], mid, half)
+    spot, delta = float(chain.spot.price), chain["delta"][order]
+    return DayQuotes(chain.symbol, day, spot, number[order], mid, half, delta)
 
 
 def _found(day: dt.date, evaluation: Evaluation, ranks: Mapping[int, int]) -> Found:
@@ -268,56 +311,93 @@ class _Ending(NamedTuple):
         self.reason[rows] = reason if np.ndim(reason) == 0 else reason[rows]
 
 
-def followed(found: Found, days: Sequence[Day], settings: Settings) -> Pool:
-    """
-    The trades found in one chain, and what came of them on the *days* after theirs, ascending.
-
-    Exits are those of ``[journal]`` that prices and the calendar alone decide.
-    """
-    count = found.rank.size
-    rules = [settings.journal.exits_for(name) for name in found.strategy.tolist()]
-    held, run = _Ending.open(count), _Ending.open(count)
-    last_day, final = _settlements(found)
-    marks: dict[int, list[tuple[dt.date, float]]] = {}
-    unmarked = np.zeros(count, dtype=np.int64)
-    latest = (np.full(count, np.nan), np.zeros(count), np.zeros(count), np.full(count, np.nan))
-    when, spot_before = np.full(count, _BLANK), found.spot
+def followed(
+    found: Found, days: Iterable[Day], settings: Settings, known: Known = NOTHING_KNOWN
+) -> Pool:
+    """The trades found in one chain, and what came of them on the *days* after theirs."""
+    following = Following(found, settings, known)
     for day in days:
+        if following.is_over:
+            break
+        following.step(day)
+    return following.pool()
+
+
+class Following:
+    """
+    The trades found in one chain, followed a day at a time; only their latest marks are held.
+
+    Exits are those of ``[journal]`` that prices, deltas and the calendar decide, and volatility
+    where it is *known*; ``negative_ev`` is not judged, as a day of no entry has no density.
+
+    Args:
+        found: On one day.
+        known: Of its symbol.
+    """
+
+    def __init__(self, found: Found, settings: Settings, known: Known = NOTHING_KNOWN) -> None:
+        count = found.rank.size
+        self.found, self._settings, self._known = found, settings, known
+        self._rules = [settings.journal.exits_for(name) for name in found.strategy.tolist()]
+        self._held, self._run = _Ending.open(count), _Ending.open(count)
+        self._last_day, self._final = _settlements(found)
+        self._marks: dict[int, list[tuple[dt.date, float]]] = {}
+        self._unmarked = np.zeros(count, dtype=np.int64)
+        self._latest = [np.full(count, np.nan) for _ in range(4)]
+        self._when, self._spot_before = np.full(count, _BLANK), found.spot
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is held any more."""
+        return bool((self._held.reason != "").all())
+
+    def step(self, day: Day) -> None:
+        """What the evening of a later day makes of them."""
+        found, held, run = self.found, self._held, self._run
         own = [quotes for quotes in day.quotes if quotes.symbol == found.symbol]
         if not own:
-            continue
+            return
         spot, today = own[0].spot, np.datetime64(day.day, "D")
-        due = (held.reason == "") & (today >= last_day)
-        if due.any():
-            at = np.where(final, spot_before, np.where(today == last_day, spot, spot_before))
-            worth, whole = _settled(found, at, own)
-            move = at / found.spot - 1.0
-            values = (np.where(whole, found.credit_mid + worth, np.nan), 0.0, 0.0, move)
-            held.end(np.flatnonzero(due), values, day.day, REASONS[0])
-            run.end(np.flatnonzero(due & (run.reason == "")), values, day.day, REASONS[0])
+        self._settle(day.day, own, spot)
         live = held.reason == ""
         if not live.any():
-            break
-        gross, leaving, other = _marked(found, own, spot, settings)
+            return
+        quotes = _priced(found, own)
+        gross, leaving, other = _marked(found, quotes, spot, self._settings)
         marked = live & ~np.isnan(gross)
-        unmarked += live & (run.reason == "") & ~marked
-        for column, value in zip(latest[:3], (gross, leaving, other), strict=True):
+        self._unmarked += live & (run.reason == "") & ~marked
+        for column, value in zip(self._latest[:3], (gross, leaving, other), strict=True):
             column[marked] = value[marked]
-        latest[3][marked], when[marked] = spot / found.spot - 1.0, today
+        self._latest[3][marked], self._when[marked] = spot / found.spot - 1.0, today
         for row in np.flatnonzero(marked & (found.rank > 0) & (run.reason == "")).tolist():
-            marks.setdefault(row, []).append((day.day, float(gross[row])))
-        fired = _fired(found, gross, spot, day.day, rules)
+            self._marks.setdefault(row, []).append((day.day, float(gross[row])))
+        fired = _fired(found, gross, quotes, spot, day.day, self._rules, self._known)
         out = marked & (run.reason == "") & (fired != "")
         run.end(
             np.flatnonzero(out), (gross, leaving, other, spot / found.spot - 1.0), day.day, fired
         )
-        spot_before = spot
-    for ending in (held, run):
-        left = np.flatnonzero((ending.reason == "") & ~np.isnat(when))
-        if left.size:
-            ending.end(left, latest, days[-1].day, END)
-            ending.closed[left] = when[left]
-    return _pool(found, held, run, marks, unmarked)
+        self._spot_before = spot
+
+    def _settle(self, day: dt.date, own: Sequence[DayQuotes], spot: float) -> None:
+        """What the first expiry of some makes of them, if it is *day* or was before."""
+        found, today = self.found, np.datetime64(day, "D")
+        due = (self._held.reason == "") & (today >= self._last_day)
+        if not due.any():
+            return
+        at = np.where(self._final | (today != self._last_day), self._spot_before, spot)
+        worth, leaving, other = _settled(found, at, own, self._settings)
+        values = (found.credit_mid + worth, leaving, other, at / found.spot - 1.0)
+        self._held.end(np.flatnonzero(due), values, day, REASONS[0])
+        self._run.end(np.flatnonzero(due & (self._run.reason == "")), values, day, REASONS[0])
+
+    def pool(self) -> Pool:
+        """All of them; what is still open is valued at its last marks."""
+        for ending in (self._held, self._run):
+            left = np.flatnonzero((ending.reason == "") & ~np.isnat(self._when))
+            if left.size:
+                ending.end(left, self._latest, self.found.day, END)
+                ending.closed[left] = self._when[left]
+        return _pool(self.found, self._held, self._run, self._marks, self._unmarked)
 
 
 def _settlements(found: Found) -> tuple[NDArray[Any], BoolArray]:
@@ -333,46 +413,83 @@ def _settlements(found: Found) -> tuple[NDArray[Any], BoolArray]:
 
 
 def _settled(
-    found: Found, spot: FloatArray, quotes: Sequence[DayQuotes]
-) -> tuple[FloatArray, BoolArray]:
-    """Worth of the legs at the first expiry, later ones by their quotes; and where it is known."""
+    found: Found, spot: FloatArray, quotes: Sequence[DayQuotes], settings: Settings
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """
+    Worth of the legs at the first expiry, and what it costs at two levels to sell later ones then.
+
+    Later legs count by their quotes; NaN where one has none.
+    """
     price = np.broadcast_to(spot, (found.rank.size,))[:, None]
     gap = np.where(found.is_call, price - found.strike, found.strike - price)
-    worth = np.maximum(gap, 0.0)
+    worth, costs = np.maximum(gap, 0.0), (np.zeros(found.rank.size),) * 2
     if found.is_far.any():
-        mid, _ = _priced(found, quotes)
-        worth = np.where(found.is_far, mid, worth)
+        market = _priced(found, quotes)
+        worth = np.where(found.is_far, market.mid, worth)
+        costs = _leaving(found, np.where(found.is_far, found.quantity, 0.0), market, settings)
     used = np.where(found.quantity == 0.0, 0.0, found.quantity * worth)
     shares = found.stock * (price[:, 0] - found.spot)
     total = found.lot * (used.sum(axis=1) + shares)
-    return total, ~np.isnan(total)
+    return (total, *costs)
 
 
-def _priced(found: Found, quotes: Sequence[DayQuotes]) -> tuple[FloatArray, FloatArray]:
-    """Mid and half-spread of every leg, from whichever class quotes it."""
-    mid, half = quotes[0].of(found.contract)
+def _leaving(
+    found: Found, quantity: FloatArray, market: Quotes, settings: Settings
+) -> tuple[FloatArray, FloatArray]:
+    """What closing *quantity* (n, k) costs as set and at natural prices."""
+    size = np.abs(quantity)
+    wide = found.lot * np.where(size > 0.0, size * market.half_spread, 0.0).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = size.sum(axis=1) / np.abs(found.quantity).sum(axis=1)
+    fee = found.commission * part
+    return settings.costs.slippage * wide + fee, wide + fee
+
+
+def _priced(found: Found, quotes: Sequence[DayQuotes]) -> Quotes:
+    """Every leg, from whichever class quotes it."""
+    market = quotes[0].of(found.contract)
     for more in quotes[1:]:
-        other, wide = more.of(found.contract)
-        mid, half = np.where(np.isnan(mid), other, mid), np.where(np.isnan(half), wide, half)
-    return mid, half
+        other = more.of(found.contract)
+        pairs = zip(market, other, strict=True)
+        market = Quotes(*(np.where(np.isnan(ours), theirs, ours) for ours, theirs in pairs))
+    return market
 
 
 def _marked(
-    found: Found, quotes: Sequence[DayQuotes], spot: float, settings: Settings
+    found: Found, market: Quotes, spot: float, settings: Settings
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """P&L at mid, and what closing costs as set and at natural prices; NaN without every leg."""
-    mid, half = _priced(found, quotes)
-    used = found.quantity != 0.0
-    worth = np.where(used, found.quantity * mid, 0.0).sum(axis=1)
-    wide = found.lot * np.where(used, np.abs(found.quantity) * half, 0.0).sum(axis=1)
+    worth = np.where(found.quantity != 0.0, found.quantity * market.mid, 0.0).sum(axis=1)
     shares = found.stock * (spot - found.spot)
     gross = found.credit_mid + found.lot * (worth + shares)
-    return gross, settings.costs.slippage * wide + found.commission, wide + found.commission
+    return (gross, *_leaving(found, found.quantity, market, settings))
+
+
+class _Seen(NamedTuple):
+    """What one trade looks like on an evening; NaN or None where it is not known."""
+
+    share: float
+    """P&L of the options over the premium."""
+    dte: int
+    days: int
+    """Held."""
+    spot: float
+    report: int | None = None
+    """Days to it."""
+    is_beyond: bool = False
+    """A sold strike."""
+    delta: float = math.nan
+    """The largest of the sold legs, either sign."""
+    is_exercised: Callable[[int], bool] = lambda limit: False
+    """Whether a sold call pays to be exercised before an ex-day within some days."""
+    iv_rise: float = math.nan
+    iv_rank: float = math.nan
 
 
 def _fired(
-    found: Found, gross: FloatArray, spot: float, day: dt.date, rules: Sequence[ExitRules]
-) -> NDArray[Any]:
+    found: Found, gross: FloatArray, market: Quotes, spot: float, day: dt.date,
+    rules: Sequence[ExitRules], known: Known,
+) -> NDArray[Any]:  # fmt: skip
     """The most urgent exit of each trade on a day, empty where none fires; (n,)."""
     # Of the options, as in `tomic.journal.exits`; shares move with the underlying.
     options = gross - found.lot * found.stock * (spot - found.spot)
@@ -380,33 +497,60 @@ def _fired(
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.round(options - found.credit_mid + found.credit, 6) / np.abs(premium)
     dte = (found.expiry - np.datetime64(day, "D")).astype(np.int64)
+    sold = found.quantity < 0.0
     inside = np.where(found.is_call, spot - found.strike, found.strike - spot) > 0.0
-    beyond = np.any(inside & (found.quantity < 0.0), axis=1).tolist()
-    held = (day - found.day).days
+    beyond = np.any(inside & sold, axis=1).tolist()
+    tested = np.where(sold & ~np.isnan(market.delta), np.abs(market.delta), -1.0).max(axis=1)
     report = None if found.earnings is None else (found.earnings - day).days
+    (now, rank, _), (then, _, _) = known.on(day), known.on(found.day)
+    rise = math.nan if now is None or then is None else round(now - then, 9)
     fired = np.full(found.rank.size, "", dtype=object)
     for row, rule in enumerate(rules):
-        fired[row] = _first(rule, float(share[row]), int(dte[row]), held, report, spot, beyond[row])
+        seen = _Seen(
+            float(share[row]), int(dte[row]), (day - found.day).days, spot, report, beyond[row],
+            float(tested[row]), partial(_is_exercised, found, market, spot, day, known, row),
+            rise, math.nan if rank is None else rank,
+        )  # fmt: skip
+        fired[row] = _first(rule, seen)
     return fired
 
 
-def _first(
-    rule: ExitRules, share: float, dte: int, held: int, report: int | None, spot: float,
-    beyond: bool,
-) -> str:  # fmt: skip
+def _is_exercised(
+    found: Found, market: Quotes, spot: float, day: dt.date, known: Known, row: int, limit: int
+) -> bool:
+    """Whether a sold call of one trade gives up less than the dividend of an ex-day at hand."""
+    today = np.datetime64(day, "D")
+    place = int(np.searchsorted(known.ex_days, today))
+    if place == known.ex_days.size or (known.ex_days[place] - today).astype(int) > limit:
+        return False
+    last = (found.contract[row] // (2 * _STRIKES)).astype("datetime64[D]")
+    calls = (found.quantity[row] < 0.0) & found.is_call[row] & (last >= known.ex_days[place])
+    given_up = market.mid[row] - (spot - found.strike[row])
+    return bool((calls & (given_up < known.dividends[place])).any())
+
+
+def _first(rule: ExitRules, seen: _Seen) -> str:
     """The most urgent of the rules that fire, in the order of `tomic.journal.exits`."""
+
+    def over(limit: float | None, value: float) -> bool:
+        return limit is not None and value >= limit
+
     judged = (
-        ("stop", rule.stop is not None and firing.is_stop(share, rule.stop)),
-        ("short_strike_breached", rule.short_strike_breached and beyond),
-        ("spot_below", rule.spot_below is not None and spot < rule.spot_below),
-        ("spot_above", rule.spot_above is not None and spot > rule.spot_above),
-        ("earnings_days", firing.is_before_earnings(report, rule.earnings_days)),
-        ("min_dte", firing.is_near_expiry(dte, rule.min_dte)),
+        ("stop", rule.stop is not None and firing.is_stop(seen.share, rule.stop)),
+        ("dividend_days", rule.dividend_days is not None and seen.is_exercised(rule.dividend_days)),
+        ("short_strike_breached", rule.short_strike_breached and seen.is_beyond),
+        ("spot_below", rule.spot_below is not None and seen.spot < rule.spot_below),
+        ("spot_above", rule.spot_above is not None and seen.spot > rule.spot_above),
+        ("short_delta", over(rule.short_delta, seen.delta)),
+        ("earnings_days", firing.is_before_earnings(seen.report, rule.earnings_days)),
+        ("min_dte", firing.is_near_expiry(seen.dte, rule.min_dte)),
         (
             "profit_target",
-            rule.profit_target is not None and firing.is_target(share, rule.profit_target),
+            rule.profit_target is not None and firing.is_target(seen.share, rule.profit_target),
         ),
-        ("max_days_in_trade", firing.is_held_long(held, rule.max_days_in_trade)),
+        ("max_days_in_trade", firing.is_held_long(seen.days, rule.max_days_in_trade)),
+        ("iv_rise", over(rule.iv_rise, seen.iv_rise)),
+        ("iv_rank_below", rule.iv_rank_below is not None and seen.iv_rank < rule.iv_rank_below),
     )
     return next((name for name, fires in judged if fires), "")
 
@@ -446,3 +590,61 @@ def _pool(
         text=lambda row: found.text[row],
         marks=marks,
     )
+
+
+# -- on disk -------------------------------------------------------------------------------------
+
+
+def packed(day: Day) -> dict[str, NDArray[Any]]:
+    """A searched day as arrays without objects, for a file."""
+    arrays: dict[str, NDArray[Any]] = {}
+    told: dict[str, Any] = {
+        "day": day.day.isoformat(), "not_built": day.not_built, "refused": day.refused,
+        "considered": day.considered,
+    }  # fmt: skip
+    for kind, items in (("found", day.found), ("quotes", day.quotes)):
+        told[kind] = []
+        for place, item in enumerate(items):
+            plain: dict[str, Any] = {}
+            for name in _names(item):
+                value = getattr(item, name)
+                if isinstance(value, np.ndarray):
+                    text = value.dtype == object
+                    arrays[f"{kind} {place} {name}"] = value.astype(str) if text else value
+                else:
+                    plain[name] = value.isoformat() if isinstance(value, dt.date) else value
+            told[kind].append(plain)
+    return arrays | {"told": np.array(json.dumps(told))}
+
+
+def unpacked(arrays: Mapping[str, NDArray[Any]]) -> Day:
+    """
+    The day that was packed.
+
+    Raises:
+        ValueError, KeyError, TypeError: It is of another make, or damaged.
+    """
+    told = json.loads(str(arrays["told"]))
+    parts: dict[str, list[dict[str, Any]]] = {kind: told[kind] for kind in ("found", "quotes")}
+    for key, value in arrays.items():
+        if key != "told":
+            kind, place, name = key.split(" ")
+            text = value.dtype.kind == "U"
+            parts[kind][int(place)][name] = value.astype(object) if text else value
+    for plain in (*parts["found"], *parts["quotes"]):
+        for name in ("day", "earnings"):
+            if plain.get(name) is not None:
+                plain[name] = dt.date.fromisoformat(plain[name])
+    return Day(
+        dt.date.fromisoformat(told["day"]),
+        tuple(Found(**plain) for plain in parts["found"]),
+        tuple(DayQuotes(**plain) for plain in parts["quotes"]),
+        Counter(told["not_built"]),
+        Counter(told["refused"]),
+        int(told["considered"]),
+    )
+
+
+def _names(item: Any) -> Sequence[str]:
+    """Of the fields of what was found, or of quotes."""
+    return [each.name for each in fields(item)] if isinstance(item, Found) else DayQuotes._fields

@@ -135,15 +135,21 @@ def estimate(month: IntArray, values: FloatArray) -> Estimate:
     return Estimate(value=found.value, low=found.low, high=found.high, blocks=blocks)
 
 
+def signed(share: float) -> str:
+    """A share in per cent with its sign; what rounds to nothing has none."""
+    text = f"{share:+z.1%}"
+    return text if text.strip("+0.%") else text.removeprefix("+")
+
+
 def verdict(overall: BacktestGroup, variants: int = 1) -> str:
     """What the record proves, in a sentence."""
     figure = overall.per_cvar
     if figure.value is None:
         return "no trade was opened: nothing is proven either way"
-    came = f"{figure.value:+.1%} of CVaR a trade"
+    came = f"{signed(figure.value)} of CVaR a trade"
     if figure.low is None or figure.high is None:
         return f"{came}, over too few months for an interval: this proves nothing"
-    span = f"{came}, 90 % interval {figure.low:+.1%} to {figure.high:+.1%}"
+    span = f"{came}, 90 % interval {signed(figure.low)} to {signed(figure.high)}"
     over = f"{figure.blocks} independent block{'' if figure.blocks == 1 else 's'} of two months"
     if figure.holds_zero:
         return f"{span}, over {over}: it holds zero, so this record does not show that it pays"

@@ -2,7 +2,9 @@
 What a record of trades proves: intervals over months, slopes, calibration.
 
 Trades of one month share its market, and those of neighbouring ones overlap: intervals come from
-resampling whole months in circular blocks of two, never from resampling trades.
+resampling whole months in circular blocks of two, never from resampling trades. Blocks are few, so
+the spread of the draws is too small by a degree of freedom and its tails are Student's: intervals
+are stretched about the estimate by what that comes to.
 
 Sources: Politis and Romano (1992), "A Circular Block-Resampling Procedure for Stationary Data";
 Brier (1950), "Verification of Forecasts Expressed in Terms of Probability".
@@ -15,6 +17,7 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from tomic._typing import FloatArray, IntArray
 from tomic.evidence.history import Dates
@@ -83,7 +86,18 @@ def interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = statistic(resampled(sums.shape[0], draws, seed) @ sums)
     low, high = np.nanquantile(drawn, [0.5 - LEVEL / 2.0, 0.5 + LEVEL / 2.0])
-    return Interval(value, float(low), float(high), sums.shape[0])
+    wider = _stretch(sums.shape[0])
+    return Interval(
+        value, float(value - wider * (value - low)), float(value + wider * (high - value)),
+        sums.shape[0],
+    )  # fmt: skip
+
+
+def _stretch(months: int) -> float:
+    """How much wider an interval from few blocks is than its draws say."""
+    blocks = max(months // BLOCK_MONTHS, 2)
+    tail = 0.5 + LEVEL / 2.0
+    return float(stdtrit(blocks - 1, tail) / ndtri(tail) * np.sqrt(blocks / (blocks - 1.0)))
 
 
 def resampled(count: int, draws: int, seed: int) -> FloatArray:

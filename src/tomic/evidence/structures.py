@@ -1,4 +1,4 @@
-"""The structures that are held to their promises: strikes by delta, of one expiry, continuous."""
+"""The structures that are held to their promises: strikes by delta, continuous."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ class StructureLeg(NamedTuple):
     is_call: bool
     quantity: int
     delta: float | None = None
-    """Absolute delta N(d1) of its own right; None is struck by `sigmas`."""
+    """Absolute delta N(d1) of its own right and expiry; None is the forward of the first expiry."""
     sigmas: float = 0.0
-    """Standard deviations at the money from the forward, signed."""
+    """Standard deviations at the money of the first expiry from there, signed."""
     mirror: bool = False
     """As far below the forward as the call of this delta is above it."""
+    far: bool = False
+    """Of the second expiry that the surface of the day of entry speaks of."""
 
 
 class StandardStructure(NamedTuple):
@@ -34,6 +36,13 @@ class StandardStructure(NamedTuple):
     """A condor whose two long legs are moved to the mean of their distances."""
     strategy: str = ""
     """Of the catalogue, whose gates, rules and exits it keeps."""
+    stock: int = 0
+    """Shares bought with it, in lots of a contract."""
+
+    @property
+    def has_far(self) -> bool:
+        """Whether a leg outlives the first expiry."""
+        return any(leg.far for leg in self.legs)
 
 
 def _put(quantity: int, delta: float | None = None, *, sigmas: float = 0.0) -> StructureLeg:
@@ -41,9 +50,10 @@ def _put(quantity: int, delta: float | None = None, *, sigmas: float = 0.0) -> S
 
 
 def _call(
-    quantity: int, delta: float | None = None, *, sigmas: float = 0.0, mirror: bool = False
-) -> StructureLeg:
-    return StructureLeg(True, quantity, delta, sigmas, mirror)
+    quantity: int, delta: float | None = None, *, sigmas: float = 0.0, mirror: bool = False,
+    far: bool = False,
+) -> StructureLeg:  # fmt: skip
+    return StructureLeg(True, quantity, delta, sigmas, mirror, far)
 
 
 STRUCTURES = (
@@ -98,6 +108,20 @@ STRUCTURES = (
 )
 """Thirteen, as ../shared/findings/evidence.md names them; what it leaves open was chosen to fit."""
 NAMES = tuple(structure.name for structure in STRUCTURES)
+MORE = (
+    StandardStructure("covered call", (_call(-1, 0.30),), strategy="covered_call", stock=1),
+    # A wing this near is what the two premiums pay for: no loss above.
+    StandardStructure(
+        "jade lizard",
+        (_put(-1, 0.25), _call(-1, 0.25), _call(1, 0.25, sigmas=0.12)),
+        strategy="jade_lizard",
+    ),
+    StandardStructure("calendar", (_call(-1), _call(1, far=True)), strategy="calendar"),
+    StandardStructure("diagonal", (_call(1, 0.55, far=True), _call(-1, 0.30)), strategy="diagonal"),
+    StandardStructure("collar", (_put(1, 0.25), _call(-1, 0.25)), strategy="collar", stock=1),
+)
+"""The strategies of the catalogue of which the findings have none, near the middle of its bands."""
+ALL = (*STRUCTURES, *MORE)
 _LEAST = 1e-3
 """Of the forward, under which no leg is struck."""
 
@@ -113,22 +137,41 @@ class Legs(NamedTuple):
     """(s, k)."""
     quantity: FloatArray
     """(s, k)."""
+    is_far: BoolArray
+    """(s, k), legs of the second expiry."""
+    stock: FloatArray
+    """(s,), shares in lots of a contract."""
+
+    @property
+    def has_far(self) -> BoolArray:
+        """(s,), which structures have two expiries."""
+        return np.asarray(self.is_far.any(axis=1))
 
 
-def legs(smiles: Slices, structures: tuple[StandardStructure, ...] = STRUCTURES) -> Legs:
-    """Strikes of *structures* on each of n days, from its own smile."""
+def legs(
+    smiles: Slices, structures: tuple[StandardStructure, ...] = STRUCTURES,
+    far: Slices | None = None,
+) -> Legs:  # fmt: skip
+    """
+    Strikes of *structures* on each of n days, from its own smile.
+
+    Args:
+        far: Smiles of the second expiry; NaN, or None, where a day has none.
+    """
     width = max(len(structure.legs) for structure in structures)
     strike = np.repeat(smiles.forward[:, None, None], len(structures), axis=1)
     strike = np.repeat(strike, width, axis=2)
     is_call = np.ones((len(structures), width), dtype=np.bool_)
+    is_far = np.zeros((len(structures), width), dtype=np.bool_)
     quantity = np.zeros((len(structures), width))
     places: dict[StructureLeg, FloatArray] = {}
     for row, structure in enumerate(structures):
         for column, leg in enumerate(structure.legs):
             is_call[row, column], quantity[row, column] = leg.is_call, leg.quantity
+            is_far[row, column] = leg.far
             kind = leg._replace(quantity=0)
             if kind not in places:
-                places[kind] = _struck(smiles, leg)
+                places[kind] = _struck(smiles, leg, far)
             strike[:, row, column] = places[kind]
         if structure.equal_wings:
             low, sold_put, sold_call, high = (strike[:, row, column] for column in range(4))
@@ -136,14 +179,21 @@ def legs(smiles: Slices, structures: tuple[StandardStructure, ...] = STRUCTURES)
             strike[:, row, 0], strike[:, row, 3] = sold_put - wing, sold_call + wing
     # A wing as wide as the price itself: a strike must stay one.
     strike = np.maximum(strike, _LEAST * smiles.forward[:, None, None])
-    return Legs(strike, np.log(strike / smiles.forward[:, None, None]), is_call, quantity)
+    forward = smiles.forward[:, None, None]
+    if far is not None:
+        forward = np.where(is_far, far.forward[:, None, None], forward)
+    shares = np.array([float(structure.stock) for structure in structures])
+    return Legs(strike, np.log(strike / forward), is_call, quantity, is_far, shares)
 
 
-def _struck(smiles: Slices, leg: StructureLeg) -> FloatArray:
-    """Strike of a leg on each day, currency per share."""
-    forward = smiles.forward
+def _struck(smiles: Slices, leg: StructureLeg, far: Slices | None) -> FloatArray:
+    """Strike of a leg on each day, currency per share; NaN where it has no expiry."""
+    own = far if leg.far else smiles
+    if own is None:
+        return np.full(smiles.forward.shape, np.nan)
+    shift = smiles.forward * leg.sigmas * np.sqrt(smiles.theta)
     if leg.delta is None:
-        return np.asarray(forward * (1.0 + leg.sigmas * np.sqrt(smiles.theta)))
+        return np.asarray(smiles.forward + shift + 0.0 * own.theta)
     delta = leg.delta if leg.is_call else 1.0 - leg.delta
-    strike = forward * np.exp(smiles.k_of_delta(np.full(forward.shape, delta)))
-    return np.asarray(2.0 * forward - strike if leg.mirror else strike)
+    strike = own.forward * np.exp(own.k_of_delta(np.full(own.forward.shape, delta)))
+    return np.asarray((2.0 * own.forward - strike if leg.mirror else strike) + shift)

@@ -51,6 +51,7 @@ class OpenedTrades(NamedTuple):
     vega: FloatArray
     """dEV / d ln sigma at unchanged strikes: what one is wrong by if volatility is."""
     shape: payoff.Segments
+    """P&L at the expiry; of structures of two expiries it means nothing."""
 
 
 class Promises(NamedTuple):
@@ -62,30 +63,70 @@ class Promises(NamedTuple):
     """CVaR95, a loss positive."""
 
 
-def opened(
-    smiles: Slices, legs: Legs, spot: FloatArray, costs: Costs, rules: margin.MarginRules
-) -> OpenedTrades:
-    """Price, costs, margin and P&L at expiry of every structure on each of n days."""
-    forward, tau = smiles.forward[:, None, None], smiles.tau[:, None, None]
-    sigma = smiles.iv(legs.k)
-    total_vol = sigma * np.sqrt(tau)
+class LegMarket(NamedTuple):
+    """What the smiles of n days say of every leg of every structure: (n, s, k), or (n, 1, 1)."""
+
+    price: FloatArray
+    """(n, s, k), currency per share."""
+    total_vol: FloatArray
+    """(n, s, k)."""
+    k: FloatArray
+    """(n, s, k), ln(strike / forward of its expiry)."""
+    forward: FloatArray
+    discount: FloatArray
+    tau: FloatArray
+
+
+def valued(smiles: Slices, far: Slices | None, legs: Legs) -> LegMarket:
+    """The legs by the smiles of their own expiries."""
+
+    def of_legs(near: FloatArray, later: FloatArray | None) -> FloatArray:
+        wide = near[:, None, None]
+        return wide if later is None else np.where(legs.is_far, later[:, None, None], wide)
+
+    two = far if legs.is_far.any() else None
+    forward = of_legs(smiles.forward, None if two is None else two.forward)
+    discount = of_legs(smiles.discount, None if two is None else two.discount)
+    tau = of_legs(smiles.tau, None if two is None else two.tau)
+    k = np.log(legs.strike / forward)
+    variance = smiles.total_variance(k)
+    if two is not None:
+        variance = np.where(legs.is_far, two.total_variance(k), variance)
+    total_vol = np.sqrt(variance)
     unit = black_scholes.undiscounted(forward, legs.strike, total_vol, legs.is_call)
-    discount = smiles.discount[:, None, None]
-    price = discount * unit
+    return LegMarket(discount * unit, total_vol, k, forward, discount, tau)
+
+
+def opened(
+    smiles: Slices, legs: Legs, spot: FloatArray, costs: Costs, rules: margin.MarginRules,
+    *, far: Slices | None = None,
+) -> OpenedTrades:  # fmt: skip
+    """
+    Price, costs, margin and P&L at expiry of every structure on each of n days.
+
+    Args:
+        far: Smiles of the second expiry; structures that need it are NaN without.
+    """
+    market = valued(smiles, far, legs)
+    price, forward, total_vol = market.price, market.forward, market.total_vol
     paid = costs.of(price, legs.quantity)
     credit = -MULTIPLIER * (legs.quantity * price).sum(axis=-1) - paid
     shape = payoff.segments(
         legs.strike, legs.is_call, legs.quantity,
         credit=credit, discount=smiles.discount[:, None], multiplier=MULTIPLIER,
+        stock=np.broadcast_to(legs.stock, credit.shape),
+        stock_cost=payoff.stock_cost(smiles.forward, smiles.discount)[:, None],
     )  # fmt: skip
     count, kinds, _ = legs.strike.shape
     needed = margin.requirement(
         legs.strike, legs.is_call, legs.quantity, price,
         spot=np.broadcast_to(spot[:, None], (count, kinds)), credit=credit,
+        tau=np.broadcast_to(market.tau, legs.strike.shape),
+        stock=np.broadcast_to(legs.stock, (count, kinds)),
         multiplier=MULTIPLIER, rules=rules,
     )  # fmt: skip
-    d1 = -legs.k / total_vol + 0.5 * total_vol
-    bump = discount * forward * np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi) * total_vol
+    d1 = -market.k / total_vol + 0.5 * total_vol
+    bump = market.discount * forward * np.exp(-0.5 * d1 * d1) / np.sqrt(2.0 * np.pi) * total_vol
     vega = MULTIPLIER * (legs.quantity * bump).sum(axis=-1)
     return OpenedTrades(legs, price, credit, paid, needed.net, vega, shape)
 
@@ -113,9 +154,23 @@ def promises(
     return Promises(*figures)
 
 
-def brought(smiles: Slices, trades: OpenedTrades, terminal: FloatArray) -> FloatArray:
-    """P&L at expiry, (n, s), today's money, where the price ended at *terminal* (n,)."""
-    gap = terminal[:, None, None] - trades.legs.strike
-    worth = np.maximum(np.where(trades.legs.is_call, gap, -gap), 0.0)
-    paid = MULTIPLIER * (trades.legs.quantity * worth).sum(axis=-1)
+def brought(
+    smiles: Slices, trades: OpenedTrades, terminal: FloatArray, later: FloatArray | None = None
+) -> FloatArray:
+    """
+    P&L at the first expiry, (n, s), today's money, where the price ended at *terminal* (n,).
+
+    Shares count beside the forward: what they cost to finance is paid, their dividends are had.
+
+    Args:
+        later: (n, s) worth of the legs of the second expiry on that day, currency per structure.
+    """
+    legs = trades.legs
+    gap = terminal[:, None, None] - legs.strike
+    worth = np.maximum(np.where(legs.is_call, gap, -gap), 0.0)
+    worth = np.where(legs.is_far, np.nan if later is None else 0.0, worth)
+    paid = MULTIPLIER * (legs.quantity * worth).sum(axis=-1)
+    paid = paid + MULTIPLIER * legs.stock * (terminal - smiles.forward)[:, None]
+    if later is not None:
+        paid = paid + later
     return np.asarray(trades.credit + smiles.discount[:, None] * paid)

@@ -33,6 +33,7 @@ UNKNOWN = (
     "the series breaks before the expiry",
 )  # fmt: skip
 """Why nobody knows how holding to the expiry would have ended."""
+NO_TERM = "no term structure, which trades of two expiries need"
 _LATEST_GAP = 4
 """Days before the expiry whose close still tells where it ended: a long weekend."""
 
@@ -88,6 +89,12 @@ class Positions(NamedTuple):
     """(n,) root mean square of the daily log-returns until expiry, fraction a year."""
     unknown: IntArray
     """(n,) why the outcome is not known, a place in `UNKNOWN`; 0 where it is."""
+    end: IntArray
+    """(n,) rows of the expiry."""
+    far_days: FloatArray
+    """(n,) calendar days from entry to the second expiry; NaN where the surface has none."""
+    far: Slices | None
+    """Smiles of it on the day of entry; None where no structure asks."""
 
 
 class Record(NamedTuple):
@@ -168,15 +175,35 @@ def positions(
     surfaces = Surfaces(history, rho, rate, psi, settings.div_yield)
     spot = history.close[at]
     smiles = slices(spot, horizon, iv, rho[at], psi, rate=rate[at], div_yield=settings.div_yield)
-    struck = legs(smiles, settings.structures)
-    opened = trades.opened(smiles, struck, spot, settings.costs, settings.margin)
+    far_days, far = _second(surfaces, at, settings, missing)
+    struck = legs(smiles, settings.structures, far)
+    opened = trades.opened(smiles, struck, spot, settings.costs, settings.margin, far=far)
     hv = history.historical_volatility(settings.hv_window)[at]
     terminal = history.close[end] * history.factor[end] / history.factor[at]
     realised = _realised(history, at, end)
     told = unknown == 0
     return Positions(
         history, surfaces, at, smiles, opened, hv, np.where(told, terminal, np.nan),
-        np.where(told, realised, np.nan), unknown,
+        np.where(told, realised, np.nan), unknown, end, far_days, far,
+    )  # fmt: skip
+
+
+def _second(
+    surfaces: Surfaces, at: IntArray, settings: WalkSettings, missing: Counter[str]
+) -> tuple[FloatArray, Slices | None]:
+    """Days to the second expiry of the surface, and its smiles, where a structure asks for it."""
+    history = surfaces.history
+    if not any(structure.has_far for structure in settings.structures):
+        return np.full(at.size, np.nan), None
+    days = np.where(
+        (history.next_days[at] > settings.days) & history.has_term, history.next_days[at], np.nan
+    )
+    iv = history.next_iv[at] + 0.0 * days
+    why = "no second expiry beyond the first on the day" if history.has_term else NO_TERM
+    missing[why] += int(np.isnan(iv).sum())
+    return days, slices(
+        history.close[at], days, iv, surfaces.rho[at], surfaces.psi,
+        rate=surfaces.rate[at], div_yield=surfaces.div_yield,
     )  # fmt: skip
 
 

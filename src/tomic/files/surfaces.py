@@ -25,8 +25,23 @@ COLUMNS = ("symbol", "date", "close", "atm_iv", "skew", "term_m1_m2")
 """Needed; others are left alone. `SurfaceRows` says what they hold."""
 
 
+_MARK, _HEAD = b"atm_iv", 65536
+"""What is in the first bytes of every table of surfaces."""
+_MOST_FRACTION = 3.0
+"""No market is at 300 % in the middle of its days."""
 CLOSES = "spot_prices"
 """Folder beside ``iv_daily_summary`` in which the original kept closes, a file a symbol."""
+
+
+def is_surface(path: Path) -> bool:
+    """Whether a file, or a folder of them, is of surfaces; only its beginning is looked at."""
+    try:
+        if path.is_dir():
+            return any(is_surface(each) for each in sorted(path.glob("*.json")))
+        with path.open("rb") as file:
+            return _MARK in file.read(_HEAD).lower()
+    except OSError:
+        return False
 
 
 def read_surface(path: Path) -> SurfaceRows:
@@ -35,14 +50,25 @@ def read_surface(path: Path) -> SurfaceRows:
 
     Dates are ISO or 20250519; a blank or ``nan`` cell is a missing number, a blank date a missing
     day. Rows may stand in any order and repeat; nothing is judged here. A folder, or a file that
-    ends in ``.json``, is the original's ``iv_daily_summary``.
+    ends in ``.json``, is the original's ``iv_daily_summary``; where no closes lie beside it they
+    are missing.
 
     Raises:
         BadFile: It cannot be read, lacks a column or rows, or a cell is neither blank nor what its
-            column holds; the line is named.
+            column holds; the line is named. Or its volatilities are in per cent.
     """
-    if path.is_dir() or path.suffix.lower() == ".json":
-        return _summaries(path)
+    is_json = path.is_dir() or path.suffix.lower() == ".json"
+    rows = _summaries(path) if is_json else _table(path)
+    known = rows.atm_iv[np.isfinite(rows.atm_iv)]
+    if known.size and np.median(known) > _MOST_FRACTION:
+        raise BadFile(
+            f"{path}: atm_iv seems to be in per cent (half of it is above "
+            f"{np.median(known):.3g}); fractions are wanted, such as 0.25"
+        )
+    return rows
+
+
+def _table(path: Path) -> SurfaceRows:
     text = _text(path)
     symbols: list[str] = []
     days: list[str] = []
@@ -89,11 +115,9 @@ def _summaries(path: Path) -> SurfaceRows:
 
 
 def _closes(path: Path) -> dict[str, float]:
-    """Closes by day; the last row of a day counts."""
+    """Closes by day, none where there is no such file; the last row of a day counts."""
     if not path.exists():
-        raise BadFile(
-            f"{path}: not there; summaries hold no closes, which the original kept in {CLOSES}"
-        )
+        return {}
     return {
         _day(where, str(row.get("date") or "")): _figure(where, row, "close")
         for where, row in _records(path)

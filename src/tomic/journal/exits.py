@@ -338,9 +338,6 @@ def _assignment(leg: ShortLeg, observed: Observed, spot: float, price: float) ->
 
 # -- expectation -----------------------------------------------------------------------------
 
-MODEL_ERROR = 0.02
-"""Of what is at stake: quotes are as wide, and a fitted smile misses them by as much."""
-
 
 @_rule("negative_ev", limit=0.0)
 def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
@@ -352,7 +349,7 @@ def negative_ev(agreed: bool, observed: Observed) -> _Fired | str | None:
         return (
             f"no marks of {missing}" if missing else "no density of the next expiry: too few quotes"
         )
-    error = MODEL_ERROR * max(observed.at_stake or 0.0, abs(observed.premium or 0.0))
+    error = firing.MODEL_ERROR * max(observed.at_stake or 0.0, abs(observed.premium or 0.0))
     if observed.ev >= -error:
         return None
     text = (

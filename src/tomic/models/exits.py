@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from tomic.models.market import Model
 
+MODEL_ERROR = 0.02
+"""Of what is at stake: quotes are as wide, and a fitted smile misses them by as much."""
+
 
 class ExitRules(Model):
     """When to act on an entry; None switches a rule off."""

@@ -30,7 +30,7 @@ def report(result: nouns.BacktestResult, shape: Format) -> str:
     return emit(
         shape,
         table=lambda: text(result),
-        json=lambda: to_json({"schema": "tomic.backtest/1", **to_document(result)}),
+        json=lambda: to_json({"schema": "tomic.backtest/1", **_document(result)}),
         ndjson=lambda: to_ndjson(trade_rows(result)),
         csv=lambda: to_csv(trade_rows(result), list(nouns.BacktestTrade.model_fields)),
     )
@@ -38,11 +38,11 @@ def report(result: nouns.BacktestResult, shape: Format) -> str:
 
 def comparison(compared: nouns.Comparison, shape: Format) -> str:
     """Two configurations over the same days; rows are the differences."""
-    rows = [flat(to_document(each)) for each in compared.differences]
+    rows = [flat(_document(each)) for each in compared.differences]
     return emit(
         shape,
         table=lambda: comparison_text(compared),
-        json=lambda: to_json({"schema": "tomic.backtest.comparison/1", **to_document(compared)}),
+        json=lambda: to_json({"schema": "tomic.backtest.comparison/1", **_document(compared)}),
         ndjson=lambda: to_ndjson(rows),
         csv=lambda: to_csv(rows),
     )
@@ -50,11 +50,11 @@ def comparison(compared: nouns.Comparison, shape: Format) -> str:
 
 def sweep(swept: nouns.Sweep, shape: Format) -> str:
     """One key at several values; rows are the values."""
-    rows = [flat(to_document(each)) for each in swept.rows]
+    rows = [flat(_document(each)) for each in swept.rows]
     return emit(
         shape,
         table=lambda: sweep_text(swept),
-        json=lambda: to_json({"schema": "tomic.backtest.sweep/1", **to_document(swept)}),
+        json=lambda: to_json({"schema": "tomic.backtest.sweep/1", **_document(swept)}),
         ndjson=lambda: to_ndjson(rows),
         csv=lambda: to_csv(rows),
     )
@@ -62,7 +62,7 @@ def sweep(swept: nouns.Sweep, shape: Format) -> str:
 
 def trade_rows(result: nouns.BacktestResult) -> list[dict[str, Any]]:
     """A row a trade."""
-    return [to_document(trade) for trade in result.trades]
+    return [_document(trade) for trade in result.trades]
 
 
 def flat(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +75,74 @@ def flat(row: Mapping[str, Any]) -> dict[str, Any]:
             cells[key] = value
     return cells
 
+
+# -- numbers in documents ------------------------------------------------------------------
+
+_MONEY = [
+    "credit",
+    "cvar",
+    "ev",
+    "ev_market",
+    "gross",
+    "entry_costs",
+    "exit_costs",
+    "pnl",
+    "held",
+    "total",
+    "drawdown",
+    "mean_costs",
+]
+_SHARES = [
+    "underlying",
+    "iv30",
+    "iv_percentile",
+    "win_rate",
+    "pos",
+    "promised",
+    "promised_cvar",
+    "per_margin",
+    "per_cvar",
+    "median_per_margin",
+    "median_per_cvar",
+    "came",
+    "difference",
+    "base",
+    "other",
+    "p_value",
+    "p_adjusted",
+]
+_DECIMALS: Mapping[str, int] = {
+    **dict.fromkeys(_MONEY, 2), **dict.fromkeys(_SHARES, 3), "margin": 2, "score": 1,
+}  # fmt: skip
+"""Of each field, as its column has them: cents, tenths of a per cent."""
+_AS_GIVEN = ("settings", "changed")
+
+
+def _document(model: Any, **left_out: Any) -> dict[str, Any]:
+    """*model* as JSON values, its figures rounded as tables print them."""
+    told: dict[str, Any] = _rounded(to_document(model, **left_out), None)
+    return told
+
+
+def _rounded(value: Any, decimals: int | None) -> Any:
+    if isinstance(value, float):
+        # What rounds to nothing has no sign.
+        return value if decimals is None else round(value, decimals) + 0.0
+    if isinstance(value, list):
+        return [_rounded(item, decimals) for item in value]
+    if not isinstance(value, dict):
+        return value
+    is_money = str(value.get("name", "")).startswith(_P_AND_L)
+    return {
+        key: item
+        if key in _AS_GIVEN
+        else _rounded(item, 2 if is_money else _DECIMALS.get(key, decimals))
+        for key, item in value.items()
+    }
+
+
+_P_AND_L = "P&L"
+"""What the name of a difference of money begins with."""
 
 # -- sentences -----------------------------------------------------------------------------
 
@@ -302,7 +370,7 @@ def comparison_text(compared: nouns.Comparison) -> str:
 
 def _factor(row: nouns.BacktestDifference) -> float:
     """Money is shown as it is, all else in per cent."""
-    return 1.0 if row.name.startswith("P&L") else 100.0
+    return 1.0 if row.name.startswith(_P_AND_L) else 100.0
 
 
 def sweep_text(swept: nouns.Sweep) -> str:
@@ -313,7 +381,7 @@ def sweep_text(swept: nouns.Sweep) -> str:
     )  # fmt: skip
     for row in swept.rows:
         table.add_row(
-            f"{row.value}{' (base)' if row.is_base else ''}",
+            _value_text(row),
             f"{row.trades:,}",
             points(row.win_rate, 0),
             estimate_text(row.per_margin),
@@ -335,7 +403,7 @@ def page_document(result: nouns.BacktestResult) -> dict[str, Any]:
 
     Trades are left out: a page lists none.
     """
-    document = to_document(result, exclude={"trades"})
+    document = _document(result, exclude={"trades"})
     for name in GROUPS:
         for row, group in zip(document[name], getattr(result, name), strict=True):
             row |= _texts(group)
@@ -388,7 +456,7 @@ def _differs(row: nouns.BacktestDifference) -> dict[str, str]:
 def comparison_document(compared: nouns.Comparison) -> dict[str, Any]:
     """Two configurations as a page shows them; neither result is repeated whole."""
     rows: Iterable[tuple[dict[str, Any], nouns.BacktestDifference]] = zip(
-        [to_document(row) for row in compared.differences], compared.differences, strict=True
+        [_document(row) for row in compared.differences], compared.differences, strict=True
     )
     return {
         "sentences": [compared.verdict, variants_text(compared.other.variants)],
@@ -398,6 +466,31 @@ def comparison_document(compared: nouns.Comparison) -> dict[str, Any]:
             *(f"{key}: {base} > {other}" for key, (base, other) in compared.changed.items()),
         ],
         "differences": [row | _differs(one) for row, one in rows],
-        "base": {"overall": to_document(compared.base.overall) | _texts(compared.base.overall)},
-        "other": {"overall": to_document(compared.other.overall) | _texts(compared.other.overall)},
+        "base": {"overall": _document(compared.base.overall) | _texts(compared.base.overall)},
+        "other": {"overall": _document(compared.other.overall) | _texts(compared.other.overall)},
     }
+
+
+def sweep_document(swept: nouns.Sweep) -> dict[str, Any]:
+    """One key at several values as a page shows them; of the base what it came to."""
+    return {
+        "key": swept.key,
+        "sentences": [swept.verdict, swept.correction, variants_text(swept.variants)],
+        "scope": [scope_text(swept.base), size_text(swept.base)],
+        "rows": [
+            _document(row)
+            | {
+                "value_text": _value_text(row),
+                "cvar_text": estimate_text(row.per_cvar),
+                "p_text": number(row.p_value, 3),
+                "adjusted_text": number(row.p_adjusted, 3),
+                "difference_text": "" if row.is_base else estimate_text(row.difference),
+            }
+            for row in swept.rows
+        ],
+        "base": {"overall": _document(swept.base.overall) | _texts(swept.base.overall)},
+    }
+
+
+def _value_text(row: nouns.SweepRow) -> str:
+    return f"{row.value}{' (base)' if row.is_base else ''}"

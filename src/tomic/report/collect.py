@@ -18,7 +18,7 @@ from tomic.desk import Desk
 from tomic.errors import BadFile, DataError, StoreError, UsageError
 from tomic.masking import Masks
 from tomic.models import Proposal, ScanResult, VolSnapshot, normalize_symbols
-from tomic.models.backtest import BacktestResult, Comparison
+from tomic.models.backtest import BacktestResult, Comparison, Sweep
 from tomic.models.documents import to_document
 from tomic.models.journal import Verdict
 from tomic.models.manage import Advice
@@ -70,6 +70,7 @@ async def day(desk: Desk, symbols: str | Sequence[str] = ()) -> ReportPage:
         "what_now": await _what_now(desk, checked),
         "book": await _last_book(desk),
         "missing": _missing(scan),
+        "track": await _track(desk),
     }
     document["meta"]["data_type"] = _data_type(scan)
     proposals = scan.proposals if scan else ()
@@ -197,6 +198,24 @@ async def track(desk: Desk) -> ReportPage:
         "day": str(record.as_of),
     }
     return records.track(_masked(document, desk))
+
+
+async def _track(desk: Desk) -> dict[str, Any] | None:
+    """Last month's proposals by grade, and all of them; None before any is over."""
+    record = await track_record.record(await desk.journal(offline=True))
+    if not any(group.ended for group in record.groups):
+        return None
+    told_ = told.page_document(record)
+    kept = {name: told_[name] for name in ("groups", "last_month", "notes")}
+    return {"month": record.last_month, **kept}
+
+
+async def sweep(desk: Desk, swept: Sweep) -> ReportPage:
+    """One key at several values, corrected for the number of looks."""
+    document = {**_document("backtest", desk, None, None), "sweep": backtests.sweep_document(swept)}
+    document["meta"]["data"] = [f"{swept.base.start} to {swept.base.end}", *swept.base.data]
+    page = records.sweep(_masked(document, desk))
+    return replace(page, partial=swept.base.partial)
 
 
 def _drawn_alone(drawing: Draw) -> tuple[SvgPicture, ...]:

@@ -271,6 +271,25 @@ ALERTS = (
 )
 
 
+GRADES = (
+    FigureColumn("grade", "/grade"),
+    FigureColumn("ended", "/ended", "whole", "Of all that were made: those that are over."),
+    FigureColumn("won, %", "/won_text", "text", "Realised, with its 95 % interval."),
+    FigureColumn("PoS", "/pos", "share0", "Promised, of holding to the expiry."),
+    FigureColumn("per margin, %", "/margin_text", "text", "Realised, 95 % over whole months."),
+    FigureColumn("managed EV", "/managed_ev", "share", "Promised of managing, per margin."),
+)
+
+TARGETS = (
+    FigureColumn("grade", "/grade"),
+    FigureColumn("made", "/n", "whole"),
+    FigureColumn("target, %", "/target_text", "text", "Share that the target closed."),
+    FigureColumn("P(target)", "/p_target", "share0", "Promised."),
+    FigureColumn("by quotes", "/by_quotes", "share0", "Share of marks; the others are a model's."),
+    FigureColumn("", "/few"),
+)
+
+
 def day(
     document: Document, *, payoffs: Sequence[SvgPicture] = (), markets: Sequence[SvgPicture] = ()
 ) -> ReportPage:
@@ -294,6 +313,7 @@ def day(
     if document["signals"]:
         sections.append(ReportSection("Open trades", (FigureTable("/signals", SIGNALS),)))
     sections += _what_now(document)
+    sections += _track(document)
     if document["book"] is not None:
         sections.append(
             ReportSection(
@@ -316,6 +336,20 @@ def day(
     if document["scan"] is not None:
         sections.append(_refused())
     return ReportPage(dated("Day", document), document, HEAD, tuple(sections))
+
+
+def _track(document: Document) -> list[ReportSection]:
+    """What became of proposals, last month's grade by grade; nothing where none is over."""
+    record = document.get("track")
+    if record is None:
+        return []
+    month = record["month"]
+    parts: tuple[Part, ...] = (
+        FigureTable("/track/last_month", GRADES, empty=f"None was made in {month}."),
+        FigureTable("/track/groups", GRADES, caption="Of all months."),
+        Sentences("/track/notes"),
+    )
+    return [ReportSection(f"What the proposals of {month} came to", parts)]
 
 
 def _refused() -> ReportSection:

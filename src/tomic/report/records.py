@@ -15,7 +15,7 @@ from tomic.report.layout import (
     Sentences,
     SvgPicture,
 )
-from tomic.report.pages import Document
+from tomic.report.pages import GRADES, TARGETS, Document
 
 _HEAD = (
     FigureColumn("data", "/meta/data", "list"),
@@ -181,25 +181,35 @@ def comparison(document: Document) -> ReportPage:
     return ReportPage("TOMIC · Two backtests", document, _HEAD, sections)
 
 
-_GRADES = (
-    FigureColumn("grade", "/grade"),
-    FigureColumn("ended", "/ended", "whole", "Of all that were made: those that are over."),
-    FigureColumn("won, %", "/won_text", "text", "Realised, with its 95 % interval."),
-    FigureColumn("PoS", "/pos", "share0", "Promised, of holding to the expiry."),
-    FigureColumn("per margin, %", "/margin_text", "text", "Realised, 95 % over whole months."),
-    FigureColumn("managed EV", "/managed_ev", "share", "Promised of managing, per margin."),
+_SWEPT = (
+    FigureColumn("", "/value_text"),
+    FigureColumn("n", "/trades", "whole"),
+    FigureColumn("per CVaR, %", "/cvar_text", "text", "Mean, 90 % over two-month blocks."),
+    FigureColumn("less the base, %", "/difference_text", "text", "By one look."),
+    FigureColumn("p", "/p_text", "text", "Two-sided, by one look."),
+    FigureColumn("p, corrected", "/adjusted_text", "text", "After all looks of this sweep."),
 )
 
-_TARGETS = (
-    FigureColumn("grade", "/grade"),
-    FigureColumn("made", "/n", "whole"),
-    FigureColumn("target, %", "/target_text", "text", "Share that the target closed."),
-    FigureColumn("P(target)", "/p_target", "share0", "Promised."),
-    FigureColumn("by quotes", "/by_quotes", "share0", "Share of marks; the others are a model's."),
-    FigureColumn("", "/few"),
-)
 
-_MONTHS = (FigureColumn("month", "/month"), *_GRADES[:5])
+def sweep(document: Document) -> ReportPage:
+    """One key at several values: what is left after as many looks, and the base on its own."""
+    at = "/sweep"
+    sections = (
+        ReportSection(
+            "What the values bring",
+            (
+                Sentences(f"{at}/sentences"),
+                FigureTable(f"{at}/rows", _SWEPT),
+                Sentences(f"{at}/scope"),
+            ),
+        ),
+        ReportSection("The base", (FigureGrid(f"{at}/base/overall", _OVERALL),)),
+    )
+    title = f"TOMIC · Backtests over {document['sweep']['key']}"
+    return ReportPage(title, document, _HEAD, sections)
+
+
+_MONTHS = (FigureColumn("month", "/month"), *GRADES[:5])
 
 _FOLLOWED = (
     FigureColumn("proposal", "/id"),
@@ -223,15 +233,15 @@ def track(document: Document) -> ReportPage:
         ReportSection(
             f"What the proposals of {month} came to",
             (
-                FigureTable(f"{at}/last_month", _GRADES, empty=f"None was made in {month}."),
-                FigureTable(f"{at}/last_month", _TARGETS),
+                FigureTable(f"{at}/last_month", GRADES, empty=f"None was made in {month}."),
+                FigureTable(f"{at}/last_month", TARGETS),
             ),
         ),
         ReportSection(
             "All proposals",
             (
-                FigureTable(f"{at}/groups", _GRADES, empty="No proposal is saved; run tomic scan."),
-                FigureTable(f"{at}/groups", _TARGETS),
+                FigureTable(f"{at}/groups", GRADES, empty="No proposal is saved; run tomic scan."),
+                FigureTable(f"{at}/groups", TARGETS),
                 Sentences(f"{at}/explained"),
                 Sentences(f"{at}/notes"),
             ),

@@ -23,7 +23,9 @@ from tomic.models import normalize_symbol
 from tomic.store.calendar import Dividend, Earnings
 
 KINDS = (
-    "the original's volatility.db, a calendar of earnings (CSV with symbol and date, or as Alpha "
+    "the original's volatility.db, daily surfaces (CSV with symbol, date, close, atm_iv, skew and "
+    "term_m1_m2, or iv_daily_summary), "
+    "a calendar of earnings (CSV with symbol and date, or as Alpha "
     "Vantage, EODHD, Finnhub, Nasdaq and yfinance give it) or a CSV of dividends "
     "(symbol, ex_date, amount)"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
@@ -43,12 +44,14 @@ class ContractTables(TableGroup):
         )
         return documents.read_as(Underlying, rows[0][0]) if rows else None
 
-    async def last_underlying(self, symbol: str) -> Underlying | None:
-        """Return the underlying as it was last resolved, None when it never was."""
+    async def latest_underlyings(self, symbols: Iterable[str]) -> dict[str, Underlying]:
+        """The underlyings as they were resolved last; those that never were are absent."""
         rows = await self._rows(
-            "SELECT document FROM underlyings WHERE symbol = ? ORDER BY day DESC LIMIT 1", (symbol,)
+            "SELECT symbol, document, max(day) FROM underlyings"
+            " WHERE symbol IN (SELECT value FROM json_each(?)) GROUP BY symbol",
+            (json.dumps(sorted(set(symbols))),),
         )
-        return documents.read_as(Underlying, rows[0][0]) if rows else None
+        return {symbol: documents.read_as(Underlying, text) for symbol, text, _ in rows}
 
     async def save_option_params(self, symbol: str, day: dt.date, params: OptionParams) -> None:
         """Remember expiries and strikes of one trading class for one trading day."""

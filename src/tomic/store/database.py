@@ -20,6 +20,7 @@ from tomic.store.kept_chains import KeptChainTables
 from tomic.store.notices import NoticeTables
 from tomic.store.restoring import Restored, restore
 from tomic.store.scans import ScanTables
+from tomic.store.surfaces import SurfaceTables
 from tomic.store.upkeep import StoreInfo
 
 
@@ -57,6 +58,7 @@ class Database(StoreFile):
         self.notices = NoticeTables(self)
         self.kept = KeptChainTables(self)
         self.scans = ScanTables(self)
+        self.surfaces = SurfaceTables(self)
 
     async def import_file(self, path: Path | str) -> Imported:
         """

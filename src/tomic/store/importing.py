@@ -26,6 +26,8 @@ class Imported:
     counts: Mapping[str, int]
     left_out: tuple[str, ...] = ()
     """Rows that could not be read, each with its place and reason; they are in no count."""
+    cleaned: tuple[str, ...] = ()
+    """What is kept as it is and left aside where it is used: reasons with their counts."""
 
 
 async def import_file(store: StoreFile, calendar: CalendarTables, path: Path) -> Imported:

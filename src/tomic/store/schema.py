@@ -514,6 +514,16 @@ _ADVICE: tuple[Step, ...] = (
     "CREATE INDEX advice_by_position ON advice (position, as_of)",
 )
 
+_SURFACES: tuple[Step, ...] = (
+    """
+    CREATE TABLE surfaces (
+        symbol TEXT NOT NULL, day INTEGER NOT NULL,
+        close REAL, atm_iv REAL, skew REAL, term_m1_m2 REAL,
+        PRIMARY KEY (symbol, day)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 # REPLACE deletes what it replaces without asking the triggers for that; they see it come.
 _GUARDS: tuple[tuple[str, str], ...] = (
     *(
@@ -582,6 +592,7 @@ MIGRATIONS: tuple[tuple[Step, ...], ...] = (
     _RECORD,
     _ADVICE,
     (guard,),
+    _SURFACES,
 )
 """Migration n brings a file from ``user_version`` n - 1 to n. Released ones never change."""
 

@@ -321,7 +321,9 @@ def _series(db: sqlite3.Connection) -> tuple[SeriesInfo, ...]:
         "SELECT 'bars', count(DISTINCT symbol), count(*), min(day), max(day) FROM bars"
         " HAVING count(*) > 0 UNION ALL"
         " SELECT kind, count(DISTINCT symbol), count(*), min(day), max(day)"
-        " FROM iv_history GROUP BY kind"
+        " FROM iv_history GROUP BY kind UNION ALL"
+        " SELECT 'surfaces', count(DISTINCT symbol), count(*), min(day), max(day) FROM surfaces"
+        " HAVING count(*) > 0"
     )
     day = dt.date(1970, 1, 1)
     return tuple(

@@ -12,36 +12,52 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
+import tempfile
 import time
 import tomllib
+import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 
 from tomic import errors
 from tomic._typing import BoolArray
+from tomic._version import __version__
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.evidence import candidates, choice, differences, pool as pools, quoted, results, walk
-from tomic.evidence.candidates import Looked, WalkTerms
-from tomic.evidence.history import Dates, SurfaceHistory, clean, from_series
+from tomic.evidence.candidates import Calendar, Looked, WalkTerms
+from tomic.evidence.history import Dates, SurfaceHistory, from_series
 from tomic.evidence.pool import Pool
+from tomic.evidence.quoted import Known
 from tomic.evidence.results import Described, Every, Run
 from tomic.evidence.structures import StandardStructure
-from tomic.files.option_tables import DayTable, read_days
+from tomic.files.option_tables import read_days
 from tomic.files.surfaces import read_surface
-from tomic.models import VolSnapshot
-from tomic.models.backtest import BacktestGroup, BacktestResult, Comparison, Sweep, TradeSource
+from tomic.models import VolSnapshot, settles_in_cash
+from tomic.models.backtest import BacktestGroup, BacktestResult, Comparison, Sweep
 from tomic.models.documents import first_fault
+from tomic.quant import realized
+from tomic.store import Database, KeptDay
 from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
-from tomic.workflows import workers
+from tomic.workflows import surfaces, workers
 from tomic.workflows.progress import Event
 from tomic.workflows.resources import Resources
 
@@ -52,8 +68,8 @@ _EVENT = "backtest"
 _TOLD_EVERY_S = 5.0
 _FEW = 4
 _OLD_S = 7 * 86400.0
-_UNJUDGED = ("short_delta", "iv_rank_below", "iv_rise", "dividend_days", "negative_ev")
-"""Exits that no modelled smile, and no table of quotes alone, can judge."""
+_EVER = dt.date(1990, 1, 1)
+_PLACES = (realized.iv_rank, realized.iv_percentile)
 _SENSITIVITY = (
     ("wings 40 % flatter", {"wings_fund": 0.6, "wings_stock": 0.6}),
     ("no skew", {"skew_fund": 0.0, "skew_stock": 0.0}),
@@ -191,14 +207,14 @@ class _Walked:
     resources: Resources
     asked: WalkRequest
     histories: list[SurfaceHistory]
-    source: TradeSource
     data: tuple[str, ...]
-    earnings: dict[str, Dates]
+    calendars: dict[str, Calendar]
     missing: Counter[str]
     kept: _Kept
-    quotes: Sequence[DayTable] | None = None
-    """Recorded chains, day by day; None where none are given."""
-    quotes_missing: Counter[str] = field(default_factory=Counter)
+    recorded: Sequence[_RecordedDay] | None = None
+    """Days of which chains are recorded, ascending; None where none are given."""
+    known: dict[str, Known] = field(default_factory=dict)
+    """What the store knows beside the chains, by their symbols."""
     looked: dict[str, tuple[Looked | None, Counter[str], str]] = field(default_factory=dict)
     """By terms: days of all symbols, why others were left out, and why it is not whole."""
 
@@ -206,35 +222,32 @@ class _Walked:
     async def opened(cls, resources: Resources, asked: WalkRequest) -> _Walked:
         """With the histories read."""
         missing: Counter[str] = Counter()
-        quotes: list[DayTable] | None = None
+        recorded: list[_RecordedDay] | None = None
         histories: list[SurfaceHistory] = []
-        source: TradeSource = "surface"
         data: tuple[str, ...] = ()
         if asked.chains:
-            quotes = await asyncio.to_thread(_read, asked)
+            recorded = await asyncio.to_thread(_of_files, asked)
             data = tuple(map(str, asked.chains))
         if asked.kept:
-            quotes = _by_day([*(quotes or ()), *await _of_kept(resources, asked)])
+            recorded = _by_day([*(recorded or ()), *await _of_kept(resources, asked)])
             data += (KEPT,)
-        if asked.surface is not None or quotes is None:
+        if asked.surface is not None or recorded is None:
             load = _of_file if asked.surface is not None else _of_store
-            histories, source, more = await load(resources, asked, missing)
+            histories, more = await load(resources, asked, missing)
             data += more
-        names = [history.symbol for history in histories]
-        stored = await (await resources.store()).calendar.earnings(names, since=dt.date(1990, 1, 1))
+        quoted_names = sorted({symbol for day in recorded or () for symbol, _ in day.names})
+        names = sorted({*quoted_names, *(history.symbol for history in histories)})
+        calendars = await _calendars(resources, names)
         return cls(
             resources=resources,
             asked=asked,
             histories=histories,
-            source=source,
             data=data,
-            earnings={
-                symbol: np.array([event.day for event in events], dtype="datetime64[D]")
-                for symbol, events in stored.items()
-            },
+            calendars=calendars,
+            known=await _known(resources, quoted_names, calendars),
             missing=missing,
             kept=_Kept.beside(resources),
-            quotes=quotes,
+            recorded=recorded,
         )
 
     def forget(self) -> None:
@@ -271,13 +284,15 @@ class _Walked:
             not_built=missing,
             refused=refused,
             excluded=_excluded(self.histories),
-            levels=_levels(settings, quoted=self.quotes is not None, modelled=bool(self.histories)),
+            levels=_levels(
+                settings, quoted=self.recorded is not None, modelled=bool(self.histories)
+            ),
             variants=await self._count(settings),
             notes=[note for part in parts for note in part.notes],
             partial=next((part.partial for part in parts if part.partial), ""),
         )
         result = await asyncio.to_thread(results.result, rows, about)
-        if sensitivity and self.source == "history" and self.histories and not result.partial:
+        if sensitivity and _is_assumed(self.histories) and not result.partial:
             others = [await self._other(settings, chosen, *each) for each in _SENSITIVITY]
             result = result.model_copy(update={"sensitivity": tuple(others)})
         return Made(rows, result)
@@ -285,43 +300,67 @@ class _Walked:
     # -- recorded chains -------------------------------------------------------------------
 
     async def _quoted(self, settings: Settings) -> _Share | None:
-        """What the scan finds in the recorded chains, and what their later quotes make of it."""
-        if self.quotes is None:
+        """
+        What the scan finds in the recorded chains, and what their later quotes make of it.
+
+        A day that is searched is put away on disk, and taken from there when it is followed: what
+        is in memory does not grow with the number of chains.
+        """
+        if self.recorded is None:
             return None
-        asked = self.asked
-        days, opens = self.quotes, _entries(self.quotes, asked)
-        vols: dict[str, VolSnapshot] = {}
-        jobs = [
-            (day, (day, chains, vols, settings, asked.strategies, day in opens))
-            for day, chains in days
-        ]
+        days, opens = self.recorded, _entries(self.recorded, self.asked)
         wanted = min(settings.backtest.processes or workers.processors(), max(len(opens), 1))
-        tell = _Progress(self.resources, len(jobs), "days")
-        found: dict[dt.date, quoted.Day] = {}
-        async for day, made in workers.spread(
-            quoted.searched, jobs, processes=wanted,
-            stopped=lambda: self.resources.interrupted,
-        ):  # fmt: skip
-            found[day] = made
-            tell.one_more(str(day))
-        pool = await asyncio.to_thread(_followed, [found[day] for day in sorted(found)], settings)
-        missing, refused = Counter(self.quotes_missing), Counter[str]()
-        for made in found.values():
-            missing.update(made.not_built)
-            refused.update(made.refused)
-        entered = [day for day in sorted(found) if day in opens]
+        tell = _Progress(self.resources, len(days), "days")
+        with self.kept.for_days() as shelf:
+            async for (day, key), made in workers.spread(
+                quoted.searched, self._searches(settings, days, opens, shelf, tell),
+                processes=wanted, stopped=lambda: self.resources.interrupted,
+            ):  # fmt: skip
+                await asyncio.to_thread(shelf.put, day, key, made)
+                tell.one_more(str(day))
+            if shelf.before:
+                self.resources.note(f"{shelf.before} days were worked out before")
+            found = await asyncio.to_thread(_followed, shelf, settings, self.known)
+            done = sorted(shelf.keys)
+        entered = [day for day in done if day in opens]
+        counts = {day.day: len(day.names) for day in days}
         return _Share(
-            pool=pool,
+            pool=found.pool,
             days=np.array(entered, dtype="datetime64[D]"),
-            symbol_days=sum(len(chains) for day, chains in days if day in entered),
-            missing=missing,
-            refused=refused,
-            notes=(
-                "trades on chains are found, marked and closed on their own bid and ask; gates on "
-                "figures that no chain holds, as IV rank, are passed",
-            ),
-            partial=_cut(len(found), len(days), "days"),
+            symbol_days=sum(counts[day] for day in entered),
+            missing=found.missing,
+            refused=found.refused,
+            notes=tuple(_on_quotes(settings, self.asked.strategies, self.known)),
+            partial=_cut(len(done), len(days), "days"),
         )
+
+    async def _searches(
+        self, settings: Settings, days: Sequence[_RecordedDay], opens: Collection[dt.date],
+        shelf: _Shelf, tell: _Progress,
+    ) -> AsyncIterator[workers.Job]:  # fmt: skip
+        """Days that were not searched before, their chains read when their turn comes."""
+        for day in days:
+            if self.resources.interrupted:
+                return
+            chains = await day.load()
+            vols = {chain.symbol: self._volatility(chain, day.day) for chain in chains}
+            key = _day_key(settings, self.asked, chains, vols, is_open=day.day in opens)
+            if await asyncio.to_thread(shelf.has, day.day, key):
+                tell.one_more(str(day.day))
+                continue
+            given = (day.day, chains, vols, settings, self.asked.strategies, day.day in opens)
+            yield (day.day, key), given
+
+    def _volatility(self, chain: Chain, day: dt.date) -> VolSnapshot:
+        """What was known on the evening of *day* of the symbol of a chain, beside the chain."""
+        known, calendar = self.known[chain.symbol], self.calendars[chain.symbol]
+        iv30, rank, percentile = known.on(day)
+        place = int(np.searchsorted(calendar.earnings, np.datetime64(day, "D")))
+        report = calendar.earnings[place].item() if place < calendar.earnings.size else None
+        return VolSnapshot(
+            symbol=chain.symbol, as_of=chain.as_of, iv30=iv30, iv_rank=rank,
+            iv_percentile=percentile, next_earnings=report,
+        )  # fmt: skip
 
     # -- modelled smiles -------------------------------------------------------------------
 
@@ -334,7 +373,7 @@ class _Walked:
                 key="scan.strategies",
             )
         looked, missing, partial_text = await self._look(settings, structures)
-        notes = _notes(settings, chosen, structures, self.source)
+        notes = _notes(settings, chosen, self.histories, self.calendars)
         if looked is None:
             empty = np.array([], dtype="datetime64[D]")
             return _Share(None, empty, 0, missing, Counter(), notes, partial_text)
@@ -347,11 +386,12 @@ class _Walked:
         self, settings: Settings, chosen: Sequence[Template],
         structures: Sequence[StandardStructure], looked: Looked,
     ) -> tuple[Pool, choice.Choice]:  # fmt: skip
-        if self.quotes is not None:
-            looked = looked.take(_without(looked, self.quotes))
+        if self.recorded is not None:
+            looked = looked.take(_without(looked, self.recorded))
         names = _templates(structures, chosen)
         decided = choice.choose(looked, structures, names, settings, self.histories)
-        pool = pools.modelled(looked, decided, structures, names, settings, self.source)
+        sources = {history.symbol: history.source for history in self.histories}
+        pool = pools.modelled(looked, decided, structures, names, settings, sources)
         return pool, decided
 
     async def _other(
@@ -378,8 +418,10 @@ class _Walked:
             first=_day(asked.first), last=_day(asked.last), every_day=asked.every == "day",
         )  # fmt: skip
         histories = self.histories
-        if self.source == "history":
-            histories = [_with_skew(history, settings) for history in histories]
+        histories = [
+            _with_skew(history, settings) if history.source == "history" else history
+            for history in histories
+        ]
         key = repr(terms) + repr([history.skew[:1] for history in histories])
         if key not in self.looked:
             self.looked[key] = await self._spread(terms, histories, settings)
@@ -392,13 +434,13 @@ class _Walked:
         missing, parts = Counter(self.missing), {}
         jobs = []
         for history in histories:
-            reports = self.earnings.get(history.symbol)
-            key = self.kept.key(history, days, terms, reports)
+            calendar = self.calendars[history.symbol]
+            key = self.kept.key(history, days, terms, calendar)
             known = self.kept.load(key)
             if known is not None:
                 parts[history.symbol] = known
             else:
-                jobs.append(((history.symbol, key), (history, days, terms, reports)))
+                jobs.append(((history.symbol, key), (history, days, terms, calendar)))
         if parts:
             self.resources.note(f"{len(parts)} symbols were worked out before")
         tell = _Progress(self.resources, len(jobs))
@@ -440,96 +482,228 @@ def _cut(done: int, total: int, what: str) -> str:
     return f"interrupted: {done} of {total} {what}" if done < total else ""
 
 
-def _followed(days: Sequence[quoted.Day], settings: Settings) -> Pool | None:
-    """What was found in all chains, followed to its end; None where nothing was."""
-    parts = [
-        quoted.followed(found, days[place + 1 :], settings)
-        for place, day in enumerate(days)
-        for found in day.found
-    ]
-    return pools.joined(parts) if parts else None
+class _FromChains(NamedTuple):
+    """What recorded chains came to."""
+
+    pool: Pool | None
+    missing: Counter[str]
+    refused: Counter[str]
+
+
+def _followed(shelf: _Shelf, settings: Settings, known: Mapping[str, Known]) -> _FromChains:
+    """
+    What was found in all chains, followed day by day to its end; no pool where nothing was.
+
+    Days are read one at a time, and what has ended needs no more of them.
+    """
+    live: list[quoted.Following] = []
+    parts: list[Pool] = []
+    missing, refused = Counter[str](), Counter[str]()
+    for day in shelf.days():
+        missing.update(day.not_built)
+        refused.update(day.refused)
+        for following in live:
+            following.step(day)
+        parts += [following.pool() for following in live if following.is_over]
+        live = [following for following in live if not following.is_over]
+        live += [
+            quoted.Following(found, settings, known.get(found.symbol, quoted.NOTHING_KNOWN))
+            for found in day.found
+        ]
+    parts += [following.pool() for following in live]
+    return _FromChains(pools.joined(parts) if parts else None, missing, refused)
 
 
 def _of_symbol(
-    history: SurfaceHistory, days: Dates, terms: WalkTerms, earnings: Dates | None
+    history: SurfaceHistory, days: Dates, terms: WalkTerms, calendar: Calendar
 ) -> tuple[Looked | None, Counter[str]]:
     """One symbol, as a process works it out."""
     missing: Counter[str] = Counter()
-    found = candidates.look(history, days, terms, missing, earnings)
+    found = candidates.look(history, days, terms, missing, calendar)
     return found, +missing
 
 
 # -- sources -------------------------------------------------------------------------------------
 
 
-def _read(asked: WalkRequest) -> list[DayTable]:
-    return list(read_days(asked.chains, rate=walk.RATES, symbols=asked.symbols))
+@dataclass(frozen=True, slots=True)
+class _RecordedDay:
+    """A day of which chains are recorded; they are read when they are asked for."""
+
+    day: dt.date
+    names: frozenset[tuple[str, str]]
+    """Symbol and trading class of each."""
+    load: Callable[[], Awaitable[tuple[Chain, ...]]]
 
 
-async def _of_kept(resources: Resources, asked: WalkRequest) -> list[DayTable]:
-    """The chains that the store keeps, a table each."""
+def _of_files(asked: WalkRequest) -> list[_RecordedDay]:
+    """The chains of files, which are read whole: a day of a table may stand anywhere in it."""
+    found = []
+    for table in read_days(asked.chains, rate=walk.RATES, symbols=asked.symbols):
+        names = frozenset((chain.symbol, chain.trading_class) for chain in table.chains)
+        found.append(_RecordedDay(table.day, names, partial(_given, table.chains)))
+    return found
+
+
+async def _given(chains: tuple[Chain, ...]) -> tuple[Chain, ...]:
+    return chains
+
+
+async def _of_kept(resources: Resources, asked: WalkRequest) -> list[_RecordedDay]:
+    """The chains that the store keeps, one each."""
     store = await resources.store()
-    tables = []
-    for each in await store.kept.days():
-        if asked.symbols and each.symbol not in asked.symbols:
-            continue
-        chain = await store.kept.load(each.symbol, each.day, trading_class=each.trading_class)
-        if chain is not None:
-            tables.append(DayTable(each.day, (chain,)))
-    if not tables:
+    found = [
+        _RecordedDay(
+            each.day, frozenset({(each.symbol, each.trading_class)}), partial(_load, store, each)
+        )
+        for each in await store.kept.days()
+        if not asked.symbols or each.symbol in asked.symbols
+    ]
+    if not found:
         raise errors.DataError(
             "the store keeps no chain of these symbols yet; each tomic scan and tomic chain leaves "
             "one, for store.keep_chains"
         )
-    return tables
+    return found
 
 
-def _by_day(tables: Sequence[DayTable]) -> list[DayTable]:
-    """A table a day, ascending; of a chain that comes twice, the first."""
-    days: dict[dt.date, dict[tuple[str, str], Chain]] = {}
-    for day, chains in tables:
-        for chain in chains:
-            days.setdefault(day, {}).setdefault((chain.symbol, chain.trading_class), chain)
-    return [DayTable(day, tuple(days[day].values())) for day in sorted(days)]
+async def _load(store: Database, kept: KeptDay) -> tuple[Chain, ...]:
+    """A chain that is kept; none where it was pruned meanwhile."""
+    chain = await store.kept.load(kept.symbol, kept.day, trading_class=kept.trading_class)
+    return () if chain is None else (chain,)
 
 
-def _entries(days: Sequence[DayTable], asked: WalkRequest) -> frozenset[dt.date]:
+def _by_day(recorded: Sequence[_RecordedDay]) -> list[_RecordedDay]:
+    """One of each day, ascending; of a chain that comes twice, the first."""
+    days: dict[dt.date, list[_RecordedDay]] = {}
+    for each in recorded:
+        days.setdefault(each.day, []).append(each)
+    return [
+        _RecordedDay(day, frozenset().union(*(each.names for each in parts)), partial(_all, parts))
+        for day, parts in sorted(days.items())
+    ]
+
+
+async def _all(parts: Sequence[_RecordedDay]) -> tuple[Chain, ...]:
+    chains: dict[tuple[str, str], Chain] = {}
+    for part in parts:
+        for chain in await part.load():
+            chains.setdefault((chain.symbol, chain.trading_class), chain)
+    return tuple(chains.values())
+
+
+async def _calendars(resources: Resources, names: Sequence[str]) -> dict[str, Calendar]:
+    """Reports and dividends that the store knows."""
+    events = (await resources.store()).calendar
+    reports = await events.earnings(names, since=_EVER)
+    dividends = await events.dividends(names, since=_EVER)
+    return {
+        symbol: Calendar.of(
+            [event.day for event in reports.get(symbol, ())],
+            [event.day for event in dividends.get(symbol, ())],
+            [event.amount for event in dividends.get(symbol, ())],
+        )
+        for symbol in names
+    }
+
+
+async def _known(
+    resources: Resources, names: Sequence[str], calendars: Mapping[str, Calendar]
+) -> dict[str, Known]:
+    """IB's 30-day volatility of each day with its place in the year before, and dividends."""
+    if not names:
+        return {}
+    levels = await (await resources.store()).history.many_iv(names, "ib30")
+    found = {}
+    for name in names:
+        day, iv = (
+            (levels[name].date, levels[name].value)
+            if name in levels
+            else (calendars[name].earnings[:0], np.array([]))
+        )
+        place = (
+            [realized.rolling_place(kind, iv).value for kind in _PLACES] if iv.size else [iv, iv]
+        )
+        found[name] = Known(calendars[name].ex_days, calendars[name].dividends, day, iv, *place)
+    return found
+
+
+def _entries(days: Sequence[_RecordedDay], asked: WalkRequest) -> frozenset[dt.date]:
     """The days on which trades are opened: all, or the first from Wednesday on of each week."""
-    every = np.array([table.day for table in days], dtype="datetime64[D]")
+    every = np.array([each.day for each in days], dtype="datetime64[D]")
     chosen = walk.entries(every, every_day=asked.every == "day").tolist()
     first, last = asked.first or dt.date.min, asked.last or dt.date.max
     return frozenset(day for day in chosen if first <= day <= last)
 
 
-def _without(looked: Looked, quotes: Sequence[DayTable]) -> BoolArray:
+def _without(looked: Looked, recorded: Sequence[_RecordedDay]) -> BoolArray:
     """Days of symbols of which no chain was recorded."""
-    recorded = {(table.day, chain.symbol) for table in quotes for chain in table.chains}
+    known = {(each.day, symbol) for each in recorded for symbol, _ in each.names}
     pairs = zip(looked.day.tolist(), looked.symbol.tolist(), strict=True)
-    return np.array([pair not in recorded for pair in pairs], dtype=np.bool_)
+    return np.array([pair not in known for pair in pairs], dtype=np.bool_)
 
 
 async def _of_file(
     resources: Resources, asked: WalkRequest, missing: Counter[str]
-) -> tuple[list[SurfaceHistory], TradeSource, tuple[str, ...]]:
+) -> tuple[list[SurfaceHistory], tuple[str, ...]]:
     path = asked.surface
     assert path is not None
     rows = await asyncio.to_thread(read_surface, path)
-    funds = resources.settings.backtest.funds
     if asked.symbols:
         lacking = sorted(set(asked.symbols) - set(rows.symbol.tolist()))
         missing.update(f"{symbol} is not in {path.name}" for symbol in lacking)
         keep = np.isin(rows.symbol, asked.symbols)
         rows = type(rows)._make(column[keep] for column in rows)
-    histories = await asyncio.to_thread(clean, rows, etfs=funds)
-    return histories, "surface", (str(path),)
+    store, funds = await resources.store(), await _funds(resources, np.unique(rows.symbol).tolist())
+    return await surfaces.histories(store, rows, funds, missing), (str(path),)
 
 
 async def _of_store(
     resources: Resources, asked: WalkRequest, missing: Counter[str]
-) -> tuple[list[SurfaceHistory], TradeSource, tuple[str, ...]]:
-    """Closes and IB's 30-day volatility, with an assumed skew."""
+) -> tuple[list[SurfaceHistory], tuple[str, ...]]:
+    """Surfaces that were imported; of other symbols closes and IB's 30-day volatility."""
     settings = resources.settings
     names = list(asked.symbols or settings.market.symbols)
+    store = await resources.store()
+    rows = await store.surfaces.load(names)
+    funds = await _funds(resources, names)
+    found = await surfaces.histories(store, rows, funds, missing)
+    told = {history.symbol for history in found}
+    others = [name for name in names if name not in told]
+    found += await _of_series(resources, others, funds, missing)
+    if not found:
+        raise errors.DataError(
+            f"the store holds no history of {', '.join(names)}; tomic prices --days 2000 fetches "
+            "it, tomic store import takes daily surfaces, or give --surface FILE"
+        )
+    return found, (str(settings.store.path),)
+
+
+async def _funds(resources: Resources, names: Sequence[str]) -> frozenset[str]:
+    """
+    Which of *names* are funds or indices, whose smiles have wings of their own.
+
+    What IB said of a symbol counts first; then an index by its name, and a company by the reports
+    that the calendar knows; only of others the list in the settings.
+    """
+    store, listed = await resources.store(), resources.settings.backtest.funds
+    known = await store.contracts.latest_underlyings(names)
+    reports = await store.calendar.earnings(names, since=_EVER)
+    funds = set()
+    for name in names:
+        told = known[name].reports_earnings if name in known else None
+        if told is None:
+            told = not settles_in_cash(name) and (bool(reports.get(name)) or name not in listed)
+        if not told:
+            funds.add(name)
+    return frozenset(funds)
+
+
+async def _of_series(
+    resources: Resources, names: Sequence[str], funds: Collection[str], missing: Counter[str]
+) -> list[SurfaceHistory]:
+    """Closes and IB's 30-day volatility, with an assumed skew."""
+    settings = resources.settings
     store = await resources.store()
     bars = await store.history.many_bars(names)
     levels = await store.history.many_iv(names, "ib30")
@@ -542,15 +716,10 @@ async def _of_store(
         iv = np.full(len(own), np.nan)
         _, at, from_ = np.intersect1d(own.date, level.date, return_indices=True)
         iv[at] = level.value[from_]
-        is_etf = name in settings.backtest.funds
+        is_etf = name in funds
         skew = _skew(settings, is_etf)
         histories.append(from_series(name, own.date, own.close, iv, skew=skew, is_etf=is_etf))
-    if not histories:
-        raise errors.DataError(
-            "the store holds no history of "
-            f"{', '.join(names)}; tomic prices --days 2000 fetches it, or give --surface FILE"
-        )
-    return histories, "history", (str(settings.store.path),)
+    return histories
 
 
 def _skew(settings: Settings, is_etf: bool) -> float:
@@ -560,6 +729,11 @@ def _skew(settings: Settings, is_etf: bool) -> float:
 def _with_skew(history: SurfaceHistory, settings: Settings) -> SurfaceHistory:
     skew = _skew(settings, history.is_etf)
     return replace(history, skew=np.full(history.day.size, skew))
+
+
+def _is_assumed(histories: Sequence[SurfaceHistory]) -> bool:
+    """Whether the skew of any is an assumption."""
+    return any(history.source == "history" for history in histories)
 
 
 def _templates(
@@ -590,8 +764,8 @@ def _levels(settings: Settings, *, quoted: bool, modelled: bool) -> tuple[str, s
 
 
 def _notes(
-    settings: Settings, chosen: Sequence[Template], structures: Sequence[StandardStructure],
-    source: TradeSource,
+    settings: Settings, chosen: Sequence[Template], histories: Sequence[SurfaceHistory],
+    calendars: Mapping[str, Calendar],
 ) -> tuple[str, ...]:  # fmt: skip
     own = settings.backtest
     notes = [
@@ -599,23 +773,77 @@ def _notes(
         f"strikes continuous, one variant a strategy, {own.days} days to expiry",
         "liquidity and fit count 1; dates of earnings are those that the store knows today",
     ]
-    if source == "history":
+    if assumed := sum(history.source == "history" for history in histories):
+        whose = "" if assumed == len(histories) else f" of {assumed} symbols"
         notes.append(
-            f"the skew is assumed: 25-delta put less call {own.skew_fund:+.1%} (funds) and "
+            f"the skew{whose} is assumed: 25-delta put less call {own.skew_fund:+.1%} (funds) and "
             f"{own.skew_stock:+.1%} (stocks); the term structure is flat"
         )
-    there = {structure.strategy for structure in structures}
-    absent = [t.name for t in chosen if t.name not in there and t.name != "cash_secured_put"]
-    if absent:
-        notes.append(f"not opened, as no structure stands for them: {', '.join(absent)}")
-    if settings.scan.top and (told := _unjudged(settings, chosen)):
-        notes.append(f"exits that are not judged here: {', '.join(told)}")
-    return tuple(notes)
+        if two := [template.name for template in chosen if template.gap is not None]:
+            notes.append(
+                f"not opened{whose}: {', '.join(two)}, as closes and 30-day IV hold no "
+                "second expiry"
+            )
+    if any(template.gap is not None for template in chosen):
+        notes.append(
+            "trades of two expiries: the first as all others, the second the next third Friday of "
+            "the surface; it is sold at the first on that evening's surface"
+        )
+    return (*notes, *_on_exits(settings, chosen, calendars))
 
 
-def _unjudged(settings: Settings, chosen: Sequence[Template]) -> list[str]:
+def _on_quotes(
+    settings: Settings, strategies: tuple[str, ...] | None, known: Mapping[str, Known]
+) -> Iterator[str]:
+    """How trades on chains are run, and what of it chains cannot carry."""
+    yield "trades on chains are found, marked and closed on their own bid and ask"
+    chosen = templates.choose(settings, strategies)
     rules = [settings.journal.exits_for(template.name) for template in chosen]
-    return [name for name in _UNJUDGED if any(getattr(rule, name) for rule in rules)]
+    blank = sorted(symbol for symbol, each in known.items() if not each.day.size)
+    if blank:
+        asks = [
+            name
+            for name in ("iv_rise", "iv_rank_below")
+            if any(getattr(rule, name) is not None for rule in rules)
+        ]
+        unjudged = f", and {', '.join(asks)} not judged" if asks else ""
+        yield (
+            f"of {len(blank)} of {len(known)} symbols the store knows no IV30: gates on IV rank "
+            f"and percentile are passed{unjudged}"
+        )
+    bare = [symbol for symbol, each in known.items() if not each.ex_days.size]
+    if bare and any(rule.dividend_days is not None for rule in rules):
+        yield (
+            f"dividend_days is not judged of {len(bare)} of {len(known)} symbols: the store knows "
+            "no dividend of theirs"
+        )
+    if any(rule.negative_ev for rule in rules):
+        yield "negative_ev is not judged on chains: no density is fitted on days of no entry"
+
+
+def _on_exits(
+    settings: Settings, chosen: Sequence[Template], calendars: Mapping[str, Calendar]
+) -> Iterator[str]:
+    """Which exits of ``[journal]`` a modelled smile cannot judge, or judges in its own way."""
+    rules = {template.name: settings.journal.exits_for(template.name) for template in chosen}
+    blank = [symbol for symbol, known in calendars.items() if not known.ex_days.size]
+    calls = any(leg.right == "C" and leg.quantity < 0 for each in chosen for leg in each.legs)
+    if calls and blank and any(each.dividend_days is not None for each in rules.values()):
+        yield (
+            f"dividend_days is not judged of {len(blank)} of {len(calendars)} symbols: the store "
+            "knows no dividend of theirs"
+        )
+    if any(each.iv_rank_below is not None for each in rules.values()):
+        yield "iv_rank_below is judged where a year of volatilities came before"
+    if not any(each.negative_ev for each in rules.values()):
+        return
+    if settings.view.trust == 0.0 or not set(settings.view.by_symbol) & set(calendars):
+        yield (
+            "negative_ev closes nothing here: a modelled smile values all options at what they "
+            "bring on average, and no view is trusted"
+        )
+    elif any(template.gap is not None and rules[template.name].negative_ev for template in chosen):
+        yield "negative_ev is not judged of trades of two expiries"
 
 
 def _excluded(histories: Sequence[SurfaceHistory]) -> Counter[str]:
@@ -627,7 +855,10 @@ def _excluded(histories: Sequence[SurfaceHistory]) -> Counter[str]:
 
 def _reasons(missing: Mapping[str, int]) -> str:
     told = ", ".join(f"{count.reason} ({count.count})" for count in results.counted(missing)[:3])
-    return told or "the data hold no day in this period"
+    return told or (
+        "the data hold no day in this period, or none from Wednesday to Friday; --every day takes "
+        "any"
+    )
 
 
 def _day(day: dt.date | None) -> np.datetime64 | None:
@@ -660,6 +891,87 @@ class _Progress:
             self._watch(Event("stage", "", text))
 
 
+def _day_key(
+    settings: Settings, asked: WalkRequest, chains: Sequence[Chain],
+    vols: Mapping[str, VolSnapshot], *, is_open: bool,
+) -> str:  # fmt: skip
+    """Names what is found on one day by all that it follows from."""
+    told = [__version__, settings.model_dump_json(exclude=_APART), asked.strategies, is_open]
+    told += [vols[name].model_dump_json() for name in sorted(vols)]
+    digest = hashlib.sha256(repr(told).encode())
+    for chain in chains:
+        digest.update(repr((chain.symbol, chain.trading_class, chain.spot, chain.rate)).encode())
+        for name, column in sorted(chain.columns.items()):
+            digest.update(name.encode())
+            plain = column.astype(str) if column.dtype == object else column
+            digest.update(np.ascontiguousarray(plain).tobytes())
+    return digest.hexdigest()[:24]
+
+
+_APART = {"ib", "store", "log", "jobs", "notify", "web", "portfolio", "export"}
+"""Sections that no search depends on."""
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """Days of chains that were searched, in files, by what they follow from."""
+
+    folder: Path
+    used: set[Path]
+    keys: dict[dt.date, str] = field(default_factory=dict)
+    before: int = 0
+    """How many were there already."""
+
+    def _path(self, day: dt.date, key: str) -> Path:
+        return self.folder / f"{day}-{key}.npz"
+
+    def has(self, day: dt.date, key: str) -> bool:
+        """Whether a day was searched before; it is one of the run then."""
+        path = self._path(day, key)
+        if _stored(path) is None:
+            return False
+        self.keys[day], self.before = key, self.before + 1
+        self.used.add(path)
+        return True
+
+    def put(self, day: dt.date, key: str, made: quoted.Day) -> None:
+        """
+        Keep a day.
+
+        Raises:
+            TomicError: The disk refuses.
+        """
+        path, part = self._path(day, key), self.folder / f"{day}-{key}.part.npz"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            columns: dict[str, Any] = dict(quoted.packed(made))
+            np.savez(part, **columns)
+            part.replace(path)
+        except OSError as exc:
+            raise errors.TomicError(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
+        self.keys[day] = key
+        self.used.add(path)
+
+    def days(self) -> Iterator[quoted.Day]:
+        """All of the run, ascending, each read when its turn comes."""
+        for day in sorted(self.keys):
+            path = self._path(day, self.keys[day])
+            columns = _stored(path)
+            if columns is None:
+                raise errors.TomicError(f"{path}: gone while the backtest ran; run it again")
+            yield quoted.unpacked(columns)
+
+
+def _stored(path: Path) -> dict[str, Any] | None:
+    """The arrays of a file; None where there is none, or it is damaged."""
+    try:
+        # Opened here, as numpy leaves open what it finds damaged.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            return dict(stored)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
 @dataclass(slots=True)
 class _Kept:
     """Symbols that were worked out, on disk until the run is whole; nowhere for a demo."""
@@ -678,14 +990,24 @@ class _Kept:
                 old.unlink(missing_ok=True)
         return cls(folder)
 
+    @contextmanager
+    def for_days(self) -> Iterator[_Shelf]:
+        """Where days of chains go; a demo's are gone at the end."""
+        if self.folder is not None:
+            yield _Shelf(self.folder, self.used)
+            return
+        with tempfile.TemporaryDirectory(prefix="tomic-backtest-") as folder:
+            yield _Shelf(Path(folder), set())
+
     def key(
-        self, history: SurfaceHistory, days: Dates, terms: WalkTerms, earnings: Dates | None
+        self, history: SurfaceHistory, days: Dates, terms: WalkTerms, calendar: Calendar
     ) -> str:
         """Names what is worked out of a symbol by all that it follows from."""
-        digest = hashlib.sha256(repr(terms).encode())
+        digest = hashlib.sha256(f"{__version__} {terms!r}".encode())
         for part in (
             history.day, history.close, history.front_iv, history.next_iv, history.skew, days,
-            np.array([history.is_etf]), earnings if earnings is not None else days[:0],
+            history.front_days, history.next_days, np.array([history.is_etf, history.has_term]),
+            *calendar,
         ):  # fmt: skip
             digest.update(np.ascontiguousarray(part).tobytes())
         return f"{history.symbol}-{digest.hexdigest()[:24]}"
@@ -695,10 +1017,8 @@ class _Kept:
         if self.folder is None:
             return None
         path = self.folder / f"{key}.npz"
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                columns: dict[str, Any] = dict(stored)
-        except (OSError, ValueError, EOFError):
+        columns = _stored(path)
+        if columns is None:
             return None
         self.used.add(path)
         missing = Counter(json.loads(str(columns.pop("missing"))))

@@ -6,14 +6,16 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tomic.errors import TomicError
 
 Result = TypeVar("Result")
+Job: TypeAlias = tuple[Any, tuple[Any, ...]]
+"""A name and the arguments of the work."""
 _AHEAD = 2
 """Jobs a process that wait with their data in memory."""
 
@@ -25,7 +27,7 @@ def processors() -> int:
 
 async def spread(
     work: Callable[..., Result],
-    jobs: Iterable[tuple[Any, tuple[Any, ...]]],
+    jobs: Iterable[Job] | AsyncIterable[Job],
     *,
     processes: int,
     stopped: Callable[[], bool],
@@ -38,20 +40,20 @@ async def spread(
 
     Args:
         work: A function of a module, as it is found by name elsewhere.
-        jobs: A name and arguments each.
+        jobs: A name and arguments each; what they carry may be read when they are asked for.
         processes: With one, a thread of this process does it all.
         stopped: Asked before each job; what runs then is finished and yielded.
 
     Raises:
         TomicError: A process died, as where memory ran out; or what *work* raises.
     """
-    loop, waiting = asyncio.get_running_loop(), iter(jobs)
+    loop, waiting = asyncio.get_running_loop(), _each(jobs)
     running: dict[asyncio.Future[Result], Any] = {}
     with _executor(processes) as pool:
         try:
             while True:
                 while len(running) < _AHEAD * processes and not stopped():
-                    job = next(waiting, None)
+                    job = await anext(waiting, None)
                     if job is None:
                         break
                     name, arguments = job
@@ -78,6 +80,15 @@ async def spread(
             for future in running:
                 future.cancel()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def _each(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Job]:
+    if isinstance(jobs, AsyncIterable):
+        async for job in jobs:
+            yield job
+        return
+    for job in jobs:
+        yield job
 
 
 def _executor(processes: int) -> Executor:

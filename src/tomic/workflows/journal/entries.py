@@ -87,7 +87,8 @@ class Journal:
         Raises:
             StoreError: The store cannot be read.
         """
-        return await self.store.contracts.last_underlying(symbol) or self.underlying(symbol)
+        known = await self.store.contracts.latest_underlyings([symbol])
+        return known.get(symbol) or self.underlying(symbol)
 
 
 @dataclass(frozen=True, slots=True)
