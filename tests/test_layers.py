@@ -57,6 +57,7 @@ PEERS = {
     ("evidence", "strategies"),  # the scan's own gates, rules, score and walk
     ("journal", "selection"),  # which expiry to roll to
     ("journal", "strategies"),  # marks and what to expect of the legs of an entry
+    ("legs", "strategies"),  # the shapes of the catalogue, by name
     ("portfolio", "legs"),
     ("portfolio", "strategies"),  # how a trade fits the book
     ("report", "present"),  # numbers as text

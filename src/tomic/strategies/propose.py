@@ -323,7 +323,7 @@ def propose(
     chain: Chain,
     vol: VolSnapshot,
     *,
-    strategies: str | Sequence[str] | None = None,
+    strategies: templates.Wanted | None = None,
     weights: ScoreWeights | Mapping[str, float] | None = None,
     view: View | Mapping[str, float] | None = None,
     settings: Settings | None = None,
@@ -337,8 +337,9 @@ def propose(
         chain: With quotes; missing IV and Greeks are added.
         vol: Volatility of the chain's symbol; gates on figures it does not have are passed with a
             note.
-        strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
-            empty list means those of ``scan.profile``.
+        strategies: Names, or one text with commas, or a `Template` of your own, or a list of
+            both; None takes ``scan.strategies``, of which an empty list means those of
+            ``scan.profile``.
         weights: Of the score, or some of them by name, instead of those in *settings*.
         view: What you expect of the underlying yourself, instead of that in *settings*.
         settings: None for the defaults.
@@ -349,7 +350,7 @@ def propose(
         ConfigError: A strategy that does not exist.
         UsageError: *vol* belongs to another symbol, or *weights* or *view* are impossible.
     """
-    settings = settings or Settings()
+    settings, strategies = templates.with_own(settings or Settings(), strategies)
     if weights is not None:
         changed = settings.score.model_copy(update={"weights": _weights(weights)})
         settings = settings.model_copy(update={"score": changed})

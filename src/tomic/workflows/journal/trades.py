@@ -32,6 +32,7 @@ from tomic.models.book import Position
 from tomic.portfolio import grouping
 from tomic.selection import usual_multiplier
 from tomic.store import Database
+from tomic.strategies.catalogue.templates import own
 from tomic.workflows import scan
 from tomic.workflows.journal import entries
 from tomic.workflows.journal.entries import Journal, Recorded
@@ -539,14 +540,19 @@ class EntryNotes:
 # -- drafts ----------------------------------------------------------------------------------
 
 
-def from_text(text: str, *, symbol: str | None = None, quantity: int = 1) -> Draft:
+def from_text(
+    text: str, *, symbol: str | None = None, quantity: int = 1, settings: Settings | None = None
+) -> Draft:
     """
     Legs as people write them, *quantity* times.
+
+    Args:
+        settings: Their own strategies may be named in the text, too.
 
     Raises:
         UsageError: They cannot be read, or are of several symbols.
     """
-    named = words.read(text, symbol)
+    named = words.read(text, symbol, own(settings) if settings is not None else None)
     symbol = _common_symbol(named.legs)
     legs = tuple(held_of(leg, quantity) for leg in named.legs)
     prices = {
@@ -554,7 +560,7 @@ def from_text(text: str, *, symbol: str | None = None, quantity: int = 1) -> Dra
         for leg, named_leg in zip(legs, named.legs, strict=True)
         if named_leg.price is not None
     }
-    return Draft(symbol, named.strategy or strategy_of(symbol, legs), legs, prices)
+    return Draft(symbol, named.strategy or strategy_of(symbol, legs, settings), legs, prices)
 
 
 def _common_symbol(legs: Iterable[NamedLeg | Position]) -> str:
@@ -586,8 +592,9 @@ def held_of(leg: NamedLeg, quantity: float = 1) -> nouns.Held:
 _US_SIZE = 100
 
 
-def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
+def strategy_of(symbol: str, legs: Sequence[nouns.Held], settings: Settings | None = None) -> str:
     """The name that the portfolio would give these legs; ``custom`` for several strategies."""
+    known = grouping.UNPATTERNED if settings is None else grouping.known_to(settings)
     # Only distances matter, and thousands of trades have the same.
     low = min((leg.strike for leg in legs if leg.strike is not None), default=0.0)
     first = min((leg.expiry for leg in legs if leg.expiry is not None), default=dt.date.min)
@@ -601,7 +608,7 @@ def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
         )
         for leg in legs
     )
-    return _strategy_of_shape(symbol, shape)
+    return _strategy_of_shape(symbol, shape, known)
 
 
 _Shape: TypeAlias = tuple[
@@ -610,7 +617,7 @@ _Shape: TypeAlias = tuple[
 
 
 @lru_cache(maxsize=4096)
-def _strategy_of_shape(symbol: str, shape: _Shape) -> str:
+def _strategy_of_shape(symbol: str, shape: _Shape, known: grouping.Shapes) -> str:
     """Of legs by right, strike above the lowest plus 1, days after the first expiry, and size."""
     positions = [
         Position(
@@ -627,7 +634,7 @@ def _strategy_of_shape(symbol: str, shape: _Shape) -> str:
         )
         for right, strike, days, quantity, multiplier in shape
     ]
-    groups = grouping.group(positions).groups
+    groups = grouping.group(positions, own=known).groups
     return groups[0].strategy if len(groups) == 1 else "custom"
 
 
@@ -695,7 +702,7 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
         for leg, position in zip(legs, chosen, strict=True)
         if position.average_cost is not None
     }
-    return Draft(symbol, strategy_of(symbol, legs), legs, prices)
+    return Draft(symbol, strategy_of(symbol, legs, journal.settings), legs, prices)
 
 
 # -- entries -----------------------------------------------------------------------------------

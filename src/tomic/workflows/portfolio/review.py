@@ -35,9 +35,10 @@ from tomic.models.documents import finite
 from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
 from tomic.models.what_if import WhatIf
 from tomic.portfolio import alerts, fit, overview, what_if
-from tomic.portfolio.grouping import Claim, is_named
+from tomic.portfolio.grouping import UNPATTERNED, Claim, Shapes, is_named, known_to
 from tomic.selection import Wanted
 from tomic.store import Database, Dividend, Earnings
+from tomic.strategies.catalogue.templates import own
 from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.journal.entries import from_document
 from tomic.workflows.portfolio import files
@@ -639,6 +640,8 @@ class PortfolioReview:
     """Where the book was written, or read from."""
     claims: tuple[Claim, ...] = ()
     """What its legs were grouped by."""
+    own: Shapes = UNPATTERNED
+    """Strategies that were recognised by their shape alone."""
 
     def what_if(self, name: str, *, move: float = 0.0, vol: float = 0.0, days: int = 0) -> WhatIf:
         """
@@ -653,7 +656,7 @@ class PortfolioReview:
             UsageError: There is no such structure, or what is asked cannot be.
             DataError: One of its legs cannot be valued.
         """
-        held = what_if.subjects(self.book, self.claims, self.review.structures)
+        held = what_if.subjects(self.book, self.claims, self.review.structures, self.own)
         return what_if.what_if(what_if.find(held, name), move=move, vol=vol, days=days)
 
 
@@ -722,7 +725,9 @@ async def portfolio(
     legs.refuse_index_shares(trade_legs, settings.market.indices)
     if ask.ib_margin:
         _check_one_underlying(leg.symbol for leg in trade_legs)
-    pins = files.load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
+    pins = (
+        files.load_pins(settings.portfolio.pins, own(settings)) if settings.portfolio.pins else []
+    )
     claims = [*pins, *await journal_claims(store, watch)]
     path = files.snapshot_path(settings, simulated=simulated)
     reviewed = partial(
@@ -823,7 +828,7 @@ async def _trade_legs(trade: str, store: Database, settings: Settings) -> tuple[
     if PROPOSAL_ID.fullmatch(trade.strip()):
         replayed = settings.store.replay_path
         return legs_of(await load_proposal(store, trade.strip(), replayed=replayed))
-    return legs.parse(trade)
+    return legs.parse(trade, own=own(settings))
 
 
 # -- looking at a book -------------------------------------------------------------------------
@@ -851,7 +856,7 @@ def look(
     considered = None
     if trade_legs:
         considered = _consider(book, before, settings, claims, trade, tuple(trade_legs), known)
-    return PortfolioReview(book, before, considered, saved, tuple(claims))
+    return PortfolioReview(book, before, considered, saved, tuple(claims), known_to(settings))
 
 
 def _consider(
