@@ -43,9 +43,7 @@ class Holdings:
     rows: tuple[ExposureRow, ...]
 
     @classmethod
-    def of(
-        cls, book: Book, claims: Sequence[Claim] = (), own: Shapes = UNPATTERNED
-    ) -> Holdings:
+    def of(cls, book: Book, claims: Sequence[Claim] = (), own: Shapes = UNPATTERNED) -> Holdings:
         """Merge, value and group the positions of *book*; *own* as of `grouping.group`."""
         merged = grouping.merged(book.positions)
         valued = lines.lines_of(book, merged)

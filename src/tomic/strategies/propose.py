@@ -32,6 +32,7 @@ from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
+from tomic.strategies.pricing.outlooks import Densities
 from tomic.strategies.rules import CandidateGroup, Tally, near_misses
 from tomic.strategies.scoring import NO_BOOK, FitModel
 from tomic.strategies.search import Contender
@@ -139,17 +140,21 @@ def evaluate(
     strategies: str | Sequence[str] | None = None,
     book: FitModel | None = None,
     gated: Gated | None = None,
+    densities: Densities | None = None,
 ) -> Evaluation:
     """
     Search one chain: all candidates of all strategies that pass their gates.
 
     The best of every strategy and expiry stay arrays and rows; `rank` makes models of the few
     that are shown.
+
+    Args:
+        densities: Your own by expiry, as of `propose`.
     """
     settings = settings or Settings()
     boards.check_volatility(vol, chain)
     gated = _deliverable(gated or open_gates(vol, settings, strategies), chain)
-    board = boards.prepare(chain, vol, settings)
+    board = boards.prepare(chain, vol, settings, densities)
     searched, contenders = _with_fit(board, gated.templates, book)
     gated = replace(gated, refused=(*gated.refused, *reach.out_of_reach(board, gated.templates)))
     return assessed(board, gated, contenders, searched.tally)
@@ -326,6 +331,7 @@ def propose(
     strategies: templates.Wanted | None = None,
     weights: ScoreWeights | Mapping[str, float] | None = None,
     view: View | Mapping[str, float] | None = None,
+    densities: Densities | None = None,
     settings: Settings | None = None,
     top: int | None = None,
     book: FitModel | None = None,
@@ -342,13 +348,18 @@ def propose(
             ``scan.profile``.
         weights: Of the score, or some of them by name, instead of those in *settings*.
         view: What you expect of the underlying yourself, instead of that in *settings*.
+        densities: By expiry the distribution that you expect yourself: a `tomic.quant.density`
+            ``Density``, or prices of the underlying on that day, each equally likely. Trades are
+            ranked by it, wholly unless ``view.trust`` says a share; ``view`` of each proposal has
+            its PoS and EV, beside those of the market.
         settings: None for the defaults.
         top: Most proposals; None takes ``scan.top``.
         book: A portfolio to fit; None leaves fit at 1 and says so.
 
     Raises:
         ConfigError: A strategy that does not exist.
-        UsageError: *vol* belongs to another symbol, or *weights* or *view* are impossible.
+        UsageError: *vol* belongs to another symbol, or *weights*, *view* or *densities* are
+            impossible.
     """
     settings, strategies = templates.with_own(settings or Settings(), strategies)
     if weights is not None:
@@ -356,7 +367,9 @@ def propose(
         settings = settings.model_copy(update={"score": changed})
     if view is not None:
         settings = with_views(settings, {chain.symbol: view})
-    evaluation = evaluate(chain, vol, settings, strategies=strategies, book=book)
+    evaluation = evaluate(
+        chain, vol, settings, strategies=strategies, book=book, densities=densities
+    )
     return rank([evaluation], settings, top=top, with_book=book is not None)
 
 

@@ -31,7 +31,7 @@ from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
 from tomic.strategies import ticks
 from tomic.strategies.pricing import outlooks, term
-from tomic.strategies.pricing.outlooks import NearMoney, Outlook
+from tomic.strategies.pricing.outlooks import Densities, NearMoney, Outlook
 from tomic.strategies.pricing.term import PricedEvent
 
 SOURCES = (PriceSource.TRUE, PriceSource.PARITY, PriceSource.MODEL, PriceSource.CLOSE)
@@ -308,9 +308,15 @@ def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
         )
 
 
-def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
+def prepare(
+    chain: Chain, vol: VolSnapshot, settings: Settings, densities: Densities | None = None
+) -> Board:
     """
     Price every row of *chain*, fit its smiles, and set up the densities of every expiry.
+
+    Args:
+        densities: Your own by expiry, in place of the views of the settings; ranked by wholly
+            where these trust no view.
 
     Implied volatilities are taken from out-of-the-money quotes with the early-exercise premium of
     American options taken off; forwards and discount factors are those of `valuation.carries`. An
@@ -340,6 +346,7 @@ def prepare(chain: Chain, vol: VolSnapshot, settings: Settings) -> Board:
         max_spread_points=settings.scan.max_spread_points,
     )
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, settings.view)
+    outlook_of |= outlooks.with_own(outlook_of, densities or {}, settings.view.trust or 1.0)
     outside = rows.listed & (rows.is_call == (rows.strike >= forward))
     doubted, doubt = doubts(rows.expiry, rows.listed, outside, prices, value)
     priced_on = (
