@@ -12,6 +12,7 @@ SOURCE = Path(tomic.__file__).parent
 
 FLOORS = {
     "_drawing": 0,
+    "_keywords": 0,
     "_lazy": 0,
     "_typing": 0,
     "_version": 0,

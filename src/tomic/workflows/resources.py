@@ -309,7 +309,7 @@ class SharedResources(Resources):
     """
 
     def __init__(self, host: Resources, settings: Settings, *, watch: Watcher = ignore) -> None:
-        super().__init__(settings, host.origin, watch=watch)
+        super().__init__(settings, host.origin, replay_store=host.replay_store, watch=watch)
         self._host = host
 
     @property

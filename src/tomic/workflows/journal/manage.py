@@ -27,6 +27,7 @@ from tomic.journal.manage import advice as ranking, judged, moves, standing as p
 from tomic.journal.manage.standing import Standing
 from tomic.models import ExerciseStyle, OptionParams, OptionQuote, Structure, VolSnapshot
 from tomic.models.documents import first_fault, to_document
+from tomic.models.frames import Framed, row_of
 from tomic.models.journal import Action, EntryStatus, ExitCheck, Fill, Held, JournalEntry, Trade
 from tomic.models.manage import Advice, Move, MoveKind, MoveRecord, MoveRefusal
 from tomic.portfolio.fit import BookFit
@@ -60,7 +61,7 @@ Opener = Callable[[str, Settings, Chooser], Awaitable[Portions]]
 
 
 @dataclass(frozen=True, slots=True)
-class ManageRun:
+class ManageRun(Framed):
     """The alternatives of several positions, and the symbols of which none could be judged."""
 
     advice: tuple[Advice, ...]
@@ -71,6 +72,12 @@ class ManageRun:
     computing_s: float = 0.0
     """Processor time that judging took, seconds."""
     notes: tuple[str, ...] = ()
+
+    def _framed(self) -> Iterable[Any]:
+        for advice in self.advice:
+            for move in advice.moves:
+                row = row_of(move)
+                yield {"position": advice.id, "symbol": advice.symbol, **row}
 
     @property
     def fired(self) -> bool:

@@ -649,7 +649,11 @@ async def from_proposal(journal: Journal, proposal_id: str, *, quantity: int = 1
         DataError: There is none of that id.
     """
     replayed = journal.settings.store.replay_path
-    proposal = await scan.load(journal.store, proposal_id, replayed=replayed)
+    return of_proposal(await scan.load(journal.store, proposal_id, replayed=replayed), quantity)
+
+
+def of_proposal(proposal: Proposal, quantity: int = 1) -> Draft:
+    """The legs of *proposal*, *quantity* times."""
     legs = tuple(
         nouns.Held(
             expiry=leg.expiry,

@@ -29,10 +29,20 @@ from tomic.ib.session import Session
 from tomic.ib.spot import UnderlyingTicks, ticks_by_other_means, underlying_ticks
 from tomic.journal import campaign
 from tomic.legs import NamedLeg
-from tomic.models import Carry, DataType, OptionQuote, Proposal, RowStatus, Underlying, VolSnapshot
+from tomic.models import (
+    Carry,
+    DataType,
+    OptionQuote,
+    Proposal,
+    RowStatus,
+    Underlying,
+    VolSnapshot,
+    normalize_symbol,
+)
 from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
 from tomic.models.documents import finite
-from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
+from tomic.models.frames import Framed
+from tomic.models.review import Alert, BookReview, FitChange, StressGrid, Structure, WhatIfMargin
 from tomic.models.what_if import WhatIf
 from tomic.portfolio import alerts, fit, overview, what_if
 from tomic.portfolio.grouping import UNPATTERNED, Claim, Shapes, is_named, known_to
@@ -630,7 +640,7 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True)
-class PortfolioReview:
+class PortfolioReview(Framed):
     """What `tomic portfolio` shows."""
 
     book: Book
@@ -642,6 +652,31 @@ class PortfolioReview:
     """What its legs were grouped by."""
     own: Shapes = UNPATTERNED
     """Strategies that were recognised by their shape alone."""
+
+    def _framed(self) -> Iterable[Any]:
+        return self.review._framed()
+
+    def _heading(self) -> str:
+        return self.review._heading()
+
+    def stress(self, symbol: str = "") -> StressGrid:
+        """
+        P&L of the book over moves of spot, of volatility and days, or that of one symbol.
+
+        Raises:
+            DataError: Nothing in the book could be revalued.
+            UsageError: There is no grid of that symbol; ``each_symbol=True`` makes them.
+        """
+        if not symbol:
+            if self.review.stress is None:
+                raise errors.DataError("nothing in the book can be revalued; see review.gaps")
+            return self.review.stress
+        grids = {grid.name: grid for grid in self.review.stress_by_symbol}
+        name = normalize_symbol(symbol)
+        if name not in grids:
+            known = ", ".join(grids) or "none: ask desk.portfolio(each_symbol=True)"
+            raise errors.UsageError(f"no stress grid of {name}; there are {known}")
+        return grids[name]
 
     def what_if(self, name: str, *, move: float = 0.0, vol: float = 0.0, days: int = 0) -> WhatIf:
         """
