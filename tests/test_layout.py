@@ -43,6 +43,7 @@ SUBJECTS = {
     "ib/fuzz",
     "layers",
     "layout",
+    "misuses",
     "ib/hostile",
     "no_orders",
     "pages",
@@ -67,6 +68,7 @@ SUBJECTS = {
 """Tests of what no single module does."""
 TESTED_IN = {
     "_drawing": "report/test_figures",
+    "_keywords": "test_misuses",
     "_lazy": "test_layout",
     "_typing": "test_layers",
     "_version": "test_layout",

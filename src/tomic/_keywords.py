@@ -6,6 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Collection, Iterable
 from functools import wraps
+from os.path import commonprefix
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -44,8 +45,20 @@ def unknown_keyword(function: str, name: str, known: Iterable[str]) -> str:
 
 def nearest(name: str, known: Collection[str]) -> str:
     """``did you mean ...?``, or all there are."""
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    near = _begun_alike(name.lower(), known) or difflib.get_close_matches(
+        name.lower(), known, n=1, cutoff=0.5
+    )
     return f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+
+
+def _begun_alike(name: str, known: Iterable[str]) -> list[str]:
+    """The name that begins alike for longest, if for most of *name*: ``strikes``, strike_range."""
+    # Letter by letter is what is meant.
+    begun = {each: len(commonprefix([name, each])) for each in known}  # noqa: RUF071
+    longest = max(begun.values(), default=0)
+    if longest < 3 or 2 * longest <= len(name):
+        return []
+    return [min((each for each in begun if begun[each] == longest), key=len)]
 
 
 def refuse_unknown(function: str, given: Iterable[str], known: Collection[str]) -> None:

@@ -9,6 +9,8 @@ cells of their own.
 from __future__ import annotations
 
 import datetime as dt
+import difflib
+import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -136,6 +138,7 @@ class Desk:
             raise UsageError(
                 f"{beside} beside settings: give either settings, or what they are made of"
             )
+        _refuse_misspelt(overrides)
         settings = settings or load_settings(config, **overrides)
         given_store = _store_of_its_own(settings, config, overrides) if origin.simulated else None
         if given_store is not None and demo_store is not None:
@@ -746,6 +749,15 @@ def _asked(
         chains=tuple(map(Path, chains)),
         kept=kept,
     )
+
+
+def _refuse_misspelt(sections: Mapping[str, object]) -> None:
+    """Refuse what is no section of the settings but nearly an argument of `Desk`."""
+    known = [name for name in inspect.signature(Desk.__init__).parameters if name != "self"]
+    for name in sections:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        if near and name not in Settings.model_fields:
+            raise TypeError(f"Desk() has no argument {name!r}; did you mean {near[0]!r}?")
 
 
 def _store_of_its_own(

@@ -13,6 +13,7 @@ from typing import Protocol, Self, TypeVar
 
 from pydantic import ValidationError
 
+from tomic._keywords import suggests
 from tomic._typing import IntArray
 from tomic.chain import Chain
 from tomic.config import ScanSettings, ScoreWeights, Settings, View
@@ -324,6 +325,7 @@ def rank(
     )
 
 
+@suggests
 def propose(
     chain: Chain,
     vol: VolSnapshot,
@@ -361,6 +363,11 @@ def propose(
         UsageError: *vol* belongs to another symbol, or *weights*, *view* or *densities* are
             impossible.
     """
+    if settings is not None and not isinstance(settings, Settings):
+        raise UsageError(
+            "settings are those of tomic.load_settings(scan={'top': 3}), for one; got "
+            f"{type(settings).__name__}"
+        )
     settings, strategies = templates.with_own(settings or Settings(), strategies)
     if weights is not None:
         changed = settings.score.model_copy(update={"weights": _weights(weights)})
@@ -384,7 +391,7 @@ def with_views(settings: Settings, views: Views) -> Settings:
         given = {symbol: View.model_validate(view) for symbol, view in views.items()}
         return settings.model_copy(update={"view": settings.view.named(given)})
     except ValidationError as exc:
-        raise UsageError(f"view: {first_fault(exc)}") from exc
+        raise UsageError(f"view: {first_fault(exc, View.model_fields)}") from exc
 
 
 def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
@@ -417,10 +424,12 @@ def _unreachable(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
 def _weights(given: ScoreWeights | Mapping[str, float]) -> ScoreWeights:
     if isinstance(given, ScoreWeights):
         return given
+    if not isinstance(given, Mapping):
+        raise UsageError(f"weights are named, as in {{'pos': 0.25, 'ev': 0.75}}; got {given!r:.60}")
     try:
         return ScoreWeights.model_validate(dict(given))
     except ValidationError as exc:
-        raise UsageError(f"weights: {first_fault(exc)}") from exc
+        raise UsageError(f"weights: {first_fault(exc, ScoreWeights.model_fields)}") from exc
 
 
 def _summed(evaluations: Sequence[Evaluation]) -> tuple[RuleCount, ...]:

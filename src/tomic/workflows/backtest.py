@@ -548,7 +548,8 @@ async def _of_store(
     if not histories:
         raise errors.DataError(
             "the store holds no history of "
-            f"{', '.join(names)}; tomic prices --days 2000 fetches it, or give --surface FILE"
+            f"{', '.join(names)}; tomic prices --days 2000 fetches it, or give a "
+            "surface (--surface FILE)"
         )
     return histories, "history", (str(settings.store.path),)
 

@@ -38,7 +38,7 @@ class Origin:
 
     def __post_init__(self) -> None:
         if self.demo and self.replay is not None:
-            raise UsageError("--demo and --replay exclude each other; give one of them")
+            raise UsageError("demo and replay exclude each other; give one of them")
 
     @property
     def simulated(self) -> bool:

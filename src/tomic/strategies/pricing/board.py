@@ -296,6 +296,8 @@ def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
     Raises:
         UsageError: *vol* is not a snapshot, or belongs to another symbol.
     """
+    if not isinstance(chain, Chain):
+        raise UsageError(f"a Chain is needed before the VolSnapshot, got {type(chain).__name__}")
     own = f"VolSnapshot(symbol={chain.symbol!r}, as_of=...)"
     if not isinstance(vol, VolSnapshot):
         raise UsageError(

@@ -422,7 +422,7 @@ async def _market(
     if journal.fetch is None:
         chain = await journal.store.chains.load(symbol)
         if chain is None:
-            raise DataError(f"{symbol}: no chain is stored; leave out --offline")
+            raise DataError(f"{symbol}: no chain is stored; leave out offline (--offline)")
         return await _of_chain(manager, settings, chain, held, vix)
     if manager.opener is not None:
         portions = await manager.opener(symbol, settings, _choose_for(held, settings))

@@ -73,7 +73,7 @@ async def look(
     await entries.refuse_future(journal, ticket.at)
     options = [leg for leg in legs if not leg.is_stock]
     if journal.fetch is None or ticket.offline:
-        return None, None, "nobody was asked (--offline)"
+        return None, None, "nobody was asked (offline)"
     if ticket.at is not None:
         return None, None, "it lies in the past, so nobody was asked"
     if not options:
@@ -189,7 +189,7 @@ def _asked(fills: Sequence[nouns.Fill], marks: nouns.Snapshot | None, settings: 
     offered = reading.executable(fills, marks, settings.costs.slippage) if marks else None
     if offered is None:
         lacking = ", ".join(fill.name for fill in fills if _is_unquoted(marks, fill))
-        raise UsageError(f"no price of {lacking or 'these legs'}; pass --price")
+        raise UsageError(f"no price of {lacking or 'these legs'}; pass a price (--price)")
     size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
     return round(offered / size, 4)
 
@@ -273,7 +273,9 @@ def _as_held(leg: nouns.Held, owned: Sequence[nouns.Held]) -> nouns.Held:
     multipliers = {own.multiplier for own in same or options}
     if len(multipliers) > 1:
         sizes = " and ".join(f"{size:g}" for size in sorted(multipliers))
-        raise UsageError(f"{leg.name}: the entry holds options of {sizes} shares; roll with --to")
+        raise UsageError(
+            f"{leg.name}: the entry holds options of {sizes} shares; roll to an expiry (--to)"
+        )
     update: dict[str, Any] = {"multiplier": multipliers.pop()} if multipliers else {}
     if len(same) == 1:
         update |= {name: getattr(same[0], name) for name in ("con_id", "trading_class", "expiry")}
@@ -333,7 +335,7 @@ def rolled_to(
     same = same or [leg.name for leg in options if not moved]
     if same:
         raise UsageError(
-            f"{', '.join(same)} would be rolled to itself; name another --to or strike"
+            f"{', '.join(same)} would be rolled to itself; name another expiry (--to) or strike"
         )
     return (*closing, *opening)
 
@@ -352,7 +354,7 @@ async def settle(
     """
     await entries.refuse_future(journal, at)
     if spot is not None and not math.isfinite(spot):
-        raise UsageError(f"--spot {spot:g}: write a price, such as 561.20")
+        raise UsageError(f"spot {spot:g}: write a price, such as 561.20")
     entry = await entries.load(journal, entry_id)
     now = at or await journal.clock()
     day = now.astimezone(dates.NEW_YORK).date()
@@ -408,14 +410,14 @@ def _check_price_is_a_close(symbol: str, legs: Sequence[nouns.Held], day: dt.dat
     if _at_open(symbol, legs[0]):
         raise UsageError(
             f"options on {symbol} were settled at the open of {day}, at {name}, which is no price "
-            f"of {symbol} and is not stored; pass it as --spot"
+            f"of {symbol} and is not stored; pass it as spot (--spot)"
         )
     unnamed = any(not leg.trading_class for leg in legs)
     if unnamed and symbol in dates.AM_SETTLED and dates.is_monthly(day, (), trading_class=symbol):
         raise UsageError(
             f"options on {symbol} of {day} are settled at the open ({name}) in class {symbol} and "
             "at the close in the other, and the entry does not say which it holds; pass its value "
-            "as --spot"
+            "as spot (--spot)"
         )
 
 
@@ -424,7 +426,8 @@ async def _close_on(journal: Journal, symbol: str, day: dt.date) -> float:
     if price is not None:
         return price
     raise UsageError(
-        f"no price of {symbol} on {day} is stored; run tomic prices {symbol}, or pass --spot"
+        f"no price of {symbol} on {day} is stored; run tomic prices {symbol}, or pass "
+        "the spot (--spot)"
     )
 
 
@@ -677,7 +680,7 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
         SessionError: The gateway cannot be reached.
     """
     if journal.session is None:
-        raise UsageError("--position needs the gateway; leave out --offline")
+        raise UsageError("positions need the gateway; leave out offline (--offline)")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
     listed = await account.positions(session, timeout_s=timeout_s)

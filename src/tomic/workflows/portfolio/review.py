@@ -722,11 +722,13 @@ class ReviewRequest:
             UsageError: Options that exclude or need each other.
         """
         if self.file is not None and self.last:
-            raise errors.UsageError("--file and --last exclude each other; give one of them")
+            raise errors.UsageError("file and last exclude each other; give one of them")
         if self.ib_margin and not self.trade:
-            raise errors.UsageError("--ib-margin asks about one trade; name it with --with")
+            raise errors.UsageError(
+                "ib_margin (--ib-margin) asks about one trade; name it (--with)"
+            )
         if self.ib_margin and (self.file is not None or self.last):
-            raise errors.UsageError("--ib-margin needs TWS; leave out --file and --last")
+            raise errors.UsageError("ib_margin (--ib-margin) needs TWS; leave out file and last")
 
 
 # -- the command's work ------------------------------------------------------------------------
@@ -817,7 +819,9 @@ async def _margin_or_reason(
 
 def _check_one_underlying(symbols: Iterable[str]) -> None:
     if len(set(symbols)) > 1:
-        raise errors.UsageError("--ib-margin asks about one combination: name one underlying")
+        raise errors.UsageError(
+            "ib_margin (--ib-margin) asks about one combination: name one underlying"
+        )
 
 
 def _saved(book: Book, path: Path, watch: Watcher) -> Path | None:
@@ -852,7 +856,8 @@ def _check_known(book: Book, trade_legs: Iterable[NamedLeg], source: Path) -> No
     for leg in trade_legs:
         if leg.symbol not in book.markets:
             raise errors.DataError(
-                f"{source} knows no price of {leg.symbol}; ask without --file or --last"
+                f"{source} knows no price of {leg.symbol}; ask without file or last "
+                "(--file, --last)"
             )
 
 
