@@ -168,12 +168,12 @@ def declared(name: str, table: Mapping[str, Any], known: Mapping[str, Template])
         raise ConfigError(
             f"{key}: a strategy is named in small letters, digits and _, as in my_condor", key=key
         )
-    if "like" in table:
-        return _like(name, table, known)
-    for field in table:
-        if field not in _WORDS:
-            raise unknown(f"{key}.{field}", field, _WORDS)
     try:
+        if "like" in table:
+            return _like(name, table, known)
+        for field in table:
+            if field not in _WORDS:
+                raise unknown(f"{key}.{field}", field, _WORDS)
         return Template(**_fields(name, table))
     except ConfigError:
         raise
