@@ -52,7 +52,7 @@ if TYPE_CHECKING:
         Template as Template,
         Wider as Wider,
     )
-    from tomic.strategies.catalogue.templates import CATALOGUE as CATALOGUE
+    from tomic.strategies.catalogue.templates import catalogue as catalogue
     from tomic.strategies.propose import propose as propose
     from tomic.workflows.chain.fetch import ChainOutcome as ChainOutcome
     from tomic.workflows.doctor.ladder import Check as Check
@@ -89,7 +89,7 @@ _NAMES = {
     "store.history": "Bars VolSeries",
     "strategies.catalogue.leg_rules": "Above AtTheMoney Below DeltaBand LegRule Mirror Moneyness "
     "SameStrike Template Wider",
-    "strategies.catalogue.templates": "CATALOGUE",
+    "strategies.catalogue.templates": "catalogue",
     "strategies.propose": "propose",
     "workflows.chain.fetch": "ChainOutcome",
     "workflows.doctor.ladder": "Check",

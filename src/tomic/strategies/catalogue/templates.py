@@ -369,6 +369,18 @@ def _listed(wanted: Iterable[Any]) -> list[str | Template]:
     return each
 
 
+def catalogue(settings: Settings | None = None) -> dict[str, Template]:
+    """
+    Every strategy by name, as it is searched with *settings*, those of your own among them.
+
+    One of them, changed by ``dataclasses.replace``, is a strategy of your own.
+
+    Args:
+        settings: None for the defaults.
+    """
+    return effective(settings or Settings())
+
+
 def own(settings: Settings) -> dict[str, Template]:
     """The strategies that the settings declare and the catalogue does not have."""
     known = with_overrides(settings.strategies)
