@@ -12,6 +12,7 @@ SOURCE = Path(tomic.__file__).parent
 
 FLOORS = {
     "_drawing": 0,
+    "_keywords": 0,
     "_lazy": 0,
     "_typing": 0,
     "_version": 0,
@@ -57,6 +58,7 @@ PEERS = {
     ("evidence", "strategies"),  # the scan's own gates, rules, score and walk
     ("journal", "selection"),  # which expiry to roll to
     ("journal", "strategies"),  # marks and what to expect of the legs of an entry
+    ("legs", "strategies"),  # the shapes of the catalogue, by name
     ("portfolio", "legs"),
     ("portfolio", "strategies"),  # how a trade fits the book
     ("report", "present"),  # numbers as text

@@ -207,7 +207,7 @@ def test_one_side(side, rights):
         (Rules(min_dte=100), "from 100 days; the nearest are .*2025-09-19 \\(93 days\\)"),
         (Rules(min_dte=3, max_dte=8), "from 3 days to 8; the nearest are 2025-06-20 \\(2 days\\)"),
         (Rules(min_dte=3, max_dte=8), "2025-06-27 \\(9 days\\)"),
-        (Rules(monthlies=1, weeklies=0, min_dte=3, max_dte=20), "use --expiries all"),
+        (Rules(monthlies=1, weeklies=0, min_dte=3, max_dte=20), "use expiries all"),
         (Rules(strike_range="0.2"), "within 0.2 of 600.5; the nearest are 600 and 601"),
     ],
 )

@@ -1,8 +1,9 @@
 """
-How a result draws itself although pictures live floors above it.
+How a result draws and writes itself although pictures and files live floors above it.
 
 A chain may not know the report, so its ``plot_…`` methods ask here by name, and the report, with
-matplotlib behind it, is imported when the first picture is asked for and not before.
+matplotlib behind it, is imported when the first picture is asked for and not before. So it is with
+the files that a chain is written to, and the frames that it is read from.
 """
 
 from __future__ import annotations
@@ -19,3 +20,8 @@ def draw(picture: str, *args: Any, **options: Any) -> Any:
         UsageError: matplotlib is not installed.
     """
     return getattr(import_module("tomic.report.pictures"), picture)(*args, **options)
+
+
+def filed(module: str, function: str, *args: Any, **options: Any) -> Any:
+    """Call *function* of a module of `tomic.files` and return what it gives."""
+    return getattr(import_module(f"tomic.files.{module}"), function)(*args, **options)

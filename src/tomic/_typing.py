@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray: TypeAlias = NDArray[np.float64]
 """Float64 array of any shape."""
@@ -19,4 +22,7 @@ IntArray: TypeAlias = NDArray[np.int64]
 Num: TypeAlias = ArrayLike
 """What a kernel accepts and broadcasts: a number, a list or an array; rights also as letters."""
 
-__all__ = ["BoolArray", "FloatArray", "IntArray", "Num"]
+Labelled = TypeVar("Labelled", "pd.Series[Any]", "pd.DataFrame")
+"""A column of pandas, or a table of days by symbols: what comes out is of the same kind."""
+
+__all__ = ["BoolArray", "FloatArray", "IntArray", "Labelled", "Num"]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tomic import dates
-from tomic._drawing import draw
+from tomic._drawing import draw, filed
+from tomic._keywords import suggests
 from tomic._typing import BoolArray, FloatArray
 from tomic.models import (
     Carry,
@@ -79,8 +82,8 @@ class Chain:
     """
     A validated option chain. Rows are ordered by expiry, strike and right, each pair once.
 
-    ``chain["bid"]`` is a read-only array; ``chain.frame`` the same data as a DataFrame, built on
-    first use, because most uses never need pandas. Every requested contract keeps its row,
+    ``chain["bid"]`` is a read-only array; `to_frame` gives the same data as a DataFrame, on demand,
+    because most uses never need pandas. Every requested contract keeps its row,
     whatever became of it: see the ``status`` column.
 
     Attributes:
@@ -191,11 +194,86 @@ class Chain:
             carries=tuple(carries),
         )
 
+    @classmethod
+    @suggests
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        symbol: str | None = None,
+        as_of: dt.datetime | dt.date | str | None = None,
+        spot: float | None = None,
+        rate: float | None = None,
+    ) -> Chain:
+        """
+        A chain of the rows of a DataFrame: ``strike``, ``right``, ``bid``, ``ask`` and ``expiry``
+        are enough.
+
+        Names of columns as most programs write them are understood (``impliedVolatility``,
+        ``openInterest``, ``lastPrice``, ``expiration``, ``type``, ``is_call``), and so are names of
+        contracts (``contractSymbol``, as of yfinance). IV and Greeks that are missing are computed
+        from the quotes. A frame of `to_frame` says itself what the arguments say.
+
+        Args:
+            frame: A row a contract; it is not changed.
+            symbol: Of the underlying, such as ``"SPY"``.
+            as_of: When it was quoted; a day means its close.
+            spot: Currency per share; by default drawn from put-call parity.
+            rate: Fraction a year; by default ``market.rate`` of the settings' defaults.
+
+        Raises:
+            BadFile: A column is missing, a cell cannot be read, or symbol or time are not known.
+            MissingSpot: No spot is known, and no pair of call and put implies it.
+            UsageError: *frame* is no DataFrame, or *as_of* no time.
+        """
+        made: Chain = filed(
+            "frames", "chain_of_frame", frame, symbol=symbol, as_of=as_of, spot=spot, rate=rate
+        )
+        return made
+
+    def to_csv(self, path: Path | str | None = None) -> str:
+        """
+        The chain as CSV, as `tomic chain` exports it and `load_chain` reads it back.
+
+        Args:
+            path: File to write too.
+
+        Raises:
+            BadFile: The file cannot be written.
+        """
+        return self._written("to_csv_text", self, path)
+
+    def to_json(self, path: Path | str | None = None) -> str:
+        """The chain as a document ``tomic.chain/1`` with every row; otherwise as `to_csv`."""
+        return self._written("to_json", [self], path)
+
+    @staticmethod
+    def _written(how: str, what: Any, path: Path | str | None) -> str:
+        text: str = filed("writing", how, what)
+        if path is not None:
+            filed("writing", "write_text", Path(path), text)
+        return text
+
     def __len__(self) -> int:
         return len(self.columns["strike"])
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.columns[name]
+        try:
+            return self.columns[name]
+        except (KeyError, TypeError):
+            raise self._no_column(name) from None
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what is no attribute comes here.
+        if name in COLUMNS:
+            raise AttributeError(f"a chain has columns, not attributes: write chain[{name!r}]")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @staticmethod
+    def _no_column(name: object) -> KeyError:
+        near = difflib.get_close_matches(str(name).lower(), COLUMNS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COLUMNS)}"
+        return KeyError(f"{name!r:.40} is no column of a chain; {hint}")
 
     @property
     def symbol(self) -> str:
@@ -306,13 +384,31 @@ class Chain:
         reasons = ", ".join(f"{word} {n}" if len(named) > 1 else word for word, n in named.items())
         return f"{sum(missing.values())} of {len(self)} options missing: {reasons}"
 
-    @cached_property
+    @property
     def frame(self) -> pd.DataFrame:
-        """The columns as a DataFrame; ``quoted_at`` in UTC."""
+        """As `to_frame`: a DataFrame of the caller's own, made anew each time."""
+        return self.to_frame()
+
+    def to_frame(self) -> pd.DataFrame:
+        """
+        The columns as a DataFrame, a row a contract; ``quoted_at`` in UTC.
+
+        It is the caller's own: what is done to it changes neither the chain nor the next frame.
+        """
         import pandas as pd
 
-        frame = pd.DataFrame({name: self.columns[name] for name in COLUMNS})
+        frame = pd.DataFrame({name: self.columns[name].copy() for name in COLUMNS})
         frame["quoted_at"] = frame["quoted_at"].dt.tz_localize("UTC")
+        # So that `from_frame` makes a chain of it, or of some of its rows, again.
+        frame.attrs.update(
+            symbol=self.symbol,
+            as_of=self.as_of,
+            spot=self.spot.price,
+            spot_source=self.spot.source.value,
+            rate=self.rate,
+            data_type=self.data_type.value,
+            multiplier=self.multiplier,
+        )
         return frame
 
     def where(self, keep: BoolArray) -> Chain:

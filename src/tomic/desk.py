@@ -9,37 +9,71 @@ cells of their own.
 from __future__ import annotations
 
 import datetime as dt
+import difflib
+import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, get_args, overload
 
+from tomic._keywords import refuse_unknown, suggests
 from tomic.chain import Chain
 from tomic.config import Settings, load_settings
-from tomic.errors import UsageError
+from tomic.errors import DataError, UsageError
 from tomic.ib.session import Session
 from tomic.models import normalize_symbol, normalize_symbols, several
+from tomic.models.frames import Rows
 from tomic.store import Database
+from tomic.store.history import IvKind
+from tomic.strategies.catalogue import templates
+from tomic.strategies.catalogue.templates import Wanted
 from tomic.workflows import backtest as backtesting, recording, scan
 from tomic.workflows.chain.fetch import ChainOutcome, fetch, fetch_all, with_rules
 from tomic.workflows.chain.setup import Chooser
 from tomic.workflows.doctor import ladder
-from tomic.workflows.journal import entries, manage as managing
+from tomic.workflows.journal import manage as managing, verbs
 from tomic.workflows.portfolio import review
 from tomic.workflows.progress import Watcher, ignore
 from tomic.workflows.resources import Origin, Resources, SharedResources
 from tomic.workflows.volatility import measure, today
 
 if TYPE_CHECKING:
+    from tomic.config.market import ChainRules
     from tomic.models import BacktestResult, Comparison, Proposal, ScanResult, Sweep, TradeReview
+    from tomic.models.review import StressGrid
+    from tomic.store.history import Bars, VolSeries
     from tomic.strategies.propose import Views
     from tomic.strategies.scoring import FitModel
     from tomic.workflows.doctor.ladder import Check
-    from tomic.workflows.journal.entries import Journal
     from tomic.workflows.journal.manage import ManageRun
+    from tomic.workflows.journal.verbs import DeskJournal
     from tomic.workflows.portfolio.review import PortfolioReview
     from tomic.workflows.volatility.history import HistoryRun
     from tomic.workflows.volatility.measure import VolReport
     from tomic.workflows.volatility.stored import PastDay
+
+
+class VolOptions(TypedDict, total=False):
+    """Keywords of `Desk.vol`, which `Desk.vols` explains."""
+
+    days: int | None
+    chain: bool
+    smiles: bool
+    stored: bool
+
+
+class WalkOptions(TypedDict, total=False):
+    """Keywords of `Desk.compare` and `Desk.sweep`, which `Desk.backtest` explains."""
+
+    symbols: str | Sequence[str]
+    since: dt.date | None
+    until: dt.date | None
+    strategies: str | Sequence[str] | None
+    every: Literal["week", "day"]
+    run: Literal["hold", "managed"]
+    surface: Path | str | None
+    chains: Sequence[Path | str]
+    kept: bool
 
 
 class Desk:
@@ -104,6 +138,7 @@ class Desk:
             raise UsageError(
                 f"{beside} beside settings: give either settings, or what they are made of"
             )
+        _refuse_misspelt(overrides)
         settings = settings or load_settings(config, **overrides)
         given_store = _store_of_its_own(settings, config, overrides) if origin.simulated else None
         if given_store is not None and demo_store is not None:
@@ -242,7 +277,7 @@ class Desk:
         *,
         dte: int | tuple[int, int | None] | str | None = None,
         delta: tuple[float, float] | str | None = None,
-        **rules: Any,
+        **rules: Unpack[ChainRules],
     ) -> Chain:
         """
         Fetch the option chain of one symbol.
@@ -253,8 +288,12 @@ class Desk:
             delta: Lowest and highest delta, or ``"-0.8:0.8"``; rows outside are marked.
             **rules: Keys of the settings' section ``chain``, such as ``strike_range="5%"``.
 
+        Cancelled, it gives back its lines and leaves the desk usable.
+
         Raises:
-            InvalidSymbol, UsageError: Before any connection.
+            TypeError: A rule that does not exist; before any connection, as the next.
+            InvalidSymbol, UsageError: The symbol or a value cannot be right.
+            MarketClosed: Only live quotes are wanted (``market.realtime_only``), and it is closed.
             TomicError: Nothing could be had; a chain that is only partly there is returned.
         """
         name = normalize_symbol(symbol)
@@ -270,15 +309,21 @@ class Desk:
         dte: int | tuple[int, int | None] | str | None = None,
         delta: tuple[float, float] | str | None = None,
         on_done: Callable[[ChainOutcome], None] | None = None,
-        **rules: Any,
+        **rules: Unpack[ChainRules],
     ) -> list[ChainOutcome]:
-        """As :meth:`chain` for several symbols at once; an outcome per symbol, in order."""
+        """
+        As :meth:`chain` for several symbols at once; an outcome per symbol, in order.
+
+        Args:
+            on_done: Called with each outcome as soon as it is there.
+        """
         names = normalize_symbols(symbols)
         settings = with_rules(self.settings, dte, delta, rules)
         return await fetch_all(self._resources, names, settings, on_done=on_done)
 
     # -- volatility ------------------------------------------------------------------------
 
+    @suggests
     async def prices(
         self,
         symbols: str | Sequence[str] = (),
@@ -302,25 +347,29 @@ class Desk:
         )
 
     @overload
-    async def vol(self, symbol: str, **options: Any) -> VolReport: ...
+    async def vol(self, symbol: str, **options: Unpack[VolOptions]) -> VolReport: ...
 
     @overload
-    async def vol(self, symbol: list[str] | tuple[str, ...], **options: Any) -> list[VolReport]: ...
+    async def vol(
+        self, symbol: list[str] | tuple[str, ...], **options: Unpack[VolOptions]
+    ) -> Rows[VolReport]: ...
 
     async def vol(
-        self, symbol: str | list[str] | tuple[str, ...], **options: Any
-    ) -> VolReport | list[VolReport]:
+        self, symbol: str | list[str] | tuple[str, ...], **options: Unpack[VolOptions]
+    ) -> VolReport | Rows[VolReport]:
         """
         As :meth:`vols`: a report for one symbol, a list of them for several.
 
         Several are a list, or one text with commas.
         """
+        refuse_unknown("vol", options, VolOptions.__annotations__)
         names = several(symbol)
         if isinstance(symbol, str) and len(names) < 2:
             (report,) = await self.vols([symbol], **options)
             return report
         return await self.vols(names, **options)
 
+    @suggests
     async def vols(
         self,
         symbols: str | Sequence[str] = (),
@@ -329,9 +378,11 @@ class Desk:
         chain: bool = False,
         smiles: bool = False,
         stored: bool = False,
-    ) -> list[VolReport]:
+    ) -> Rows[VolReport]:
         """
         Measure the volatility of *symbols*, those of the settings by default.
+
+        ``(await desk.vols()).to_frame()`` has a row a symbol; volatilities and ranks are fractions.
 
         Args:
             symbols: Underlyings.
@@ -341,24 +392,89 @@ class Desk:
             stored: From the store alone; nobody is asked.
         """
         names = self._names(symbols)
-        return await today.vols(
-            self._resources, names, days=days, chain=chain, smiles=smiles, stored=stored
+        return Rows(
+            await today.vols(
+                self._resources, names, days=days, chain=chain, smiles=smiles, stored=stored
+            )
         )
 
-    async def vol_history(self, symbol: str, days: int = 30) -> list[PastDay]:
+    @suggests
+    async def vol_history(self, symbol: str, days: int = 30) -> Rows[PastDay]:
         """The stored closes and volatilities of the last *days* days, oldest first."""
-        return await measure.load_days(
-            await self.store(), normalize_symbol(symbol), days, self.settings
+        return Rows(
+            await measure.load_days(
+                await self.store(), normalize_symbol(symbol), days, self.settings
+            )
         )
+
+    @suggests
+    async def bars(self, symbol: str, *, days: int | None = None, stored: bool = False) -> Bars:
+        """
+        Daily bars of one symbol, ascending; ``.to_frame()`` indexes them by day.
+
+        Args:
+            symbol: Such as ``SPY``.
+            days: The last trading days; None is all that is stored.
+            stored: From the store alone; nobody is asked. Else it is brought up to date first, as
+                by :meth:`prices`.
+
+        Raises:
+            DataError: Nothing is stored of it and nothing came.
+            InvalidSymbol, SessionError, StoreBusy: As :meth:`prices`.
+        """
+        name = await self._brought(symbol, days, stored=stored)
+        bars = await (await self.store()).history.bars(name, days=days)
+        if not len(bars):
+            raise self._nothing(name, "bars")
+        return bars
+
+    @suggests
+    async def iv(
+        self, symbol: str, *, days: int | None = None, kind: IvKind = "ib30", stored: bool = False
+    ) -> VolSeries:
+        """
+        Implied volatility of one symbol by day, ascending fractions; `to_series` for pandas.
+
+        Args:
+            symbol, days, stored: As of :meth:`bars`.
+            kind: ``ib30`` is IB's 30-day volatility, ``chain30`` that of chains of your own,
+                ``ib_hv30`` IB's historical one.
+
+        Raises:
+            DataError: Nothing is stored of it and nothing came.
+        """
+        kinds = get_args(IvKind)
+        if kind not in kinds:
+            raise UsageError(f"kind={kind!r} is none of {', '.join(kinds)}")
+        name = await self._brought(symbol, days, stored=stored, ib_hv=kind == "ib_hv30")
+        series = await (await self.store()).history.iv(name, kind, days=days)
+        if not len(series):
+            raise self._nothing(name, kind)
+        return series
+
+    async def _brought(
+        self, symbol: str, days: int | None, *, stored: bool, ib_hv: bool = False
+    ) -> str:
+        name = normalize_symbol(symbol)
+        if days is not None and days < 1:
+            raise UsageError(f"days={days}: ask for at least one")
+        if not stored:
+            await self.prices([name], days=days, ib_hv=ib_hv)
+        return name
+
+    @staticmethod
+    def _nothing(name: str, what: str) -> DataError:
+        return DataError(f"no {what} of {name} stored; await desk.prices({name!r}) fetches them")
 
     # -- scan ------------------------------------------------------------------------------
 
+    @suggests
     async def scan(
         self,
         symbols: str | Sequence[str] = (),
         *,
         top: int | None = None,
-        strategies: str | Sequence[str] | None = None,
+        strategies: Wanted | None = None,
         by_strategy: bool = False,
         chains: Chain | Sequence[Chain] = (),
         book: FitModel | None = None,
@@ -371,7 +487,8 @@ class Desk:
         Args:
             symbols: Underlyings.
             top: How many proposals; with *by_strategy*, of each strategy.
-            strategies: Names instead of all.
+            strategies: Names, or `Template` objects of your own, or a list of both, instead of
+                those of the settings.
             by_strategy: The best of each strategy instead of the best of all.
             chains: Search these instead of fetching any.
             book: A portfolio that the proposals should fit; the last saved one by default.
@@ -389,27 +506,45 @@ class Desk:
         if len(given) < len(loaded):
             twice = next(chain.symbol for chain in loaded if given[chain.symbol] is not chain)
             raise UsageError(f"several chains of {twice}; a scan searches one of each symbol")
-        return await scan.search(
-            self._resources,
-            list(given) or self._names(symbols),
-            given,
-            top=top,
-            strategies=strategies,
-            by_strategy=by_strategy,
-            book=book,
-            views=views,
-            job=job,
-        )
+        async with self._knowing(strategies) as (resources, names):
+            return await scan.search(
+                resources,
+                list(given) or self._names(symbols),
+                given,
+                top=top,
+                strategies=names,
+                by_strategy=by_strategy,
+                book=book,
+                views=views,
+                job=job,
+            )
+
+    @asynccontextmanager
+    async def _knowing(
+        self, strategies: Wanted | None
+    ) -> AsyncIterator[tuple[Resources, list[str] | None]]:
+        """What to work with so that templates among *strategies* are known, and all their names."""
+        settings, names = templates.with_own(self.settings, strategies)
+        if settings is self.settings:
+            yield self._resources, names
+            return
+        shared = SharedResources(self._resources, settings, watch=self._resources.watch)
+        shared.open()
+        try:
+            yield shared, names
+        finally:
+            await shared.close()
 
     # -- backtest --------------------------------------------------------------------------
 
+    @suggests
     async def backtest(
         self,
         symbols: str | Sequence[str] = (),
         *,
         since: dt.date | None = None,
         until: dt.date | None = None,
-        strategies: str | Sequence[str] | None = None,
+        strategies: Wanted | None = None,
         every: Literal["week", "day"] = "week",
         run: Literal["hold", "managed"] = "managed",
         surface: Path | str | None = None,
@@ -422,7 +557,7 @@ class Desk:
         Args:
             symbols: Underlyings; those of the data, or of the settings where that is the store.
             since, until: First and last day of entry.
-            strategies: Names instead of those of the settings.
+            strategies: Names or templates, as of :meth:`scan`, instead of those of the settings.
             every: Open trades once a week, or every day.
             run: Close by the exits of ``[journal]``, or hold to the expiry.
             surface: File of daily surfaces; by default the store's closes and volatilities.
@@ -434,24 +569,28 @@ class Desk:
             ConfigError: A strategy that does not exist.
             DataError: Nothing could be searched on any day.
         """
-        asked = _asked(symbols, since, until, strategies, every, run, surface, chains, kept)
-        return await backtesting.backtest(self._resources, asked)
+        async with self._knowing(strategies) as (resources, names):
+            asked = _asked(symbols, since, until, names, every, run, surface, chains, kept)
+            return await backtesting.backtest(resources, asked)
 
-    async def compare(self, other: Settings, name: str, **asked: Any) -> Comparison:
+    async def compare(self, other: Settings, name: str, **asked: Unpack[WalkOptions]) -> Comparison:
         """These settings and *other*, called *name*, over the same days; else as `backtest`."""
+        refuse_unknown("compare", asked, WalkOptions.__annotations__)
         return await backtesting.compare(self._resources, _asked(**asked), other, name)
 
-    async def sweep(self, key: str, values: Sequence[str], **asked: Any) -> Sweep:
+    async def sweep(self, key: str, values: Sequence[str], **asked: Unpack[WalkOptions]) -> Sweep:
         """
         One key of the settings, such as ``score.weights.pos``, at several values.
 
         Raises:
             ConfigError: There is no such key, or a value is impossible.
         """
+        refuse_unknown("sweep", asked, WalkOptions.__annotations__)
         choices = backtesting.varied(self.settings, key, values)
         base = backtesting.value_of(self.settings, key)
         return await backtesting.sweep(self._resources, _asked(**asked), key, choices, base)
 
+    @suggests
     async def why_not(self, symbol: str, trade: str, *, chain: Chain | None = None) -> TradeReview:
         """
         Which rule refuses *trade*, such as ``short_put_spread 560/550 2025-06-20``.
@@ -474,9 +613,11 @@ class Desk:
 
     # -- journal ---------------------------------------------------------------------------
 
-    async def journal(self, *, offline: bool = False) -> Journal:
+    @suggests
+    async def journal(self, *, offline: bool = False) -> DeskJournal:
         """
-        The journal, for the functions of `tomic.workflows.journal.entries` and its neighbours.
+        The journal: ``journal = await desk.journal()``, then ``await journal.add(...)``, ``close``,
+        ``roll``, ``check``, ``stats``, ``entries``.
 
         A replay reads the real journal; a demo has one of its own.
 
@@ -485,7 +626,7 @@ class Desk:
         """
         resources, replayed = self._resources, self.replay is not None
         quiet = offline and not self.simulated
-        return entries.Journal(
+        return verbs.DeskJournal(
             await (resources.own_store() if replayed else resources.store()),
             self.settings,
             clock=self._now,
@@ -507,6 +648,7 @@ class Desk:
             chain, _ = await fetch(self._resources, symbol, settings, deadline, choose, keep=False)
         return chain
 
+    @suggests
     async def manage(
         self, which: str = "", *, offline: bool = False, keep: bool = True
     ) -> ManageRun:
@@ -532,6 +674,7 @@ class Desk:
 
     # -- portfolio -------------------------------------------------------------------------
 
+    @suggests
     async def portfolio(
         self,
         trade: str = "",
@@ -564,6 +707,21 @@ class Desk:
             watch=self._resources.watch,
         )
 
+    @suggests
+    async def stress(self, symbol: str = "", *, last: bool = False) -> StressGrid:
+        """
+        P&L of the portfolio over moves of spot, of volatility and days; see :meth:`portfolio`.
+
+        Args:
+            symbol: Of this one alone; by default the book, in terms of the benchmark.
+            last: Of the last saved book, without asking the gateway.
+
+        Raises:
+            DataError: Nothing that is held can be revalued.
+        """
+        found = await self.portfolio(each_symbol=bool(symbol), last=last)
+        return found.stress(symbol)
+
     def _names(self, symbols: str | Sequence[str]) -> list[str]:
         names = normalize_symbols(symbols)
         return list(dict.fromkeys(names or self.settings.market.symbols))
@@ -591,6 +749,15 @@ def _asked(
         chains=tuple(map(Path, chains)),
         kept=kept,
     )
+
+
+def _refuse_misspelt(sections: Mapping[str, object]) -> None:
+    """Refuse what is no section of the settings but nearly an argument of `Desk`."""
+    known = [name for name in inspect.signature(Desk.__init__).parameters if name != "self"]
+    for name in sections:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        if near and name not in Settings.model_fields:
+            raise TypeError(f"Desk() has no argument {name!r}; did you mean {near[0]!r}?")
 
 
 def _store_of_its_own(

@@ -23,6 +23,9 @@ from typing import Literal, NamedTuple
 from tomic import dates
 from tomic.errors import DataError, InvalidSymbol, UsageError
 from tomic.models import normalize_symbol, settles_in_cash
+from tomic.strategies.catalogue.leg_rules import Template
+from tomic.strategies.catalogue.shapes import Shape, ShapeLeg, shapes
+from tomic.strategies.catalogue.templates import CATALOGUE
 
 Right = Literal["C", "P", ""]
 
@@ -110,57 +113,47 @@ def unreadable(word: str) -> UsageError:
     return UsageError(f"cannot read {word!r} in a list of legs{hint}")
 
 
-Part = tuple[int, int, Literal["C", "P", "?"]]
-"""
-One option of a named strategy: which of the ascending strikes, how many, which right.
+Shapes = tuple[Shape, ...]
+"""The shape of a strategy; of one that is written with calls or puts, one of each."""
 
-"?" is the letter written behind a strike.
-"""
 
-SHAPES: Mapping[str, tuple[Part, ...]] = {
-    "short_put": ((0, -1, "P"),),
-    "naked_put": ((0, -1, "P"),),
-    "cash_secured_put": ((0, -1, "P"),),
-    "short_call": ((0, -1, "C"),),
-    "naked_call": ((0, -1, "C"),),
-    "long_put": ((0, 1, "P"),),
-    "long_call": ((0, 1, "C"),),
-    "covered_call": ((0, -1, "C"),),
-    "protective_put": ((0, 1, "P"),),
-    "collar": ((0, 1, "P"), (1, -1, "C")),
-    "short_put_spread": ((0, 1, "P"), (1, -1, "P")),
-    "short_call_spread": ((0, -1, "C"), (1, 1, "C")),
-    "long_put_spread": ((0, -1, "P"), (1, 1, "P")),
-    "long_call_spread": ((0, 1, "C"), (1, -1, "C")),
-    "short_strangle": ((0, -1, "P"), (1, -1, "C")),
-    "long_strangle": ((0, 1, "P"), (1, 1, "C")),
-    "short_straddle": ((0, -1, "P"), (0, -1, "C")),
-    "long_straddle": ((0, 1, "P"), (0, 1, "C")),
-    "jade_lizard": ((0, -1, "P"), (1, -1, "C"), (2, 1, "C")),
-    "iron_condor": ((0, 1, "P"), (1, -1, "P"), (2, -1, "C"), (3, 1, "C")),
-    "iron_butterfly": ((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
-    "atm_iron_butterfly": ((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
-    "long_butterfly": ((0, 1, "?"), (1, -2, "?"), (2, 1, "?")),
-    "broken_wing_butterfly": ((0, 1, "?"), (1, -2, "?"), (2, 1, "?")),
-    "ratio_spread": ((0, 1, "?"), (1, -2, "?")),
-    "backspread": ((0, -1, "?"), (1, 2, "?")),
-    "put_ratio_spread": ((0, -2, "P"), (1, 1, "P")),
-    "call_ratio_spread": ((0, 1, "C"), (1, -2, "C")),
-    "put_backspread": ((0, 2, "P"), (1, -1, "P")),
-    "call_backspread": ((0, -1, "C"), (1, 2, "C")),
+def _puts_or_calls(*legs: tuple[int, int], mirrored: bool = False) -> Shapes:
+    """Place and quantity of each leg, in calls and in puts; *mirrored* puts descend."""
+    top = max(place for place, _ in legs)
+    puts = sorted((top - place if mirrored else place, quantity) for place, quantity in legs)
+    return (
+        Shape(tuple(ShapeLeg(place, quantity, "C") for place, quantity in legs)),
+        Shape(tuple(ShapeLeg(place, quantity, "P") for place, quantity in puts)),
+    )
+
+
+def _only(*legs: tuple[int, int, Literal["C", "P"]], stock: int = 0) -> Shapes:
+    return (Shape(tuple(ShapeLeg(*leg) for leg in legs), stock),)
+
+
+OTHERS: Mapping[str, Shapes] = {
+    "short_put": _only((0, -1, "P")),
+    "short_call": _only((0, -1, "C")),
+    "naked_call": _only((0, -1, "C")),
+    "long_put": _only((0, 1, "P")),
+    "long_call": _only((0, 1, "C")),
+    "protective_put": _only((0, 1, "P"), stock=1),
+    "long_strangle": _only((0, 1, "P"), (1, 1, "C")),
+    "long_straddle": _only((0, 1, "P"), (0, 1, "C")),
+    "atm_iron_butterfly": _only((0, 1, "P"), (1, -1, "P"), (1, -1, "C"), (2, 1, "C")),
+    "backspread": _puts_or_calls((0, -1), (1, 2), mirrored=True),
+    "put_ratio_spread": _only((0, -2, "P"), (1, 1, "P")),
+    "call_ratio_spread": _only((0, 1, "C"), (1, -2, "C")),
+    "call_backspread": _only((0, -1, "C"), (1, 2, "C")),
 }
-"""Strategies of one expiry by name: their options over ascending strikes."""
+"""Names that legs are written by, and that no strategy of the catalogue has."""
 
-WITH_SHARES = ("covered_call", "protective_put", "collar")
-"""Strategies with a hundred shares a contract."""
+_KNOWN: Mapping[str, Shapes] = {
+    **{name: shapes(template) for name, template in CATALOGUE.items()},
+    **OTHERS,
+}
 
-_MIRRORED = ("ratio_spread", "backspread")
-"""Strategies whose puts stand the other way round than their calls."""
-
-TWO_EXPIRIES = ("calendar", "diagonal")
-"""Strategies that sell a near expiry and hold a far one."""
-
-STRATEGIES = (*SHAPES, *TWO_EXPIRIES)
+STRATEGIES = tuple(_KNOWN)
 """Names with which a trade can be written."""
 
 
@@ -291,7 +284,9 @@ def _legs_of(drafts: Sequence[_Draft], symbol: str | None, times: int) -> Iterab
 _STRIKES = re.compile(r"\d+(?:\.\d+)?[CP]?(?:/\d+(?:\.\d+)?[CP]?)*", re.ASCII)
 
 
-def read_strategy(strategy: str, words: Sequence[str], symbol: str | None) -> tuple[NamedLeg, ...]:
+def read_strategy(
+    strategy: str, words: Sequence[str], symbol: str | None, known: Mapping[str, Shapes] = _KNOWN
+) -> tuple[NamedLeg, ...]:
     """
     Read the legs of *strategy* from the other words of its part; *symbol* if they name none.
 
@@ -322,7 +317,7 @@ def read_strategy(strategy: str, words: Sequence[str], symbol: str | None) -> tu
     if not all(0.0 < strike < math.inf for strike in strikes):
         raise UsageError(f"{strategy}: a strike must be a price above zero")
     written = _Written(strategy, symbol, strikes, letters, days, count)
-    return _over_two(written) if strategy in TWO_EXPIRIES else _shaped(written)
+    return _over_two(written, known) if known[strategy][0].has_far else _shaped(written, known)
 
 
 class _Written(NamedTuple):
@@ -336,45 +331,72 @@ class _Written(NamedTuple):
     times: int
 
 
-def _shaped(written: _Written) -> tuple[NamedLeg, ...]:
-    strategy, symbol, strikes, letters, days, count = written
-    parts = SHAPES[strategy]
-    levels = sorted(set(strikes))
-    needed = max(place for place, _, _ in parts) + 1
+def _shaped(written: _Written, known: Mapping[str, Shapes]) -> tuple[NamedLeg, ...]:
+    strategy, days = written.strategy, written.days
+    levels = sorted(set(written.strikes))
+    needed = known[strategy][0].strikes
     if len(levels) != needed:
         raise UsageError(
             f"{strategy} needs {needed} different strikes joined by /, got {len(levels)}"
         )
     if len(set(days)) != 1:
         raise UsageError(f"{strategy} needs one expiry such as 2026-12-18, got {len(days)}")
-    letter = _letter(strategy, letters) if any(right == "?" for _, _, right in parts) else ""
-    if strategy in _MIRRORED and letter == "P":
-        levels.reverse()
-    shares = [NamedLeg(symbol, SHARES_PER_CONTRACT * count)] if strategy in WITH_SHARES else []
+    return _legs_of_shape(_variant(written, known), written, levels, days[0], days[0])
+
+
+def _variant(written: _Written, known: Mapping[str, Shapes]) -> Shape:
+    """The shape of the rights that were written; the only one where the strategy has but one."""
+    variants = known[written.strategy]
+    rights = [{leg.right for leg in variant.legs} for variant in variants]
+    if len(variants) == 1 or any(len(sides) > 1 for sides in rights):
+        return variants[0]
+    letter = _letter(written.strategy, written.letters)
+    return next(variant for variant in variants if variant.legs[0].right == letter)
+
+
+def _legs_of_shape(
+    shape: Shape, written: _Written, levels: Sequence[float], near: dt.date, far: dt.date
+) -> tuple[NamedLeg, ...]:
+    symbol, count = written.symbol, written.times
+    shares = [NamedLeg(symbol, SHARES_PER_CONTRACT * shape.stock * count)] if shape.stock else []
     options = [
         NamedLeg(
-            symbol, float(amount * count), letter if right == "?" else right, levels[place], days[0]
+            symbol,
+            float(leg.quantity * count),
+            leg.right,
+            levels[leg.place],
+            far if leg.slot == "far" else near,
         )
-        for place, amount, right in parts
+        for leg in shape.legs
     ]
     return (*shares, *options)
 
 
-def _over_two(written: _Written) -> tuple[NamedLeg, ...]:
-    """Short the near expiry, long the far one; a diagonal's strikes stand in that order."""
-    strategy, symbol, strikes, letters, days, count = written
+def _over_two(written: _Written, known: Mapping[str, Shapes]) -> tuple[NamedLeg, ...]:
+    """Of a near and a far expiry; the strikes of two legs stand in the order of their expiries."""
+    strategy, days, strikes = written.strategy, written.days, written.strikes
     if len(set(days)) != 2:
         raise UsageError(f"{strategy} needs two expiries such as 2026-11-20/2026-12-18")
-    wanted = 1 if strategy == "calendar" else 2
+    wanted = known[strategy][0].strikes
     if len(set(strikes)) != wanted:
         raise UsageError(f"{strategy} needs {wanted} different strikes, got {len(set(strikes))}")
-    right = _letter(strategy, letters)
-    near_first = days[0] < days[-1]
-    near, far = (strikes[0], strikes[-1]) if near_first else (strikes[-1], strikes[0])
-    return (
-        NamedLeg(symbol, -float(count), right, near, min(days)),
-        NamedLeg(symbol, float(count), right, far, max(days)),
-    )
+    variant = _variant(written, known)
+    near, far = min(days), max(days)
+    if len(variant.legs) == 2:
+        in_order = strikes if days[0] < days[-1] else strikes[::-1]
+        places = {"near": in_order[0], "far": in_order[-1]}
+        legs = sorted(variant.legs, key=lambda leg: leg.slot, reverse=True)
+        return tuple(
+            NamedLeg(
+                written.symbol,
+                float(leg.quantity * written.times),
+                leg.right,
+                places[leg.slot],
+                far if leg.slot == "far" else near,
+            )
+            for leg in legs
+        )
+    return _legs_of_shape(variant, written, sorted(set(strikes)), near, far)
 
 
 def _letter(strategy: str, letters: set[str]) -> Right:
@@ -389,24 +411,32 @@ def _are_days(word: str) -> bool:
     return all(DAY.fullmatch(part) for part in word.split("/"))
 
 
-def parse(text: str, symbol: str | None = None) -> tuple[NamedLeg, ...]:
+def parse(
+    text: str, symbol: str | None = None, own: Mapping[str, Template] | None = None
+) -> tuple[NamedLeg, ...]:
     """
     Read the legs of one trade; *symbol* is that of legs which name none.
+
+    Args:
+        own: Strategies beyond the catalogue's that the text may name.
 
     Raises:
         UsageError: A word cannot be read, or a sign, strike, expiry or symbol is missing; the
             message says which and how to write it.
     """
-    return read(text, symbol).legs
+    return read(text, symbol, own).legs
 
 
-def read(text: str, symbol: str | None = None) -> NamedTrade:
+def read(
+    text: str, symbol: str | None = None, own: Mapping[str, Template] | None = None
+) -> NamedTrade:
     """
     Read one trade: as `parse`, with the strategy that the text names.
 
     Raises:
         UsageError: See `parse`.
     """
+    known = {**_KNOWN, **{name: shapes(template) for name, template in (own or {}).items()}}
     parts = _parts_of(text)
     if not parts:
         raise UsageError('no legs; write them as in "-1 SPY 2026-12-18 580P, +1 570P"')
@@ -414,13 +444,13 @@ def read(text: str, symbol: str | None = None) -> NamedTrade:
     plain: list[str] = []
     names: list[str] = []
     for part in parts:
-        named = next((word for word in part if strategy_name(word) in STRATEGIES), None)
+        named = next((word for word in part if strategy_name(word) in known), None)
         if named is None:
             plain += [*part, ","]
             continue
         names.append(strategy_name(named))
         rest = [word for word in part if word != named]
-        legs += read_strategy(names[-1], rest, symbol)
+        legs += read_strategy(names[-1], rest, symbol, known)
     if plain:
         legs += read_listed(plain[:-1], symbol or (legs[0].symbol if legs else None))
     return NamedTrade(tuple(legs), names[0] if len(names) == 1 and not plain else None)

@@ -71,7 +71,7 @@ class StrikeRange:
         if sigma is None or not math.isfinite(sigma) or sigma <= 0.0:
             raise UsageError(
                 f"strike range {self.size:g}s needs a volatility and none is known; "
-                "use points or per cent, as in --strike-range 10 or --strike-range 5%"
+                "use points or per cent, as in strike_range 10 or 5% (--strike-range)"
             )
         return self.size * spot * sigma * math.sqrt(tau)
 
@@ -259,7 +259,7 @@ def _with_most_monthlies(rows: Sequence[OptionParams], symbol: str) -> list[Opti
     if len({row.trading_class for row in best}) > 1:
         raise UsageError(
             f"{symbol} has several classes of options: {describe_classes(best)}; choose one with "
-            f'--trading-class, or for good in [market.classes], as in "{symbol}" = '
+            f'trading_class (--trading-class), or for good in [market.classes], as in "{symbol}" = '
             f'"{min(row.trading_class for row in best)}"'
         )
     return best
@@ -280,7 +280,7 @@ def _check_one_multiplier(
         if len(sizes) > 1:
             raise UsageError(
                 f"{symbol} has several multipliers of class {name}: {describe_classes(of_class)}; "
-                f"choose one with --trading-class {name}:{sizes[-1]}"
+                f"choose one with trading_class {name}:{sizes[-1]} (--trading-class)"
             )
         if sizes:
             return
@@ -415,7 +415,7 @@ def _choose_expiries(
         days = ", ".join(f"{day} ({dtes[day]} days, {kinds[day]})" for day in window[:3])
         raise EmptyChain(
             f"{params.trading_class} has no monthly or weekly expiry as asked; there are {days}; "
-            "use --expiries all"
+            "use expiries all (--expiries all)"
         )
     raise EmptyChain(_nearest_expiries(params, today, rules))
 
@@ -435,7 +435,7 @@ def _nearest_expiries(params: OptionParams, today: dt.date, rules: ChainSettings
 
     near = sorted(sorted(set(ahead), key=distance)[:3])
     listed = ", ".join(f"{day} ({dtes[day]} days)" for day in near)
-    return f"{text}; the nearest are {listed}; use another --dte"
+    return f"{text}; the nearest are {listed}; use another dte (--dte)"
 
 
 def days_to_expiry(params: OptionParams, expiry: dt.date, today: dt.date) -> int:
@@ -461,7 +461,7 @@ def _nearest_strikes(params: OptionParams, spot: float, half: float) -> str:
         return f"{text}, nor any other"
     near = sorted(sorted(set(params.strikes), key=lambda strike: abs(strike - spot))[:2])
     listed = " and ".join(f"{strike:g}" for strike in near)
-    return f"{text}; the nearest are {listed}; use a wider --strike-range"
+    return f"{text}; the nearest are {listed}; use a wider strike_range (--strike-range)"
 
 
 def by_moneyness(options: Iterable[Wanted], spot: float) -> list[Wanted]:

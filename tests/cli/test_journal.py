@@ -66,7 +66,7 @@ def test_add_says_what_it_took():
     assert result.stdout == (
         "1  SPY short put spread · +1 550P -1 560P 2025-06-20 · credit +150.00 USD · open\n"
     )
-    assert "note: no live marks: nobody was asked (--offline)" in result.stderr
+    assert "note: no live marks: nobody was asked (offline)" in result.stderr
     assert "note: not known at entry: spot, iv" in result.stderr
 
 
@@ -290,7 +290,7 @@ def test_nothing_happens_in_the_future(name, demo):
     for moment in (ahead, ahead.replace(year=9998)):
         result = run("journal", name.split()[0], *DATED[name], "--at", moment.isoformat(), *more)
         assert result.exit_code == 2
-        assert "lies in the future; leave out --at for now" in result.stderr
+        assert "lies in the future; leave out at (--at) for now" in result.stderr
     assert run("journal", "export", *more).stdout == before
 
 

@@ -611,7 +611,7 @@ def test_an_unclear_price_needs_a_sign():
     """A ratio spread may trade for a credit or a debit, and the message shows how to say which."""
     fills = [option(1, "570P"), option(-2, "560P")]
 
-    with pytest.raises(UsageError, match=r"write --price=\+0\.6 for received"):
+    with pytest.raises(UsageError, match=r"write \+0\.6 for received"):
         campaign.signed_price("0.60", fills)
     with pytest.raises(UsageError, match="what one structure trades for"):
         campaign.signed_price("cheap", fills)

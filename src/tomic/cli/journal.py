@@ -476,7 +476,7 @@ async def _draft(
                 f"--position {position}: write contract ids, as in 712345,712346"
             ) from None
         return await trades.from_positions(journal, ids)
-    return trades.from_text(legs or "", symbol=symbol, quantity=quantity)
+    return trades.from_text(legs or "", symbol=symbol, quantity=quantity, settings=journal.settings)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypedDict
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -30,6 +30,27 @@ def _strike_range(value: Any) -> Any:
 
 StrikeRange = Annotated[str, BeforeValidator(_strike_range)]
 """How far strikes may lie from spot: points "10", per cent "5%", standard deviations "2s"."""
+
+
+class ChainRules(TypedDict, total=False):
+    """Keywords of `Desk.chain`: those of `ChainSettings`, which says what each means."""
+
+    min_dte: int
+    max_dte: int | None
+    monthlies: int
+    weeklies: int
+    expiries: Literal["selected", "all"]
+    strike_range: str | float
+    min_delta: float
+    max_delta: float
+    side: Literal["both", "calls", "puts"]
+    trading_class: str
+    deadline_s: float
+    details_timeout_s: float
+    open_details_timeout_s: float
+    silent_s: float
+    quote_timeout_s: float
+    retries: int
 
 
 class ChainSettings(Section):

@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from tomic import dates, models, valuation
+from tomic._keywords import suggests
 from tomic.chain import Chain, Fetch
 from tomic.config.market import DEFAULT_INDICES, MarketSettings
 from tomic.disk import parse_foreign_json, read_text
@@ -23,11 +24,25 @@ from tomic.errors import BadFile, DataError, MissingSpot, UsageError
 from tomic.files.writing import SCHEMA
 from tomic.models.documents import first_fault
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ABSENT = frozenset({"", "nan", "none", "null"})
 """How a cell without a number is written, in lower case."""
 
 _REQUIRED = ("expiry", "strike", "right")
-_ALIASES = {"type": "right", "impliedvolatility": "iv", "closemid": "close"}
+_ALIASES = {
+    "type": "right",
+    "optiontype": "right",
+    "putcall": "right",
+    "callput": "right",
+    "expiration": "expiry",
+    "expirationdate": "expiry",
+    "lastprice": "last",
+    "impliedvolatility": "iv",
+    "impliedvol": "iv",
+    "closemid": "close",
+}
 _PRICES = ("bid", "ask", "last", "close", "gamma", "vega")
 _SIGNED = ("theta", "paritydeviation")
 _COUNTS = ("volume", "openinterest", "conid")
@@ -113,8 +128,9 @@ def with_zone(moment: dt.datetime) -> tuple[dt.datetime, tuple[str, ...]]:
     return local, (f"{moment} has no time zone; taken as this computer's, {local}",)
 
 
+@suggests
 def load_chain(
-    path: Path | str,
+    path: Path | str | pd.DataFrame,
     *,
     symbol: str | None = None,
     as_of: dt.datetime | None = None,
@@ -134,7 +150,7 @@ def load_chain(
     are missing.
 
     Args:
-        path: The file.
+        path: The file; or a DataFrame, as `Chain.from_frame` takes it.
         symbol: Which symbol, when the file and its name do not say, or the file holds several.
         as_of: Goes before what the file says. Without a zone it is this computer's time, which
             a note of the chain then says.
@@ -149,10 +165,22 @@ def load_chain(
         UsageError: *as_of* is not a time, or *path* not one path.
     """
     if not isinstance(path, str | Path):
+        if hasattr(path, "columns"):
+            return Chain.from_frame(path, symbol=symbol, as_of=as_of, spot=spot, rate=rate)
         raise UsageError(f"load_chain reads one file, got {path!r}; read several one by one")
     if as_of is not None and not isinstance(as_of, dt.datetime):
         raise UsageError(f"as_of needs a datetime, got {as_of!r}")
     chain, is_ours = _read(Path(path), symbol, as_of, spot, rate)
+    return complete(Path(path), chain, is_ours=is_ours)
+
+
+def complete(path: Path, chain: Chain, *, is_ours: bool) -> Chain:
+    """
+    The chain with what it lacks of volatilities and Greeks, unless we wrote it ourselves.
+
+    Raises:
+        MissingSpot: It has none, and no pair to draw it from.
+    """
     if not math.isfinite(chain.spot.price):
         raise MissingSpot(f"{path} has no spot and no quoted pair to draw it from; pass the spot")
     return chain if is_ours else valuation.with_local_greeks(valuation.label_frozen(chain))
@@ -177,6 +205,30 @@ def _read(
     rate: float | None = None,
 ) -> tuple[Chain, bool]:
     """The chain with its spot, and whether we wrote the file."""
+    return chain_of_text(
+        path, read_chain_text(path), symbol=symbol, as_of=as_of, spot=spot, rate=rate
+    )
+
+
+def chain_of_text(
+    path: Path,
+    text: str,
+    *,
+    symbol: str | None = None,
+    as_of: dt.datetime | None = None,
+    spot: float | None = None,
+    rate: float | None = None,
+) -> tuple[Chain, bool]:
+    """
+    The chain in *text* with its spot, NaN where nothing implies it, and whether we wrote it.
+
+    Args:
+        path: What messages call it; its name may say symbol and time.
+        symbol, as_of, spot, rate: As of `load_chain`.
+
+    Raises:
+        BadFile: Not a chain; also when no symbol or time is known.
+    """
     moment, notes = (None, ()) if as_of is None else with_zone(as_of)
     asked = FileFacts(
         symbol=models.normalize_symbol(symbol) if symbol is not None else None,
@@ -185,7 +237,6 @@ def _read(
         spot_source=models.SpotSource.CLOSE if spot is not None else None,
         rate=rate,
     )
-    text = read_chain_text(path)
     if text.lstrip()[:1] in ("{", "["):
         chain, is_ours = _from_document(path, text, asked), True
     else:
@@ -401,7 +452,7 @@ def _named_moment(path: Path, named: FileName, underlying: models.Underlying) ->
         return named.moment
     if named.day is not None:
         return dates.closing_moment(named.day, underlying=underlying)
-    raise BadFile(f"{path} does not say when it was recorded; pass the time, as in --as-of")
+    raise BadFile(f"{path} does not say when it was recorded; pass the time as as_of (--as-of)")
 
 
 def _read_rows(

@@ -101,7 +101,7 @@ def to_csv_text(chain: Chain) -> str:
     return _csv_text((*CHAIN_HEADER, *CHAIN_EXTRA), rows)
 
 
-def write_chain(chain: Chain, folder: Path, *, stamp: dt.datetime) -> Path:
+def write_chain(chain: Chain, folder: Path | str, *, stamp: dt.datetime) -> Path:
     """
     Write ``option_chain_<SYMBOL>_<stamp>.csv`` into ``folder/YYYYMMDD``; see `left_out`.
 
@@ -114,7 +114,7 @@ def write_chain(chain: Chain, folder: Path, *, stamp: dt.datetime) -> Path:
 
 
 def write_snapshot(
-    snapshot: VolSnapshot | None, chain: Chain | None, folder: Path, *, stamp: dt.datetime
+    snapshot: VolSnapshot | None, chain: Chain | None, folder: Path | str, *, stamp: dt.datetime
 ) -> Path:
     """
     Write ``other_data_<SYMBOL>_<stamp>.csv``, one row, into ``folder/YYYYMMDD``.
@@ -130,7 +130,7 @@ def write_snapshot(
     return write_text(path, _snapshot_text([cells]))
 
 
-def write_overview(snapshots: Snapshots, folder: Path, *, stamp: dt.datetime) -> Path | None:
+def write_overview(snapshots: Snapshots, folder: Path | str, *, stamp: dt.datetime) -> Path | None:
     """
     Write `OVERVIEW_NAME`, a row per symbol, into ``folder/YYYYMMDD``; None for fewer than two.
 
@@ -140,7 +140,9 @@ def write_overview(snapshots: Snapshots, folder: Path, *, stamp: dt.datetime) ->
     rows = {str(cells["Symbol"]): cells for cells in (_snapshot_cells(*pair) for pair in snapshots)}
     if len(rows) < 2:
         return None
-    return write_text(folder / f"{stamp:%Y%m%d}" / OVERVIEW_NAME, _snapshot_text(rows.values()))
+    return write_text(
+        Path(folder) / f"{stamp:%Y%m%d}" / OVERVIEW_NAME, _snapshot_text(rows.values())
+    )
 
 
 def to_snapshots_csv(snapshots: Snapshots) -> str:
@@ -148,8 +150,8 @@ def to_snapshots_csv(snapshots: Snapshots) -> str:
     return _snapshot_text(_snapshot_cells(*pair) for pair in snapshots)
 
 
-def _path(folder: Path, kind: str, symbol: str, stamp: dt.datetime) -> Path:
-    return folder / f"{stamp:%Y%m%d}" / f"{kind}_{symbol}_{stamp:%Y%m%d_%H%M%S_%f}.csv"
+def _path(folder: Path | str, kind: str, symbol: str, stamp: dt.datetime) -> Path:
+    return Path(folder) / f"{stamp:%Y%m%d}" / f"{kind}_{symbol}_{stamp:%Y%m%d_%H%M%S_%f}.csv"
 
 
 def _csv_text(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:

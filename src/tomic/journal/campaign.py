@@ -549,8 +549,8 @@ def signed_price(
     if market is not None and 3.0 * abs(market) >= value:
         return math.copysign(value, market)
     raise UsageError(
-        f"--price {text}: these legs could be bought or sold for that; "
-        f"write --price=+{value:g} for received or --price=-{value:g} for paid"
+        f"price {text}: these legs could be bought or sold for that; write +{value:g} for received "
+        f"or -{value:g} for paid, on the command line --price=+{value:g}"
     )
 
 
@@ -564,7 +564,7 @@ def plain_price(text: str) -> float:
     bare = text.strip()
     if _EITHER.fullmatch(bare):
         whole, as_decimal = bare.replace(",", ""), bare.replace(",", ".")
-        raise UsageError(f"--price {text}: write {whole} or {as_decimal}, for it could be either")
+        raise UsageError(f"price {text}: write {whole} or {as_decimal}, for it could be either")
     if _GROUPED.fullmatch(bare):
         bare = bare.replace(",", "")
     try:
@@ -572,7 +572,7 @@ def plain_price(text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UsageError(f"--price {text}: write what one structure trades for, such as 2.35")
+        raise UsageError(f"price {text}: write what one structure trades for, such as 2.35")
     return value
 
 

@@ -8,10 +8,12 @@ margin, or of CVaR95 under the market's density of the day of entry.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import Field
 
+from tomic.models.frames import Framed
 from tomic.models.market import Model
 
 TradeSource = Literal["quotes", "surface", "history"]
@@ -162,7 +164,7 @@ class BacktestWeek(Model):
     closed: int
 
 
-class BacktestResult(Model):
+class BacktestResult(Model, Framed):
     """A walk forward: the scan's own choice of every day, and what came of it."""
 
     settings: dict[str, Any]
@@ -233,6 +235,12 @@ class BacktestResult(Model):
     partial: str = ""
     """Why it is not whole; empty when it is."""
 
+    def _framed(self) -> Iterable[Any]:
+        return self.trades
+
+    def _heading(self) -> str:
+        return f"{len(self.trades)} trades, {self.start} to {self.end}: {self.verdict}"
+
 
 class BacktestDifference(Model):
     """A figure under two configurations."""
@@ -244,7 +252,7 @@ class BacktestDifference(Model):
     """Other less base, paired by day of entry; a day on which neither opens counts nothing."""
 
 
-class Comparison(Model):
+class Comparison(Model, Framed):
     """Two configurations over the same days."""
 
     base: BacktestResult
@@ -257,6 +265,12 @@ class Comparison(Model):
     """Days of entry that both looked at."""
     differences: tuple[BacktestDifference, ...]
     verdict: str
+
+    def _framed(self) -> Iterable[Any]:
+        return self.differences
+
+    def _heading(self) -> str:
+        return f"{self.other_name}: {self.verdict}"
 
 
 class SweepRow(Model):
@@ -276,7 +290,7 @@ class SweepRow(Model):
     is_base: bool = False
 
 
-class Sweep(Model):
+class Sweep(Model, Framed):
     """One key at several values, corrected for the number of looks."""
 
     key: str
@@ -288,3 +302,9 @@ class Sweep(Model):
     variants: int = 1
     """Backtests run so far on this store over these symbols, these among them."""
     verdict: str
+
+    def _framed(self) -> Iterable[Any]:
+        return self.rows
+
+    def _heading(self) -> str:
+        return f"{self.key}: {self.verdict}"

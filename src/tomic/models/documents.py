@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from tomic._keywords import nearest
 from tomic.models.market import Model
 
 UNLIMITED = "unlimited"
@@ -126,10 +127,18 @@ def plain(value: Any) -> Any:
     return value
 
 
-def first_fault(error: ValidationError) -> str:
-    """The first thing that is wrong, as ``legs.0.strike: reason``."""
+def first_fault(error: ValidationError, known: Collection[str] = ()) -> str:
+    """
+    The first thing that is wrong, as ``legs.0.strike: reason``.
+
+    Args:
+        known: The names there are, to suggest one where that is what is wrong.
+    """
     fault = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        hint = f"; {nearest(str(fault['loc'][-1]), known)}" if known else ""
+        return f"{where}: unknown{hint}"
     reason = str(fault["msg"]).removeprefix("Value error, ")
     return f"{where}: {reason}" if where else reason
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
@@ -20,6 +20,7 @@ from pydantic import (
 
 from tomic.models.documents import UnboundedModel
 from tomic.models.exits import ExitRules
+from tomic.models.frames import Framed
 from tomic.models.market import Marked, Model, normalize_symbol
 from tomic.models.moves import EndedMoves
 
@@ -212,7 +213,7 @@ class ScoreTest(Model):
     """Spearman's rank correlation of score and result over margin."""
 
 
-class JournalReport(Model):
+class JournalReport(Model, Framed):
     """Everything `tomic journal stats` shows."""
 
     overall: Statistics
@@ -224,6 +225,12 @@ class JournalReport(Model):
     alternatives: EndedMoves = EndedMoves()
     """What holding, rolling and closing would have brought, of all that `tomic manage` showed."""
     notes: tuple[str, ...] = ()
+
+    def _framed(self) -> Iterable[Any]:
+        return (self.overall, *self.groups)
+
+    def _heading(self) -> str:
+        return f"{self.overall.n} closed campaigns"
 
 
 MOST_NUMBER = 2**63

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from tomic.errors import InvalidSymbol
+from tomic.errors import InvalidSymbol, UsageError
 
 _SYMBOL = re.compile(
     r"[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,4})?(?:@[A-Z][A-Z0-9]{1,11}(?:\.[A-Z]{2})?)?", re.ASCII
@@ -518,14 +518,22 @@ def major_currency(currency: str) -> tuple[str, int]:
     return (name, int(count)) if count.isdecimal() else MINOR_UNITS.get(currency, (currency, 1))
 
 
-def several(given: str | Iterable[str]) -> list[str]:
+def several(given: str | Iterable[str], what: str = "symbols") -> list[str]:
     """
     Names that were given one by one, or as one text: a single name, or several by commas.
 
     A text is a sequence of letters, so ``"SPY"`` would else be taken for S, P and Y.
+
+    Args:
+        what: What they are names of.
+
+    Raises:
+        UsageError: Neither a text nor anything that holds several.
     """
     if isinstance(given, str):
         return [part.strip() for part in given.split(",") if part.strip()]
+    if not isinstance(given, Iterable):
+        raise UsageError(f"{what} are a text, or a list of texts, got {given!r:.60}")
     return list(given)
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import AwareDatetime, Field
 
 from tomic.models.book import AccountSummary
 from tomic.models.documents import UnboundedModel
+from tomic.models.frames import Framed, row_of
 from tomic.models.market import DataType, Model
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class PortfolioGreeks(Model):
@@ -199,7 +204,7 @@ class Driver(Model):
     pnl: float
 
 
-class StressGrid(Model):
+class StressGrid(Model, Framed):
     """P&L over spot x volatility x days, by full revaluation from the live spot."""
 
     name: str
@@ -214,6 +219,28 @@ class StressGrid(Model):
     """Of the worst cell, largest loss first."""
     without: tuple[str, ...] = ()
     """Positions that cannot be valued."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """
+        P&L in base currency: columns are moves of the spot, rows days and moves of volatility.
+
+        Moves are fractions, days calendar days; `stack` makes a column of each cell.
+        """
+        import pandas as pd
+
+        cells = [
+            [of_spot[place][number] for of_spot in self.pnl]
+            for number in range(len(self.days))
+            for place in range(len(self.vol_moves))
+        ]
+        return pd.DataFrame(
+            cells,
+            index=pd.MultiIndex.from_product((self.days, self.vol_moves), names=("days", "vol")),
+            columns=pd.Index(self.spot_moves, name="spot"),
+        )
+
+    def _heading(self) -> str:
+        return f"{self.name}: P&L by days and move of volatility, and of the spot"
 
 
 class Jump(Model):
@@ -338,7 +365,7 @@ class BookTotals(Model):
     """Loss of the worst cell over net liquidation."""
 
 
-class BookReview(Model):
+class BookReview(Model, Framed):
     """The whole review."""
 
     as_of: AwareDatetime
@@ -358,6 +385,15 @@ class BookReview(Model):
     alerts: tuple[Alert, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def _framed(self) -> Iterable[Any]:
+        for structure in self.structures:
+            row = row_of(structure)
+            legs = ", ".join(f"{leg.quantity:+g} {leg.contract}" for leg in structure.legs)
+            yield {"id": row.pop("id"), "symbol": row.pop("symbol"), "legs": legs, **row}
+
+    def _heading(self) -> str:
+        return f"{len(self.structures)} structures, {self.as_of:%Y-%m-%d %H:%M %Z}, {self.currency}"
 
 
 class FitChange(Model):

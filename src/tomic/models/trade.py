@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from tomic._drawing import draw
 from tomic.models.documents import UNLIMITED, UnboundedModel
+from tomic.models.frames import Framed, row_of
 from tomic.models.market import DataType, Model, SpotSource
 
 _NAMED = 5
@@ -503,7 +504,7 @@ class ScanScope(Model):
         return f"{count} {noun} {which}, {why}"
 
 
-class ScanResult(Model):
+class ScanResult(Model, Framed):
     """What a scan found, and what became of everything it did not show."""
 
     scope: ScanScope | None = None
@@ -553,6 +554,11 @@ class ScanResult(Model):
             f"{word} {', '.join(symbols)}" for word, symbols in groups.items() if symbols
         )
 
+    def _framed(self) -> Iterable[Any]:
+        for proposal in self.proposals:
+            row = row_of(proposal)
+            yield {"rank": row["rank"], "symbol": row["symbol"], "trade": proposal.trade, **row}
+
     def _repr_html_(self) -> str:
         cells = "".join(
             f"<tr><td>{n}</td><td>{proposal.symbol}</td><td>{proposal.trade}</td><td>{proposal.credit:.2f}</td>"
@@ -565,7 +571,7 @@ class ScanResult(Model):
         return f"<table><tr>{head}</tr>{cells}</table><p>{self.considered} considered</p>"
 
 
-class TradeReview(Model):
+class TradeReview(Model, Framed):
     """The verdict on one trade that the user asked about."""
 
     trade: str
@@ -580,6 +586,12 @@ class TradeReview(Model):
     """The best trade of the same strategy and expiry, when that is another one."""
     cut: str = ""
     """What time or a lost line left out of the chain it was judged in; empty when it is whole."""
+
+    def _framed(self) -> Iterable[Any]:
+        return self.refusals
+
+    def _heading(self) -> str:
+        return f"{self.trade}: {'accepted' if self.accepted else 'refused'}"
 
 
 def _money(value: float) -> str:

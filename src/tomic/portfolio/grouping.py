@@ -6,6 +6,9 @@ account and symbol. First whole positions: legs whose quantities fit exactly, so
 five times is not torn apart by one held three times. Then parts of positions, whatever number fits.
 Within each of the two, larger strategies come before smaller ones, and among equals the one whose
 strikes lie closest. Nothing depends on the order in which the broker lists positions.
+
+What no pattern here knows, of the catalogue or of your own, is recognised by the shape of its
+template, in whole positions, before patterns of fewer legs.
 """
 
 from __future__ import annotations
@@ -15,13 +18,17 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from functools import lru_cache, partial, reduce
 from itertools import combinations, product
 from typing import Literal
 
 from tomic import dates
+from tomic.config import Settings
 from tomic.legs import NamedLeg
 from tomic.models.book import Position
+from tomic.strategies.catalogue.leg_rules import Template
+from tomic.strategies.catalogue.shapes import Shape, ShapeLeg, shapes
+from tomic.strategies.catalogue.templates import CATALOGUE, own as own_strategies
 
 Slot = tuple[dt.date, str]
 """Day of settlement and trading class: options of one slot settle together."""
@@ -361,6 +368,109 @@ def single(lot: Lot) -> str:
     return f"{side}_{'call' if lot.right == 'C' else 'put'}"
 
 
+# -- by shape --------------------------------------------------------------------------------------
+
+Shapes = tuple[tuple[str, Shape], ...]
+"""Strategies by name that no pattern above makes, each with its shape."""
+
+
+def unpatterned(templates: Iterable[Template]) -> Shapes:
+    """Names and shapes of those *templates* whose legs the patterns do not put together."""
+    return tuple(
+        (template.name, form)
+        for template in sorted(templates, key=lambda each: -len(each.legs))
+        for form in shapes(template)
+        if not _has_pattern(form)
+    )
+
+
+def known_to(settings: Settings) -> Shapes:
+    """As `unpatterned`, of every strategy of the settings; of the catalogue where none is added."""
+    if not settings.strategies:
+        return UNPATTERNED
+    return unpatterned({**CATALOGUE, **own_strategies(settings)}.values())
+
+
+@lru_cache(maxsize=512)
+def _has_pattern(form: Shape) -> bool:
+    near, far = dt.date(2000, 1, 21), dt.date(2000, 2, 18)
+    lots = [
+        Lot(
+            key,
+            float(leg.quantity),
+            right=leg.right,
+            # Uneven gaps, as of strikes that somebody chose.
+            strike=100.0 + 10.0 * leg.place + leg.place**2,
+            slot=(far if leg.slot == "far" else near, ""),
+        )
+        for key, leg in enumerate(form.legs)
+    ]
+    if form.stock:
+        lots.append(Lot(-1, 100.0 * form.stock, unit=100.0))
+    return len(_by_pattern(lots)) == 1
+
+
+def shaped(lots: Sequence[Lot], name: str, form: Shape, matches: list[Match]) -> None:
+    """Every structure of *form* that whole positions make up, the tightest strikes first."""
+    fitting = [
+        (chosen, count)
+        for first in _standing_for(form.legs[0], lots)
+        if (count := first.units / abs(form.legs[0].quantity)).is_integer()
+        for chosen in _completed(form, (first,), lots, count)
+    ]
+    fitting.sort(key=lambda found: (_span(found[0]), [lot.place for lot in found[0]]))
+    amounts = [float(leg.quantity) for leg in form.legs]
+    for chosen, count in fitting:
+        parts = list(zip(chosen, amounts, strict=True))
+        if any(lot.left != amount * count for lot, amount in parts):
+            continue
+        if form.stock:
+            shares = [lot for lot in lots if not lot.right and lot.left >= lot.unit * count]
+            if not shares or any(lot.in_cash for lot in chosen):
+                continue
+            parts.append((shares[0], shares[0].unit * form.stock))
+        take(matches, name, *parts)
+
+
+def _standing_for(leg: ShapeLeg, lots: Sequence[Lot]) -> list[Lot]:
+    return [lot for lot in lots if lot.right == leg.right and lot.left * leg.quantity > 0.0]
+
+
+def _completed(
+    form: Shape, chosen: tuple[Lot, ...], lots: Sequence[Lot], count: float
+) -> Iterator[tuple[Lot, ...]]:
+    """All ways to go on from the lots of the first legs to those of all."""
+    if len(chosen) == len(form.legs):
+        yield chosen
+        return
+    leg = form.legs[len(chosen)]
+    for lot in _standing_for(leg, lots):
+        in_size = lot.left == leg.quantity * count and lot not in chosen
+        if in_size and _suits(lot, leg, chosen, form):
+            yield from _completed(form, (*chosen, lot), lots, count)
+
+
+def _suits(lot: Lot, leg: ShapeLeg, chosen: Sequence[Lot], form: Shape) -> bool:
+    """Whether strike and expiry stand to those of the legs before as the shape says."""
+    for other, lot_of_other in zip(form.legs, chosen, strict=False):
+        gap = lot.strike - lot_of_other.strike
+        place = leg.place - other.place
+        if (gap > 0.0) - (gap < 0.0) != (place > 0) - (place < 0):
+            return False
+        later = lot.slot[0] > lot_of_other.slot[0]
+        earlier = lot.slot[0] < lot_of_other.slot[0]
+        if leg.slot == other.slot and lot.slot != lot_of_other.slot:
+            return False
+        if leg.slot != other.slot and not (later if leg.slot == "far" else earlier):
+            return False
+    return True
+
+
+def _span(chosen: Sequence[Lot]) -> float:
+    strikes = [lot.strike for lot in chosen]
+    return max(strikes) - min(strikes)
+
+
 # -- taking ----------------------------------------------------------------------------------------
 
 
@@ -400,14 +510,39 @@ def by_slot_and_right(lots: Iterable[Lot]) -> Iterator[list[Lot]]:
     yield from groups.values()
 
 
-def match_lots(lots: Sequence[Lot]) -> list[Match]:
+def match_lots(lots: Sequence[Lot], own: Shapes = ()) -> list[Match]:
     """
     Match everything left in *lots*; what fits nothing becomes a strategy of its own.
 
-    Of several plans the one that explains the book with the fewest structures wins, then the one
-    with the fewest naked structures.
+    What whole positions form of *own* comes before what the patterns would make of fewer legs. Of
+    several plans for the rest the one that explains the book with the fewest structures wins, then
+    the one with the fewest naked ones.
     """
     ordered = sorted((lot for lot in lots if lot.left), key=lambda lot: lot.place)
+    matches: list[Match] = []
+    for name, form in own:
+        made: list[Match] = []
+        size = len(form.legs) + (form.stock > 0)
+        larger = [match for match in _by_pattern(ordered) if len(match.parts) >= size]
+        shaped([lot for lot in _without(ordered, larger) if lot.matchable], name, form, made)
+        ordered = _without(ordered, made)
+        matches += made
+    return [*matches, *_by_pattern(ordered)]
+
+
+def _without(lots: Sequence[Lot], matches: Sequence[Match]) -> list[Lot]:
+    """What *matches* leave of the lots, which stay as they are."""
+    taken = dict.fromkeys((lot.key for lot in lots), 0.0)
+    for key, amount in (part for match in matches for part in match.parts):
+        taken[key] += amount
+    return [
+        replace(lot, left=lot.left - taken[lot.key])
+        for lot in lots
+        if lot.left - taken[lot.key] != 0.0
+    ]
+
+
+def _by_pattern(ordered: Sequence[Lot]) -> list[Match]:
     best = _united(_matched(ordered, _PLANS[0]))
     for plan in _PLANS[1:]:
         if not _naked(best):
@@ -528,6 +663,10 @@ _NAKED = frozenset(
 )
 
 
+UNPATTERNED = unpatterned(CATALOGUE.values())
+"""Strategies of the catalogue that are recognised by their shape alone."""
+
+
 _NOTHING = 1e-9
 
 
@@ -610,6 +749,7 @@ def group(
     claims: Sequence[Claim] = (),
     cash: dict[str, float] | None = None,
     rate_of: Callable[[str], float | None] = lambda currency: 1.0,
+    own: Shapes = UNPATTERNED,
 ) -> Grouping:
     """
     Group *positions* into strategies; each contract ends up in exactly one place.
@@ -619,6 +759,7 @@ def group(
         claims: Pins win over journal entries; within each, the order given counts.
         cash: Free cash per account; short puts that it covers are called cash-secured.
         rate_of: What one unit of a currency is in that of *cash*; None where it is not known.
+        own: Strategies that no pattern makes, as `unpatterned` gives them.
 
     Returns:
         Groups by symbol, account, first expiry and strategy.
@@ -627,24 +768,24 @@ def group(
     groups: list[Group] = []
     notes: list[str] = []
     for claim in sorted(claims, key=lambda claim: claim.source != "pin"):
-        taken, lacking = _claimed(claim, pools)
+        taken, lacking = _claimed(claim, pools, own)
         groups += taken
         notes += lacking
     left = dict(cash or {})
     for (account, symbol), lots in pools.items():
         position_of = {lot.key: lot.position for lot in lots}
-        for match in match_lots(lots):
+        for match in match_lots(lots, own):
             legs = tuple(GroupLeg(position_of[key], amount) for key, amount in match.parts)
             strategy = _with_cash(match, legs, account, left, rate_of)
             groups.append(Group(strategy, symbol, account, legs))
     return Grouping(tuple(sorted(groups, key=_order)), tuple(notes))
 
 
-def name_of(legs: Sequence[GroupLeg]) -> str:
+def name_of(legs: Sequence[GroupLeg], own: Shapes = UNPATTERNED) -> str:
     """The strategy that these legs form together, ``custom`` when it has no name."""
     unit = _shares_per_contract(leg.position for leg in legs)
     lots = [_lot(number, leg.position, leg.quantity, unit) for number, leg in enumerate(legs)]
-    matches = match_lots(lots)
+    matches = match_lots(lots, own)
     return matches[0].strategy if len(matches) == 1 else "custom"
 
 
@@ -768,7 +909,7 @@ def _order(group: Group) -> tuple[str, str, dt.date, str, str]:
 # -- claims ----------------------------------------------------------------------------------
 
 
-def _claimed(claim: Claim, pools: _Pools) -> tuple[list[Group], list[str]]:
+def _claimed(claim: Claim, pools: _Pools, own: Shapes) -> tuple[list[Group], list[str]]:
     """Take the legs of *claim* out of the pools, as far as they are held."""
     notes = []
     account = claim.account or _account_of(claim, pools)
@@ -781,7 +922,7 @@ def _claimed(claim: Claim, pools: _Pools) -> tuple[list[Group], list[str]]:
             notes.append(f"{claim.source} {claim.name}: {missing:+g} {_text(leg)} is not held")
     origin = (claim.source, claim.name, claim.opened)
     groups = [
-        Group(claim.strategy or name_of(legs), symbol, account, tuple(legs), *origin)
+        Group(claim.strategy or name_of(legs, own), symbol, account, tuple(legs), *origin)
         for symbol, legs in taken.items()
     ]
     return groups, notes

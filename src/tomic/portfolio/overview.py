@@ -27,7 +27,7 @@ from tomic.models import review as nouns
 from tomic.models.book import Book, Position
 from tomic.portfolio import alerts, exposure, grouping, lines, stress
 from tomic.portfolio.exposure import ExposureRow
-from tomic.portfolio.grouping import Claim, Group, Grouping
+from tomic.portfolio.grouping import UNPATTERNED, Claim, Group, Grouping, Shapes
 from tomic.portfolio.lines import BookLine
 from tomic.quant import black_scholes, margin, payoff
 from tomic.strategies.measures import foreign_margin, margin_rules
@@ -43,8 +43,8 @@ class Holdings:
     rows: tuple[ExposureRow, ...]
 
     @classmethod
-    def of(cls, book: Book, claims: Sequence[Claim] = ()) -> Holdings:
-        """Merge, value and group the positions of *book*."""
+    def of(cls, book: Book, claims: Sequence[Claim] = (), own: Shapes = UNPATTERNED) -> Holdings:
+        """Merge, value and group the positions of *book*; *own* as of `grouping.group`."""
         merged = grouping.merged(book.positions)
         valued = lines.lines_of(book, merged)
         present = [line.position for line in valued if _is_there(line)]
@@ -53,7 +53,7 @@ class Holdings:
             for known in book.accounts
             if known.cash is not None and (rate := book.rate_of(known.currency)) is not None
         }
-        grouped = grouping.group(present, claims=claims, cash=cash, rate_of=book.rate_of)
+        grouped = grouping.group(present, claims=claims, cash=cash, rate_of=book.rate_of, own=own)
         return cls(book, valued, grouped, exposure.rows_of(grouped.groups, valued))
 
     def by_symbol(self) -> dict[str, nouns.PortfolioGreeks]:
@@ -82,7 +82,7 @@ def review(
         each_symbol: Also a stress grid for every symbol by itself.
     """
     rules = settings.portfolio
-    holdings = Holdings.of(book, claims)
+    holdings = Holdings.of(book, claims, grouping.known_to(settings))
     cash_account = settings.account.margin == "cash"
     built = structures(
         holdings.grouping.groups,

@@ -21,7 +21,7 @@ from tomic.models.review import StressGrid, Structure
 from tomic.models.what_if import WhatIf, WhatIfRow
 from tomic.portfolio import stress
 from tomic.portfolio.exposure import ExposureRow
-from tomic.portfolio.grouping import Claim
+from tomic.portfolio.grouping import UNPATTERNED, Claim, Shapes
 from tomic.portfolio.overview import Holdings
 
 MOST_DAYS = 3650
@@ -58,16 +58,16 @@ class HeldStructure:
 
 
 def subjects(
-    book: Book, claims: Sequence[Claim], structures: Sequence[Structure]
+    book: Book, claims: Sequence[Claim], structures: Sequence[Structure], own: Shapes = UNPATTERNED
 ) -> tuple[HeldStructure, ...]:
     """
     Every structure of a review with its legs, in its order.
 
     Args:
-        claims: Those that the review was made with.
+        claims, own: Those that the review was made with.
         structures: Of that review.
     """
-    holdings = Holdings.of(book, claims)
+    holdings = Holdings.of(book, claims, own)
     legs = [tuple(part) for _, part in groupby(holdings.rows, key=lambda row: row.group)]
     return tuple(
         HeldStructure(structure, rows, book.currency)

@@ -44,6 +44,7 @@ from tomic.quant import american_boundary, arguments, black_scholes, implied
 from tomic.quant.american_boundary import STANDARD, Resolution, Slopes
 from tomic.quant.black_scholes import DAYS_PER_YEAR, Greeks
 from tomic.quant.implied import ImpliedVol, Reason
+from tomic.quant.labelled import labelled
 
 _ROUNDING = 4e-6
 _NO_SPOT = 1e-100
@@ -145,6 +146,7 @@ def equivalent_yield(spot: Num, tau: Num, rate: Num, dividends: Dividends) -> Fl
     return np.where(until > 0.0, rates, 0.0 * (spots + value))
 
 
+@labelled
 def price(
     spot: Num,
     strike: Num,
@@ -181,6 +183,7 @@ def price(
     return np.maximum(value, now).reshape(shape)
 
 
+@labelled
 def premium(
     spot: Num,
     strike: Num,
@@ -198,6 +201,7 @@ def premium(
     return np.asarray(american - black_scholes.price(*arguments), dtype=np.float64)
 
 
+@labelled
 def greeks(
     spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> Greeks:
@@ -330,6 +334,7 @@ def solve_discrete(
     return ImpliedVol(sigma, reason)
 
 
+@labelled
 def implied_vol(
     price: Num, spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, is_call: Num
 ) -> FloatArray:

@@ -30,6 +30,7 @@ from scipy.special import ndtr
 
 from tomic._typing import FloatArray, Num
 from tomic.quant import arguments
+from tomic.quant.labelled import labelled
 
 DAYS_PER_YEAR = 365.0
 _INV_SQRT_2PI = 0.3989422804014327
@@ -52,6 +53,7 @@ class Greeks(NamedTuple):
     rho: FloatArray
 
 
+@labelled
 def price(
     spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> FloatArray:
@@ -83,6 +85,7 @@ def price(
     return out.reshape(shape)
 
 
+@labelled
 def greeks(
     spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
 ) -> Greeks:

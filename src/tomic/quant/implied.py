@@ -28,6 +28,7 @@ from scipy.special import erfcx, ndtr
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Num
 from tomic.quant import arguments
+from tomic.quant.labelled import labelled
 
 
 class Reason(IntEnum):
@@ -52,6 +53,7 @@ class ImpliedVol(NamedTuple):
     reason: NDArray[np.int8]
 
 
+@labelled
 def implied_vol(
     price: Num, spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, is_call: Num
 ) -> FloatArray:

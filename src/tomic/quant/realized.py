@@ -5,16 +5,20 @@ Every rolling function takes bars along the last axis, oldest first, and any num
 axes (symbols). The result has the same shape: element ``[..., i]`` is computed from the bars up to
 and including *i*, so ``[..., -1]`` is today's. Fewer bars than the window, a missing bar inside it
 or a price that is not positive give NaN, never a shorter window.
+
+A Series gives a Series with its index. A DataFrame of days by symbols gives one, column by column.
+Several of them must share their index: what does not is refused, never matched by position.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from tomic._typing import BoolArray, FloatArray, IntArray, Num
+from tomic._typing import BoolArray, FloatArray, IntArray, Labelled, Num
+from tomic.quant.labelled import labelled
 
 TRADING_DAYS = 252
 """Trading days in a year, for annualising volatilities."""
@@ -36,7 +40,8 @@ def iv_rank(value: Num, history: Num) -> Place:
 
     Args:
         value: Today's, shape ``(...)``.
-        history: Shape ``(..., days)``, in the unit of *value*.
+        history: Shape ``(..., days)``, in the unit of *value*; of a DataFrame of days by symbols
+            each column is a history.
     """
     today, days, known = _placed(value, history)
     n = known.sum(axis=-1)
@@ -60,6 +65,7 @@ def iv_percentile(value: Num, history: Num) -> Place:
     return Place(np.where(present, below / np.maximum(n, 1), np.nan)[()], n)
 
 
+@labelled
 def rolling_place(
     kind: Callable[[Num, Num], Place],
     series: Num,
@@ -86,8 +92,11 @@ def rolling_place(
     return Place(np.where(n >= (window if least is None else least), place, np.nan), n)
 
 
-def _placed(value: Num, history: Num) -> tuple[FloatArray, FloatArray, BoolArray]:
-    days = np.asarray(history, dtype=np.float64)
+def _placed(value: Any, history: Any) -> tuple[FloatArray, FloatArray, BoolArray]:
+    columns = getattr(history, "columns", None)
+    if columns is not None and hasattr(value, "index") and not columns.equals(value.index):
+        raise ValueError("value must have the columns of history as its index")
+    days = np.asarray(history if columns is None else history.T, dtype=np.float64)
     if not days.ndim:
         raise ValueError("history must have a last axis of days, got a scalar")
     shape = np.broadcast_shapes(np.shape(value), days.shape[:-1])
@@ -122,7 +131,16 @@ class Beta(NamedTuple):
     shrunk: FloatArray
 
 
-def daily_log_returns(close: Num) -> FloatArray:
+@overload
+def daily_log_returns(close: Labelled) -> Labelled: ...
+
+
+@overload
+def daily_log_returns(close: Num) -> FloatArray: ...
+
+
+@labelled
+def daily_log_returns(close: Any) -> Any:
     """
     ln(close / previous close), in the shape of *close*.
 
@@ -134,9 +152,22 @@ def daily_log_returns(close: Num) -> FloatArray:
     return result
 
 
+@overload
 def close_to_close(
-    close: Num, window: int, *, periods: float = TRADING_DAYS, shorter: bool = False
-) -> FloatArray:
+    close: Labelled, window: int, *, periods: float = ..., shorter: bool = ...
+) -> Labelled: ...
+
+
+@overload
+def close_to_close(
+    close: Num, window: int, *, periods: float = ..., shorter: bool = ...
+) -> FloatArray: ...
+
+
+@labelled
+def close_to_close(
+    close: Any, window: int, *, periods: float = TRADING_DAYS, shorter: bool = False
+) -> Any:
     """
     Sample standard deviation (n - 1) of the last *window* log returns, annualised.
 
@@ -163,9 +194,16 @@ def close_to_close(
     return np.asarray(np.sqrt(variance * periods))
 
 
-def ewma(
-    close: Num, window: int, *, decay: float = 0.94, periods: float = TRADING_DAYS
-) -> FloatArray:
+@overload
+def ewma(close: Labelled, window: int, *, decay: float = ..., periods: float = ...) -> Labelled: ...
+
+
+@overload
+def ewma(close: Num, window: int, *, decay: float = ..., periods: float = ...) -> FloatArray: ...
+
+
+@labelled
+def ewma(close: Any, window: int, *, decay: float = 0.94, periods: float = TRADING_DAYS) -> Any:
     """
     Volatility from squared log returns whose weights fall by *decay* a day, annualised.
 
@@ -184,6 +222,7 @@ def ewma(
     return np.sqrt(_window_sum(squares, window, decay) / weights * periods)
 
 
+@labelled
 def parkinson(high: Num, low: Num, window: int, *, periods: float = TRADING_DAYS) -> FloatArray:
     """
     Volatility from the daily range, sum ln(H/L)^2 / (4 n ln 2), annualised.
@@ -198,6 +237,7 @@ def parkinson(high: Num, low: Num, window: int, *, periods: float = TRADING_DAYS
     )
 
 
+@labelled
 def garman_klass(
     open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
@@ -212,6 +252,7 @@ def garman_klass(
     return _annualised(day, window, periods)
 
 
+@labelled
 def rogers_satchell(
     open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
@@ -223,6 +264,7 @@ def rogers_satchell(
     return _annualised(_rogers_satchell_day(*_log_bars(open, high, low, close)), window, periods)
 
 
+@labelled
 def yang_zhang(
     open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
@@ -252,6 +294,7 @@ BAD_TICK = 1.6
 """Volatility from highs and lows per close to close above which a bad tick is suspected."""
 
 
+@labelled
 def guarded(ranged: Num, closes: Num) -> FloatArray:
     """
     *ranged*, with *closes* in its place wherever it is more than `BAD_TICK` times as large.
@@ -306,6 +349,7 @@ def standard_error(volatility: Num, window: int) -> FloatArray:
     return np.asarray(np.asarray(volatility, dtype=np.float64) / np.sqrt(2.0 * window))
 
 
+@labelled
 def true_range(high: Num, low: Num, close: Num) -> FloatArray:
     """
     max(H - L, |H - previous close|, |L - previous close|), currency per share.
@@ -320,6 +364,7 @@ def true_range(high: Num, low: Num, close: Num) -> FloatArray:
     return result
 
 
+@labelled
 def atr_wilder(high: Num, low: Num, close: Num, window: int = 14) -> FloatArray:
     """
     Average true range after Wilder: mean of the first *window*, then (13 ATR + TR) / 14.
@@ -343,6 +388,7 @@ def atr_wilder(high: Num, low: Num, close: Num, window: int = 14) -> FloatArray:
     return result
 
 
+@labelled
 def atr_simple(
     high: Num, low: Num, close: Num, window: int = 14, *, shorter: bool = False
 ) -> FloatArray:
@@ -395,6 +441,7 @@ def cones(
     )
 
 
+@labelled
 def beta(
     asset: Num,
     market: Num,

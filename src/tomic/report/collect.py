@@ -383,7 +383,7 @@ _DAYS = (0.0, 1.0, 7.0, 14.0, 30.0)
 
 def _what_if(view: PortfolioReview) -> list[dict[str, Any]]:
     """Each structure that can be valued, over moves, volatilities and days."""
-    subjects = what_if.subjects(view.book, view.claims, view.review.structures)
+    subjects = what_if.subjects(view.book, view.claims, view.review.structures, view.own)
     items = (_sliders(subject) for subject in subjects)
     return [item for item in items if item is not None]
 

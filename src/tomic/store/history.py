@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, repeat
 from operator import itemgetter
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,14 @@ from tomic._typing import FloatArray
 from tomic.errors import StoreError
 from tomic.models import VolSnapshot, several
 from tomic.models.documents import to_text
+from tomic.models.frames import to_html
 from tomic.models.market import impossible
 from tomic.store import documents
 from tomic.store.documents import REMEDY
 from tomic.store.file import T, TableGroup
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _KEEP_S = 86_400.0
 _CLOCK_S = 60.0
@@ -90,6 +94,17 @@ class Bars:
     def __len__(self) -> int:
         return len(self.date)
 
+    def to_frame(self) -> pd.DataFrame:
+        """A DataFrame of the caller's own: open, high, low, close and volume, indexed by day."""
+        import pandas as pd
+
+        names = ("open", "high", "low", "close", "volume")
+        columns = {name: getattr(self, name).copy() for name in names}
+        return pd.DataFrame(columns, index=pd.DatetimeIndex(self.date, name="date"))
+
+    def _repr_html_(self) -> str:
+        return to_html(self.to_frame(), self.symbol)
+
     @classmethod
     def from_rows(cls, symbol: str, rows: Iterable[Sequence[Any]]) -> Bars:
         """Build from rows of day, open, high, low, close and volume, in any order."""
@@ -117,6 +132,21 @@ class VolSeries:
 
     def __len__(self) -> int:
         return len(self.date)
+
+    def to_series(self) -> pd.Series[float]:
+        """A Series of the caller's own, indexed by day; fractions."""
+        import pandas as pd
+
+        return pd.Series(
+            self.value.copy(), index=pd.DatetimeIndex(self.date, name="date"), name=self.symbol
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """`to_series` as a DataFrame of one column, which is called as the kind: ``ib30``."""
+        return self.to_series().to_frame(self.kind)
+
+    def _repr_html_(self) -> str:
+        return to_html(self.to_frame(), self.symbol)
 
     @classmethod
     def from_rows(cls, symbol: str, kind: IvKind, rows: Iterable[Sequence[Any]]) -> VolSeries:

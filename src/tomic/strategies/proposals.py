@@ -203,13 +203,16 @@ def _chances(
 def _view(hit: Hit, form: Segments, figures: Mapping[str, float]) -> ViewFigures | None:
     """The figures under the user's own view of the underlying; None where there is none."""
     board, first = hit.board, hit.board.outlooks[hit.expiries[0]]
-    view = board.settings.view.of(board.chain.symbol)
-    if view is None or first.view is None:
+    if first.view is None:
         return None
-    moved = probability.ev(first.view, form) - probability.ev(first.market, form)
+    view = None if first.is_own else board.settings.view.of(board.chain.symbol)
+    own, market = first.view, first.market
+    moved = probability.ev(own, form) - probability.ev(market, form)
     return ViewFigures(
-        volatility=view.volatility,
-        drift=view.drift,
+        volatility=(
+            view.volatility if view else own.volatility_at_money / market.volatility_at_money
+        ),
+        drift=view.drift if view else math.log(own.forward / market.forward) / first.tau,
         pos=float(probability.pos(first.view, form)[0]),
         ev=figures["ev"] + float(moved[0]),
     )

@@ -12,6 +12,7 @@ from typing import Protocol, Self, TypeVar
 
 from pydantic import ValidationError
 
+from tomic._keywords import suggests
 from tomic._typing import IntArray
 from tomic.chain import Chain
 from tomic.config import ScanSettings, ScoreWeights, Settings, View
@@ -32,6 +33,7 @@ from tomic.strategies.catalogue import templates
 from tomic.strategies.catalogue.leg_rules import Template
 from tomic.strategies.pricing import board as boards
 from tomic.strategies.pricing.board import Board
+from tomic.strategies.pricing.outlooks import Densities
 from tomic.strategies.rules import CandidateGroup, Tally, near_misses
 from tomic.strategies.scoring import NO_BOOK, FitModel
 from tomic.strategies.search import Contender
@@ -139,17 +141,21 @@ def evaluate(
     strategies: str | Sequence[str] | None = None,
     book: FitModel | None = None,
     gated: Gated | None = None,
+    densities: Densities | None = None,
 ) -> Evaluation:
     """
     Search one chain: all candidates of all strategies that pass their gates.
 
     The best of every strategy and expiry stay arrays and rows; `rank` makes models of the few
     that are shown.
+
+    Args:
+        densities: Your own by expiry, as of `propose`.
     """
     settings = settings or Settings()
     boards.check_volatility(vol, chain)
     gated = _deliverable(gated or open_gates(vol, settings, strategies), chain)
-    board = boards.prepare(chain, vol, settings)
+    board = boards.prepare(chain, vol, settings, densities)
     searched, contenders = _with_fit(board, gated.templates, book)
     gated = replace(gated, refused=(*gated.refused, *reach.out_of_reach(board, gated.templates)))
     return assessed(board, gated, contenders, searched.tally)
@@ -382,13 +388,15 @@ def rank(
     )
 
 
+@suggests
 def propose(
     chain: Chain,
     vol: VolSnapshot,
     *,
-    strategies: str | Sequence[str] | None = None,
+    strategies: templates.Wanted | None = None,
     weights: ScoreWeights | Mapping[str, float] | None = None,
     view: View | Mapping[str, float] | None = None,
+    densities: Densities | None = None,
     settings: Settings | None = None,
     top: int | None = None,
     book: FitModel | None = None,
@@ -400,25 +408,38 @@ def propose(
         chain: With quotes; missing IV and Greeks are added.
         vol: Volatility of the chain's symbol; gates on figures it does not have are passed with a
             note.
-        strategies: Names, or one text with commas; None takes ``scan.strategies``, of which an
-            empty list means those of ``scan.profile``.
+        strategies: Names, or one text with commas, or a `Template` of your own, or a list of
+            both; None takes ``scan.strategies``, of which an empty list means those of
+            ``scan.profile``.
         weights: Of the score, or some of them by name, instead of those in *settings*.
         view: What you expect of the underlying yourself, instead of that in *settings*.
+        densities: By expiry the distribution that you expect yourself: a `tomic.quant.density`
+            ``Density``, or prices of the underlying on that day, each equally likely. Trades are
+            ranked by it, wholly unless ``view.trust`` says a share; ``view`` of each proposal has
+            its PoS and EV, beside those of the market.
         settings: None for the defaults.
         top: Most proposals; None takes ``scan.top``.
         book: A portfolio to fit; None leaves fit at 1 and says so.
 
     Raises:
         ConfigError: A strategy that does not exist.
-        UsageError: *vol* belongs to another symbol, or *weights* or *view* are impossible.
+        UsageError: *vol* belongs to another symbol, or *weights*, *view* or *densities* are
+            impossible.
     """
-    settings = settings or Settings()
+    if settings is not None and not isinstance(settings, Settings):
+        raise UsageError(
+            "settings are those of tomic.load_settings(scan={'top': 3}), for one; got "
+            f"{type(settings).__name__}"
+        )
+    settings, strategies = templates.with_own(settings or Settings(), strategies)
     if weights is not None:
         changed = settings.score.model_copy(update={"weights": _weights(weights)})
         settings = settings.model_copy(update={"score": changed})
     if view is not None:
         settings = with_views(settings, {chain.symbol: view})
-    evaluation = evaluate(chain, vol, settings, strategies=strategies, book=book)
+    evaluation = evaluate(
+        chain, vol, settings, strategies=strategies, book=book, densities=densities
+    )
     return rank([evaluation], settings, top=top, with_book=book is not None)
 
 
@@ -433,7 +454,7 @@ def with_views(settings: Settings, views: Views) -> Settings:
         given = {symbol: View.model_validate(view) for symbol, view in views.items()}
         return settings.model_copy(update={"view": settings.view.named(given)})
     except ValidationError as exc:
-        raise UsageError(f"view: {first_fault(exc)}") from exc
+        raise UsageError(f"view: {first_fault(exc, View.model_fields)}") from exc
 
 
 def _without_smile(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
@@ -466,10 +487,12 @@ def _unreachable(evaluations: Sequence[Evaluation]) -> tuple[str, ...]:
 def _weights(given: ScoreWeights | Mapping[str, float]) -> ScoreWeights:
     if isinstance(given, ScoreWeights):
         return given
+    if not isinstance(given, Mapping):
+        raise UsageError(f"weights are named, as in {{'pos': 0.25, 'ev': 0.75}}; got {given!r:.60}")
     try:
         return ScoreWeights.model_validate(dict(given))
     except ValidationError as exc:
-        raise UsageError(f"weights: {first_fault(exc)}") from exc
+        raise UsageError(f"weights: {first_fault(exc, ScoreWeights.model_fields)}") from exc
 
 
 def _summed(evaluations: Sequence[Evaluation]) -> tuple[RuleCount, ...]:

@@ -674,7 +674,7 @@ async def _of_store(
     if not found:
         raise errors.DataError(
             f"the store holds no history of {', '.join(names)}; tomic prices --days 2000 fetches "
-            "it, tomic store import takes daily surfaces, or give --surface FILE"
+            "it, tomic store import takes daily surfaces, or give a surface (--surface FILE)"
         )
     return found, (str(settings.store.path),)
 

@@ -38,7 +38,7 @@ class Origin:
 
     def __post_init__(self) -> None:
         if self.demo and self.replay is not None:
-            raise UsageError("--demo and --replay exclude each other; give one of them")
+            raise UsageError("demo and replay exclude each other; give one of them")
 
     @property
     def simulated(self) -> bool:
@@ -309,7 +309,7 @@ class SharedResources(Resources):
     """
 
     def __init__(self, host: Resources, settings: Settings, *, watch: Watcher = ignore) -> None:
-        super().__init__(settings, host.origin, watch=watch)
+        super().__init__(settings, host.origin, replay_store=host.replay_store, watch=watch)
         self._host = host
 
     @property

@@ -8,13 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from support import recorded_chains
+from support import random_chains, recorded_chains
 from support.made_chains import AS_OF, RATE, SPOT, chain_of, row
 from tomic.config import Settings
+from tomic.errors import UsageError
 from tomic.files import load_chain
 from tomic.models import VolSnapshot
 from tomic.present import scan
-from tomic.quant import black_scholes, density, smile
+from tomic.quant import black_scholes, density, payoff, probability, smile
 from tomic.strategies import propose
 from tomic.strategies.pricing import board as boards, outlooks
 
@@ -247,3 +248,53 @@ def test_a_picture_says_why_it_has_no_curve():
     assert "not fitted" not in fitted.get_title(loc="left") + fitted.get_title()
     assert "fit" not in refused.get_legend_handles_labels()[1]
     assert "fit" in fitted.get_legend_handles_labels()[1]
+
+
+def test_a_density_of_ones_own_ranks_and_stands_beside_the_market():
+    """Under it EV and PoS are those of a direct integral; the market's own figures stay."""
+    chain = random_chains.chain(5, spot=100.0, sigma=0.40, strikes=41, gaps=False)
+    vol = random_chains.snapshot(chain, iv30=0.40, hv30=0.38, iv_rank=0.6, skew=-0.02)
+    expiry = chain.expiries[0]
+    tau = float(chain["tau"][chain["expiry"] == np.datetime64(expiry)][0])
+    own = density.lognormal(108.0, tau, 0.25)
+    strategies = ["short_put_spread", "short_call_spread"]
+
+    plain = propose.propose(chain, vol, strategies=strategies)
+    found = propose.propose(chain, vol, strategies=strategies, densities={expiry: own})
+
+    best = next(trade for trade in found.proposals if trade.expiry == expiry)
+    assert best.strategy == "short_put_spread"
+    outlook = boards.prepare(chain, vol, Settings()).outlooks[expiry]
+    shape = payoff.segments(
+        np.array([[leg.strike for leg in best.legs]]),
+        np.array([[leg.right for leg in best.legs]]),
+        np.array([[leg.quantity for leg in best.legs]]),
+        credit=best.credit,
+        discount=outlook.discount,
+        multiplier=100.0,
+    )
+    market = outlook.market
+    moved = float((probability.ev(own, shape) - probability.ev(market, shape))[0])
+    assert best.view.ev == pytest.approx(best.ev + moved, abs=1e-6)
+    assert best.view.pos == pytest.approx(float(probability.pos(own, shape)[0]), abs=2e-3)
+    assert best.view.volatility == pytest.approx(0.25 / 0.40, rel=0.1)
+    assert best.view.drift == pytest.approx(np.log(108.0 / best.forward) / tau, rel=1e-6)
+    same = {trade.trade: trade.ev for trade in plain.proposals}
+    assert all(same.get(trade.trade, trade.ev) == trade.ev for trade in found.proposals)
+
+
+def test_samples_are_a_density():
+    """Prices of the underlying on that day, each equally likely, are taken as they are."""
+    chain = random_chains.chain(5, spot=100.0, sigma=0.40, strikes=41, gaps=False)
+    board = boards.prepare(chain, random_chains.snapshot(chain), Settings())
+    prices = 100.0 * np.exp(np.random.default_rng(2).normal(0.0, 0.1, 2000))
+
+    changed = outlooks.with_own(board.outlooks, {chain.expiries[0]: prices}, 0.5)
+
+    (outlook,) = changed.values()
+    assert outlook.view.mean == pytest.approx(prices.mean(), rel=1e-3)
+    assert outlook.is_own and outlook.trust == 0.5
+    assert outlook.market is board.outlooks[chain.expiries[0]].market
+    with pytest.raises(UsageError, match=r"made for 0\.5000 years"):
+        own = density.lognormal(100.0, 0.5, 0.2)
+        outlooks.with_own(board.outlooks, {chain.expiries[0]: own}, 1.0)

@@ -62,7 +62,7 @@ async def test_positions_become_legs(store, session):
 
 async def test_positions_need_a_gateway(store):
     """Offline there is nobody to say what is held."""
-    with pytest.raises(UsageError, match="leave out --offline"):
+    with pytest.raises(UsageError, match="leave out offline"):
         await trades.from_positions(journal(store, None), [5])
 
 
@@ -122,7 +122,7 @@ async def test_prices_of_legs(store):
 
     assert campaign.premium(found.entry) == pytest.approx(150.0)
     assert found.entry.strategy == "short_put_spread"
-    assert "no live marks: nobody was asked (--offline)" in found.notes
+    assert "no live marks: nobody was asked (offline)" in found.notes
     assert "margin" in found.entry.context.missing
 
 

@@ -475,7 +475,7 @@ async def _draft(journal: Journal, text: str, count: int) -> trades.Draft:
         if count != 1:
             raise UsageError("positions are taken as they are held; leave structures at 1")
         return await trades.from_positions(journal, [int(word) for word in words])
-    return trades.from_text(text, quantity=count)
+    return trades.from_text(text, quantity=count, settings=journal.settings)
 
 
 def _words_of(text: str) -> tuple[object, ...]:

@@ -328,7 +328,7 @@ class PortfolioView(View):
         if structure is None or view is None:
             return
         try:
-            held = what_if.subjects(view.book, view.claims, view.review.structures)
+            held = what_if.subjects(view.book, view.claims, view.review.structures, view.own)
             subject = what_if.find(held, structure.id)
         except TomicError as exc:
             self.show_status(str(exc), failed=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from tomic.config import Settings
-from tomic.errors import ConfigError
+from tomic.errors import UsageError
 from tomic.models import several
 from tomic.strategies.catalogue.leg_rules import (
     CALL,
@@ -20,103 +19,19 @@ from tomic.strategies.catalogue.leg_rules import (
     LegRule,
     Mirror,
     Moneyness,
-    Offset,
     Pick,
     SameStrike,
     Template,
     Wider,
 )
-
-PLAIN = ("dte", "gap", "gates", "credit_required", "no_upside_loss", "both_sides", "enabled")
-"""Fields of a template that can be changed; every leg by its name besides."""
-
-_PICKS = ("delta", "moneyness", "nearest", "sigmas", "points", "strikes", "quantity")
-
-
-def changed(template: Template, field: str, value: Any) -> Template:
-    """
-    The template with one field, or one leg by its name, as ``tomic.toml`` writes it.
-
-    Raises:
-        ConfigError: There is no such field or leg, or the value is impossible.
-    """
-    key = f"strategies.{template.name}.{field}"
-    legs = [leg.name for leg in template.legs]
-    if field not in (*PLAIN, *legs):
-        raise unknown(key, field, [*PLAIN, *legs])
-    try:
-        if field in legs:
-            return _with_leg(template, field, value, key)
-        change: dict[str, Any] = {field: _plain(field, value)}
-        return replace(template, **change)
-    except (ValueError, TypeError) as exc:
-        raise ConfigError(f"{key}: {exc}", key=key) from exc
-
-
-def _plain(field: str, value: Any) -> Any:
-    if field in ("dte", "gap"):
-        return _pair(value, int)
-    if field == "gates":
-        texts = [value] if isinstance(value, str) else list(value)
-        return tuple(str(text) for text in texts)
-    if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, got {value!r}")
-    return value
-
-
-def _with_leg(template: Template, name: str, value: Any, key: str) -> Template:
-    if not isinstance(value, Mapping):
-        raise ValueError("a leg is a table, as in { delta = [-0.25, -0.10] }")
-    leg = template.leg(name)
-    for field, given in value.items():
-        if field not in _PICKS:
-            raise unknown(f"{key}.{field}", field, _PICKS)
-        if field == "quantity":
-            if isinstance(given, bool) or not isinstance(given, int) or given == 0:
-                raise ValueError(f"quantity must be a whole number, not 0, got {given!r}")
-            leg = replace(leg, quantity=given)
-        else:
-            leg = replace(leg, pick=_repicked(leg.pick, field, given))
-    legs = tuple(leg if each.name == name else each for each in template.legs)
-    return replace(template, legs=legs)
-
-
-def _repicked(pick: Pick, field: str, value: Any) -> Pick:
-    """Another way to choose the strike; offsets keep their direction and their other leg."""
-    if field == "delta":
-        band = DeltaBand(*_pair(value, float))
-        if not -1.0 <= band.low <= band.high <= 1.0:
-            raise ValueError(f"delta must ascend from -1 to 1, got {list(value)}")
-        return band
-    if field == "moneyness":
-        return Moneyness(*_pair(value, float))
-    if field == "nearest":
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"nearest must be a whole number from 1 up, got {value!r}")
-        return AtTheMoney(value)
-    if not isinstance(pick, (Below, Above)):
-        raise ValueError(f"{field} is a distance from another leg, and this leg has none")
-    kind = int if field == "strikes" else float
-    return type(pick)(pick.leg, **{field: _pair(value, kind)})
-
-
-def _pair(value: Any, kind: type) -> tuple[Any, Any]:
-    numbers = list(value) if isinstance(value, (list, tuple)) else []
-    good = len(numbers) == 2 and not any(
-        isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers
-    )
-    if not good or (kind is int and any(number != int(number) for number in numbers)):
-        raise ValueError(f"must be two {'whole ' if kind is int else ''}numbers, got {value!r}")
-    return kind(numbers[0]), kind(numbers[1])
-
-
-def unknown(key: str, name: str, known: Iterable[str]) -> ConfigError:
-    """The error for a *name* that is not known."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
-    return ConfigError(f"{key}: {name} is unknown; {hint}", key=key)
-
+from tomic.strategies.catalogue.tables import (
+    PLAIN,
+    changed,
+    declared,
+    pick_fields,
+    unknown,
+    written,
+)
 
 _WING = (0.25, 1.5)
 _LEVEL = ("abs(skew) <= 0.08",)
@@ -355,6 +270,9 @@ default exit rules close a trade.
 """
 
 
+_DECLARE = "a strategy of your own needs legs, or like"
+
+
 def with_overrides(
     changes: Mapping[str, Mapping[str, Any]], base: Mapping[str, Template] = CATALOGUE
 ) -> dict[str, Template]:
@@ -363,6 +281,8 @@ def with_overrides(
 
     A leg is changed by its name: ``short_put = { delta = [-0.25, -0.10] }``,
     ``long_put = { points = [5, 10] }`` (or sigmas, strikes), ``body = { nearest = 1 }``.
+    A table with ``legs``, or with ``like`` under a name of its own, declares a strategy; see
+    `tables.declared`.
 
     Raises:
         ConfigError: Unknown strategy or field, or an impossible value; the message lists
@@ -370,8 +290,11 @@ def with_overrides(
     """
     templates = dict(base)
     for name, fields in changes.items():
-        if name not in templates:
-            raise unknown(f"strategies.{name}", name, templates)
+        if "legs" in fields or ("like" in fields and name not in base):
+            templates[name] = declared(name, fields, templates)
+            continue
+        if name not in base:
+            raise unknown(f"strategies.{name}", name, base, _DECLARE)
         for field, value in fields.items():
             templates[name] = changed(templates[name], field, value)
     return templates
@@ -409,12 +332,67 @@ def exit_days(template: Template, settings: Settings) -> int | None:
     return settings.journal.exits_for(template.name).min_dte if binds else None
 
 
+Wanted: TypeAlias = str | Template | Sequence[str | Template]
+"""Strategies by name, one text with commas among them, or as declared by a `Template`."""
+
+
+def with_own(settings: Settings, wanted: Wanted | None) -> tuple[Settings, list[str] | None]:
+    """
+    Settings that know every template in *wanted*, and the names of all that are wanted.
+
+    A template counts as a table ``[strategies.NAME]`` of the settings: so whatever reads those
+    knows it, by its name alone. One that is called as a strategy of the catalogue replaces it.
+
+    Raises:
+        ConfigError: A template's name or values are impossible.
+        UsageError: Neither a name nor a template.
+    """
+    if wanted is None:
+        return settings, None
+    given: Sequence[str | Template]
+    if isinstance(wanted, Template):
+        given = [wanted]
+    else:
+        given = several(wanted, "strategies") if isinstance(wanted, str) else _listed(wanted)
+    tables = {each.name: written(each) for each in given if isinstance(each, Template)}
+    if tables:
+        with_overrides(tables)
+        settings = settings.model_copy(update={"strategies": {**settings.strategies, **tables}})
+    return settings, [each.name if isinstance(each, Template) else each for each in given]
+
+
+def _listed(wanted: Iterable[Any]) -> list[str | Template]:
+    each = list(wanted) if isinstance(wanted, Iterable) else [wanted]
+    wrong = [entry for entry in each if not isinstance(entry, (str, Template))]
+    if wrong:
+        raise UsageError(f"strategies are names or Templates, got {wrong[0]!r:.60}")
+    return each
+
+
+def catalogue(settings: Settings | None = None) -> dict[str, Template]:
+    """
+    Every strategy by name, as it is searched with *settings*, those of your own among them.
+
+    One of them, changed by ``dataclasses.replace``, is a strategy of your own.
+
+    Args:
+        settings: None for the defaults.
+    """
+    return effective(settings or Settings())
+
+
+def own(settings: Settings) -> dict[str, Template]:
+    """The strategies that the settings declare and the catalogue does not have."""
+    known = with_overrides(settings.strategies)
+    return {name: template for name, template in known.items() if name not in CATALOGUE}
+
+
 def choose(settings: Settings, names: str | Sequence[str] | None = None) -> tuple[Template, ...]:
     """
     The templates to search, in the catalogue's order.
 
-    Those of *names*, else of ``scan.strategies``, else the enabled ones of ``scan.profile``. A
-    string is one name, or several separated by commas; dashes count as underscores.
+    Those of *names*, else of ``scan.strategies``, else the enabled ones of ``scan.profile`` and of
+    one's own. A string is one name, or several separated by commas; dashes count as underscores.
 
     Raises:
         ConfigError: As `with_overrides`, and for a name that is not a strategy.
@@ -434,10 +412,11 @@ def choose(settings: Settings, names: str | Sequence[str] | None = None) -> tupl
 
 
 def _of_profile(settings: Settings) -> frozenset[str]:
+    own_names = frozenset(settings.strategies) - frozenset(CATALOGUE)
     if settings.scan.profile == "all":
-        return frozenset(CATALOGUE)
+        return frozenset(CATALOGUE) | own_names
     other = "naked_put" if settings.account.margin == "cash" else "cash_secured_put"
-    return frozenset(SELLER) - {other}
+    return frozenset(SELLER) - {other} | own_names
 
 
 def describe(template: Template) -> dict[str, Any]:
@@ -448,7 +427,7 @@ def describe(template: Template) -> dict[str, Any]:
             "quantity": leg.quantity,
             "expiry": leg.slot,
             "strike": strike_text(leg.pick),
-            **_pick_fields(leg.pick),
+            **pick_fields(leg.pick),
         }
         for leg in template.legs
     }
@@ -478,19 +457,3 @@ def strike_text(pick: Pick) -> str:
             low, high = pick.range
             where = "below" if isinstance(pick, Below) else "above"
             return f"{low:g} to {high:g} {pick.unit} {where} {pick.leg}"
-
-
-def _pick_fields(pick: Pick) -> dict[str, Any]:
-    match pick:
-        case DeltaBand(low, high):
-            return {"delta": [low, high]}
-        case Moneyness(low, high):
-            return {"moneyness": [low, high]}
-        case AtTheMoney(nearest):
-            return {"nearest": nearest}
-        case Offset():
-            given = pick.sigmas or pick.points or pick.strikes
-            assert given is not None
-            return {pick.unit: list(given)}
-        case _:
-            return {}

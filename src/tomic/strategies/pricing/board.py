@@ -31,7 +31,7 @@ from tomic.quant.later_expiries import LaterExpiry
 from tomic.quant.smile import Smile
 from tomic.strategies import ticks
 from tomic.strategies.pricing import outlooks, term
-from tomic.strategies.pricing.outlooks import NearMoney, Outlook
+from tomic.strategies.pricing.outlooks import Densities, NearMoney, Outlook
 from tomic.strategies.pricing.term import PricedEvent
 
 SOURCES = (PriceSource.TRUE, PriceSource.PARITY, PriceSource.MODEL, PriceSource.CLOSE)
@@ -310,6 +310,8 @@ def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
     Raises:
         UsageError: *vol* is not a snapshot, or belongs to another symbol.
     """
+    if not isinstance(chain, Chain):
+        raise UsageError(f"a Chain is needed before the VolSnapshot, got {type(chain).__name__}")
     own = f"VolSnapshot(symbol={chain.symbol!r}, as_of=...)"
     if not isinstance(vol, VolSnapshot):
         raise UsageError(
@@ -323,7 +325,12 @@ def check_volatility(vol: VolSnapshot, chain: Chain) -> None:
 
 
 def prepare(
-    chain: Chain, vol: VolSnapshot, settings: Settings, *, earlier: Board | None = None
+    chain: Chain,
+    vol: VolSnapshot,
+    settings: Settings,
+    densities: Densities | None = None,
+    *,
+    earlier: Board | None = None,
 ) -> Board:
     """
     Price every row of *chain*, fit its smiles, and set up the densities of every expiry.
@@ -333,6 +340,8 @@ def prepare(
     expiry without a forward is blind. Pure: no clock, no network.
 
     Args:
+        densities: Your own by expiry, in place of the views of the settings; ranked by wholly
+            where these trust no view.
         earlier: Of the same options with fewer quotes or older ones: smiles are sought from its.
     """
     by_expiry = valuation.carries(chain)
@@ -360,6 +369,7 @@ def prepare(
         max_spread_points=settings.scan.max_spread_points,
     )
     outlook_of = _outlooks(chain, rows, fitted, forward, yields, settings.view)
+    outlook_of |= outlooks.with_own(outlook_of, densities or {}, settings.view.trust or 1.0)
     outside = rows.listed & (rows.is_call == (rows.strike >= forward))
     doubted, doubt = doubts(rows.expiry, rows.listed, outside, prices, value)
     priced_on = (

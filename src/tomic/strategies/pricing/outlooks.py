@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from tomic._typing import FloatArray
+from tomic._typing import FloatArray, Num
+from tomic.errors import UsageError
 from tomic.models import VolSnapshot
 from tomic.quant import density, realized, surface
 from tomic.quant.density import Density
@@ -46,6 +47,8 @@ class Outlook:
     """The market's as the user's own view has it; None where there is none."""
     trust: float = 0.0
     """How far the ranking goes by the view, in [0, 1]."""
+    is_own: bool = False
+    """Whether the view is a density that was given, not what the settings make of the market's."""
 
     @cached_property
     def ranked(self) -> Density:
@@ -150,6 +153,60 @@ def _straddle_missed(fitted: Smile, law: Density, market: NearMoney) -> str:
         f"the fitted density values the {strike:g} straddle at {value:,.2f}, the market at "
         f"{market.straddle:,.2f} with a spread of {market.straddle_spread:,.2f}"
     )
+
+
+Densities = Mapping[dt.date, Density | Num]
+"""By expiry a density, or prices of the underlying on that day, each equally likely."""
+
+
+def with_own(
+    outlooks: Mapping[dt.date, Outlook], densities: Densities, trust: float
+) -> dict[dt.date, Outlook]:
+    """
+    The outlooks of those expiries that *densities* speak of, with these as the view.
+
+    Args:
+        trust: How far the ranking goes by them, in (0, 1].
+
+    Raises:
+        UsageError: No such expiry, no density, or one that is not of prices of this underlying.
+    """
+    changed = {}
+    for day, given in densities.items():
+        outlook = _outlook_of(day, outlooks)
+        changed[day] = replace(outlook, view=_own(outlook, given), trust=trust, is_own=True)
+    return changed
+
+
+def _outlook_of(day: dt.date, outlooks: Mapping[dt.date, Outlook]) -> Outlook:
+    if day not in outlooks:
+        known = ", ".join(map(str, outlooks)) or "none"
+        raise UsageError(f"densities: {day!r:.40} is no expiry that can be searched: {known}")
+    return outlooks[day]
+
+
+def _own(outlook: Outlook, given: Density | Num) -> Density:
+    try:
+        own = given if isinstance(given, Density) else density.from_samples(given, tau=outlook.tau)
+    except (TypeError, ValueError) as exc:
+        raise UsageError(f"densities, {outlook.expiry}: {exc}") from exc
+    if not 1.0 / _FAR < own.forward / outlook.forward < _FAR:
+        raise UsageError(
+            f"densities, {outlook.expiry}: the mean is {own.forward:g} where the forward is "
+            f"{outlook.forward:g}; give prices of the underlying, not returns"
+        )
+    if abs(own.tau - outlook.tau) > _DAY:
+        raise UsageError(
+            f"densities, {outlook.expiry}: made for {own.tau:.4f} years where there are "
+            f"{outlook.tau:.4f}; give tau={outlook.tau:.6f}"
+        )
+    return own
+
+
+_FAR = 3.0
+"""Times the forward at which a mean is that of something else."""
+_DAY = 1.5 / 365.0
+"""Years by which the time of a density may differ, a day and a half."""
 
 
 def thirty_day_iv(expiries: Iterable[Outlook], jumps: Sequence[VarianceJump] = ()) -> float | None:

@@ -29,6 +29,7 @@ from typing import Any, SupportsIndex
 from pydantic import ValidationError
 
 from tomic import dates, errors, selection, valuation
+from tomic._keywords import refuse_unknown
 from tomic.chain import Chain, Fetch
 from tomic.config import ChainSettings, Settings
 from tomic.ib.history import LastBars, Series, last_bars
@@ -421,8 +422,10 @@ def with_rules(
     Settings with another section ``chain``.
 
     Raises:
-        UsageError: A key is unknown or a value cannot be right.
+        TypeError: A key is unknown; the message says which was meant.
+        UsageError: A value cannot be right.
     """
+    refuse_unknown("chain", rules, ("dte", "delta", *ChainSettings.model_fields))
     changes = dict(rules)
     if isinstance(dte, SupportsIndex):
         changes["min_dte"], changes["max_dte"] = operator.index(dte), None

@@ -306,7 +306,7 @@ def wanted_data_type(session: Session, underlying: Underlying, now: dt.datetime)
         until = f" until {opens:%a %Y-%m-%d %H:%M %Z}" if opens is not None else ""
         raise errors.MarketClosed(
             f"the market of {underlying.symbol} is closed{until}; "
-            "leave out --realtime-only to take frozen quotes"
+            "leave out realtime_only (--realtime-only) to take frozen quotes"
         )
     return DataType.LIVE
 

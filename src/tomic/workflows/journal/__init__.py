@@ -2,4 +2,6 @@
 
 from tomic import _lazy
 
-_lazy.offer(__name__, modules="entries executions files manage review statistics track trades")
+_lazy.offer(
+    __name__, modules="entries executions files manage review statistics track trades verbs"
+)

@@ -156,7 +156,7 @@ async def refuse_future(journal: Journal, at: dt.datetime | None) -> None:
         UsageError: *at* is later than now; None is now.
     """
     if at is not None and at > await journal.clock():
-        raise UsageError(f"{at:%Y-%m-%d %H:%M} lies in the future; leave out --at for now")
+        raise UsageError(f"{at:%Y-%m-%d %H:%M} lies in the future; leave out at (--at) for now")
 
 
 async def load_open(journal: Journal, ids: Sequence[int] = ()) -> list[JournalEntry]:

@@ -830,7 +830,8 @@ def _opening(entry: JournalEntry) -> tuple[str, ...]:
 def _to_store(journal: Journal, entry: JournalEntry, rules: dict[str, ExitRules]) -> dict[str, Any]:
     """The entry as it is to be written; a new one is named after what its legs make."""
     if entry.id is None:
-        strategy = strategy_of(entry.symbol, campaign.held(entry, entry.opened_at))
+        held = campaign.held(entry, entry.opened_at)
+        strategy = strategy_of(entry.symbol, held, journal.settings)
         if strategy not in rules:
             rules[strategy] = rules_for(journal.settings, strategy, {})
         entry = entry.model_copy(update={"strategy": strategy, "rules": rules[strategy]})

@@ -240,7 +240,7 @@ async def import_from_tws(journal: Journal) -> ImportedJournal:
         SessionError: The gateway cannot be reached.
     """
     if journal.session is None:
-        raise StoreError("executions come from the gateway; leave out --offline")
+        raise StoreError("executions come from the gateway; leave out offline (--offline)")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
     executed, left_out = await account.executions(

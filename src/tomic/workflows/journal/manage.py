@@ -25,6 +25,7 @@ from tomic.journal.manage import advice as ranking, judged, moves, standing as p
 from tomic.journal.manage.standing import Standing
 from tomic.models import OptionParams, Structure, VolSnapshot
 from tomic.models.documents import to_document
+from tomic.models.frames import Framed, row_of
 from tomic.models.journal import Action, EntryStatus, ExitCheck, Fill, Held, JournalEntry, Trade
 from tomic.models.manage import Advice, MoveRefusal
 from tomic.portfolio.fit import BookFit
@@ -61,7 +62,7 @@ Opener = Callable[[str, Settings, Chooser], Awaitable[Portions]]
 
 
 @dataclass(frozen=True, slots=True)
-class ManageRun:
+class ManageRun(Framed):
     """The alternatives of several positions, and the symbols of which none could be judged."""
 
     advice: tuple[Advice, ...]
@@ -72,6 +73,12 @@ class ManageRun:
     computing_s: float = 0.0
     """Processor time of smiles, alternatives and their figures, seconds."""
     notes: tuple[str, ...] = ()
+
+    def _framed(self) -> Iterable[Any]:
+        for advice in self.advice:
+            for move in advice.moves:
+                row = row_of(move)
+                yield {"position": advice.id, "symbol": advice.symbol, **row}
 
     @property
     def fired(self) -> bool:
@@ -500,7 +507,7 @@ async def _market(
     if journal.fetch is None:
         chain = await journal.store.chains.load(symbol)
         if chain is None:
-            raise DataError(f"{symbol}: no chain is stored; leave out --offline")
+            raise DataError(f"{symbol}: no chain is stored; leave out offline (--offline)")
         return await _of_chain(manager, settings, chain, held, vix)
     if manager.opener is not None:
         portions = await manager.opener(symbol, settings, _choose_for(held, settings))

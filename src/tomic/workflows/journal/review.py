@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from tomic import dates
 from tomic.errors import TomicError
 from tomic.journal import attribution, campaign, exits, reading, targets
 from tomic.models import Underlying, VolSnapshot, journal as nouns
+from tomic.models.frames import Framed, row_of
 from tomic.store import Dividend
 from tomic.workflows.journal.entries import Journal, change, load_open, with_snapshot
 from tomic.workflows.journal.market import LegMarket, QuotedVix, read_markets
@@ -21,12 +23,17 @@ _AHEAD = dt.timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRun:
+class CheckRun(Framed):
     """What a check found, and the symbols that could not be quoted."""
 
     checks: tuple[nouns.ExitCheck, ...]
     errors: Mapping[str, TomicError]
     as_of: dt.datetime
+
+    def _framed(self) -> Iterable[Any]:
+        for check in self.checks:
+            fired = "; ".join(signal.rule for signal in check.signals)
+            yield {**row_of(check), "fired": fired}
 
     @property
     def fired(self) -> bool:

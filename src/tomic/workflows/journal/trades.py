@@ -32,6 +32,7 @@ from tomic.models.book import Position
 from tomic.portfolio import grouping
 from tomic.selection import usual_multiplier
 from tomic.store import Database
+from tomic.strategies.catalogue.templates import own
 from tomic.workflows import scan
 from tomic.workflows.journal import entries
 from tomic.workflows.journal.entries import Journal, Recorded
@@ -72,7 +73,7 @@ async def look(
     await entries.refuse_future(journal, ticket.at)
     options = [leg for leg in legs if not leg.is_stock]
     if journal.fetch is None or ticket.offline:
-        return None, None, "nobody was asked (--offline)"
+        return None, None, "nobody was asked (offline)"
     if ticket.at is not None:
         return None, None, "it lies in the past, so nobody was asked"
     if not options:
@@ -188,7 +189,7 @@ def _asked(fills: Sequence[nouns.Fill], marks: nouns.Snapshot | None, settings: 
     offered = reading.executable(fills, marks, settings.costs.slippage) if marks else None
     if offered is None:
         lacking = ", ".join(fill.name for fill in fills if _is_unquoted(marks, fill))
-        raise UsageError(f"no price of {lacking or 'these legs'}; pass --price")
+        raise UsageError(f"no price of {lacking or 'these legs'}; pass a price (--price)")
     size = campaign.count_structures(fills) * campaign.structure_multiplier(fills)
     return round(offered / size, 4)
 
@@ -272,7 +273,9 @@ def _as_held(leg: nouns.Held, owned: Sequence[nouns.Held]) -> nouns.Held:
     multipliers = {own.multiplier for own in same or options}
     if len(multipliers) > 1:
         sizes = " and ".join(f"{size:g}" for size in sorted(multipliers))
-        raise UsageError(f"{leg.name}: the entry holds options of {sizes} shares; roll with --to")
+        raise UsageError(
+            f"{leg.name}: the entry holds options of {sizes} shares; roll to an expiry (--to)"
+        )
     update: dict[str, Any] = {"multiplier": multipliers.pop()} if multipliers else {}
     if len(same) == 1:
         update |= {name: getattr(same[0], name) for name in ("con_id", "trading_class", "expiry")}
@@ -332,7 +335,7 @@ def rolled_to(
     same = same or [leg.name for leg in options if not moved]
     if same:
         raise UsageError(
-            f"{', '.join(same)} would be rolled to itself; name another --to or strike"
+            f"{', '.join(same)} would be rolled to itself; name another expiry (--to) or strike"
         )
     return (*closing, *opening)
 
@@ -351,7 +354,7 @@ async def settle(
     """
     await entries.refuse_future(journal, at)
     if spot is not None and not math.isfinite(spot):
-        raise UsageError(f"--spot {spot:g}: write a price, such as 561.20")
+        raise UsageError(f"spot {spot:g}: write a price, such as 561.20")
     entry = await entries.load(journal, entry_id)
     now = at or await journal.clock()
     day = now.astimezone(dates.NEW_YORK).date()
@@ -407,14 +410,14 @@ def _check_price_is_a_close(symbol: str, legs: Sequence[nouns.Held], day: dt.dat
     if _at_open(symbol, legs[0]):
         raise UsageError(
             f"options on {symbol} were settled at the open of {day}, at {name}, which is no price "
-            f"of {symbol} and is not stored; pass it as --spot"
+            f"of {symbol} and is not stored; pass it as spot (--spot)"
         )
     unnamed = any(not leg.trading_class for leg in legs)
     if unnamed and symbol in dates.AM_SETTLED and dates.is_monthly(day, (), trading_class=symbol):
         raise UsageError(
             f"options on {symbol} of {day} are settled at the open ({name}) in class {symbol} and "
             "at the close in the other, and the entry does not say which it holds; pass its value "
-            "as --spot"
+            "as spot (--spot)"
         )
 
 
@@ -423,7 +426,8 @@ async def _close_on(journal: Journal, symbol: str, day: dt.date) -> float:
     if price is not None:
         return price
     raise UsageError(
-        f"no price of {symbol} on {day} is stored; run tomic prices {symbol}, or pass --spot"
+        f"no price of {symbol} on {day} is stored; run tomic prices {symbol}, or pass "
+        "the spot (--spot)"
     )
 
 
@@ -539,14 +543,19 @@ class EntryNotes:
 # -- drafts ----------------------------------------------------------------------------------
 
 
-def from_text(text: str, *, symbol: str | None = None, quantity: int = 1) -> Draft:
+def from_text(
+    text: str, *, symbol: str | None = None, quantity: int = 1, settings: Settings | None = None
+) -> Draft:
     """
     Legs as people write them, *quantity* times.
+
+    Args:
+        settings: Their own strategies may be named in the text, too.
 
     Raises:
         UsageError: They cannot be read, or are of several symbols.
     """
-    named = words.read(text, symbol)
+    named = words.read(text, symbol, own(settings) if settings is not None else None)
     symbol = _common_symbol(named.legs)
     legs = tuple(held_of(leg, quantity) for leg in named.legs)
     prices = {
@@ -554,7 +563,7 @@ def from_text(text: str, *, symbol: str | None = None, quantity: int = 1) -> Dra
         for leg, named_leg in zip(legs, named.legs, strict=True)
         if named_leg.price is not None
     }
-    return Draft(symbol, named.strategy or strategy_of(symbol, legs), legs, prices)
+    return Draft(symbol, named.strategy or strategy_of(symbol, legs, settings), legs, prices)
 
 
 def _common_symbol(legs: Iterable[NamedLeg | Position]) -> str:
@@ -586,8 +595,9 @@ def held_of(leg: NamedLeg, quantity: float = 1) -> nouns.Held:
 _US_SIZE = 100
 
 
-def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
+def strategy_of(symbol: str, legs: Sequence[nouns.Held], settings: Settings | None = None) -> str:
     """The name that the portfolio would give these legs; ``custom`` for several strategies."""
+    known = grouping.UNPATTERNED if settings is None else grouping.known_to(settings)
     # Only distances matter, and thousands of trades have the same.
     low = min((leg.strike for leg in legs if leg.strike is not None), default=0.0)
     first = min((leg.expiry for leg in legs if leg.expiry is not None), default=dt.date.min)
@@ -601,7 +611,7 @@ def strategy_of(symbol: str, legs: Sequence[nouns.Held]) -> str:
         )
         for leg in legs
     )
-    return _strategy_of_shape(symbol, shape)
+    return _strategy_of_shape(symbol, shape, known)
 
 
 _Shape: TypeAlias = tuple[
@@ -610,7 +620,7 @@ _Shape: TypeAlias = tuple[
 
 
 @lru_cache(maxsize=4096)
-def _strategy_of_shape(symbol: str, shape: _Shape) -> str:
+def _strategy_of_shape(symbol: str, shape: _Shape, known: grouping.Shapes) -> str:
     """Of legs by right, strike above the lowest plus 1, days after the first expiry, and size."""
     positions = [
         Position(
@@ -627,7 +637,7 @@ def _strategy_of_shape(symbol: str, shape: _Shape) -> str:
         )
         for right, strike, days, quantity, multiplier in shape
     ]
-    groups = grouping.group(positions).groups
+    groups = grouping.group(positions, own=known).groups
     return groups[0].strategy if len(groups) == 1 else "custom"
 
 
@@ -642,7 +652,11 @@ async def from_proposal(journal: Journal, proposal_id: str, *, quantity: int = 1
         DataError: There is none of that id.
     """
     replayed = journal.settings.store.replay_path
-    proposal = await scan.load(journal.store, proposal_id, replayed=replayed)
+    return of_proposal(await scan.load(journal.store, proposal_id, replayed=replayed), quantity)
+
+
+def of_proposal(proposal: Proposal, quantity: int = 1) -> Draft:
+    """The legs of *proposal*, *quantity* times."""
     legs = tuple(
         nouns.Held(
             expiry=leg.expiry,
@@ -666,7 +680,7 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
         SessionError: The gateway cannot be reached.
     """
     if journal.session is None:
-        raise UsageError("--position needs the gateway; leave out --offline")
+        raise UsageError("positions need the gateway; leave out offline (--offline)")
     session = await journal.session()
     timeout_s = journal.settings.portfolio.account_timeout_s
     listed = await account.positions(session, timeout_s=timeout_s)
@@ -695,7 +709,7 @@ async def from_positions(journal: Journal, con_ids: Sequence[int]) -> Draft:
         for leg, position in zip(legs, chosen, strict=True)
         if position.average_cost is not None
     }
-    return Draft(symbol, strategy_of(symbol, legs), legs, prices)
+    return Draft(symbol, strategy_of(symbol, legs, journal.settings), legs, prices)
 
 
 # -- entries -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,18 @@ from tomic.models import normalize_symbol
 from tomic.models.book import Book
 from tomic.models.documents import first_fault, to_text
 from tomic.portfolio.grouping import Claim
+from tomic.strategies.catalogue.leg_rules import Template
 
 
-def load_pins(path: Path) -> list[Claim]:
+def load_pins(path: Path, own: Mapping[str, Template] | None = None) -> list[Claim]:
     """
     Your own grouping: a JSON list of objects with name and legs, and what else you want to say.
 
     ``[{"name": "wheel", "legs": "-1 IWM 2026-12-18 190P, +100 IWM", "strategy": "wheel"}]``;
     account and opened (a date) may be given too. Legs are written as for ``--with``.
+
+    Args:
+        own: Strategies beyond the catalogue's that legs may be written by.
 
     Raises:
         BadFile: Not such a file.
@@ -34,7 +39,7 @@ def load_pins(path: Path) -> list[Claim]:
         rows = parse_foreign_json(read_text(path))
         if not isinstance(rows, list):
             raise BadFile("pins are a list of objects with name and legs")
-        return [_pin(row) for row in rows]
+        return [_pin(row, own) for row in rows]
     except (OSError, ValueError) as exc:
         raise BadFile(f"{path}: pins cannot be read: {exc}") from exc
     except (KeyError, TypeError, AttributeError) as exc:
@@ -43,7 +48,7 @@ def load_pins(path: Path) -> list[Claim]:
         raise BadFile(f"{path}: {exc}") from exc
 
 
-def _pin(row: dict[str, Any]) -> Claim:
+def _pin(row: dict[str, Any], own: Mapping[str, Template] | None) -> Claim:
     known = {"name", "legs", "strategy", "account", "opened"}
     if odd := set(row) - known:
         raise BadFile(
@@ -53,7 +58,7 @@ def _pin(row: dict[str, Any]) -> Claim:
     return Claim(
         "pin",
         str(row["name"]),
-        legs.parse(row["legs"]),
+        legs.parse(row["legs"], own=own),
         strategy=row.get("strategy"),
         account=row.get("account"),
         opened=parse_expiry(opened) if opened else None,

@@ -29,15 +29,26 @@ from tomic.ib.session import Session
 from tomic.ib.spot import UnderlyingTicks, ticks_by_other_means, underlying_ticks
 from tomic.journal import campaign
 from tomic.legs import NamedLeg
-from tomic.models import Carry, DataType, OptionQuote, Proposal, RowStatus, Underlying, VolSnapshot
+from tomic.models import (
+    Carry,
+    DataType,
+    OptionQuote,
+    Proposal,
+    RowStatus,
+    Underlying,
+    VolSnapshot,
+    normalize_symbol,
+)
 from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
 from tomic.models.documents import finite
-from tomic.models.review import Alert, BookReview, FitChange, Structure, WhatIfMargin
+from tomic.models.frames import Framed
+from tomic.models.review import Alert, BookReview, FitChange, StressGrid, Structure, WhatIfMargin
 from tomic.models.what_if import WhatIf
 from tomic.portfolio import alerts, fit, overview, what_if
-from tomic.portfolio.grouping import Claim, is_named
+from tomic.portfolio.grouping import UNPATTERNED, Claim, Shapes, is_named, known_to
 from tomic.selection import Wanted
 from tomic.store import Database, Dividend, Earnings
+from tomic.strategies.catalogue.templates import own
 from tomic.workflows.chain.setup import wanted_data_type
 from tomic.workflows.journal.entries import from_document
 from tomic.workflows.portfolio import files
@@ -629,7 +640,7 @@ class Considered:
 
 
 @dataclass(frozen=True, slots=True)
-class PortfolioReview:
+class PortfolioReview(Framed):
     """What `tomic portfolio` shows."""
 
     book: Book
@@ -639,6 +650,33 @@ class PortfolioReview:
     """Where the book was written, or read from."""
     claims: tuple[Claim, ...] = ()
     """What its legs were grouped by."""
+    own: Shapes = UNPATTERNED
+    """Strategies that were recognised by their shape alone."""
+
+    def _framed(self) -> Iterable[Any]:
+        return self.review._framed()
+
+    def _heading(self) -> str:
+        return self.review._heading()
+
+    def stress(self, symbol: str = "") -> StressGrid:
+        """
+        P&L of the book over moves of spot, of volatility and days, or that of one symbol.
+
+        Raises:
+            DataError: Nothing in the book could be revalued.
+            UsageError: There is no grid of that symbol; ``each_symbol=True`` makes them.
+        """
+        if not symbol:
+            if self.review.stress is None:
+                raise errors.DataError("nothing in the book can be revalued; see review.gaps")
+            return self.review.stress
+        grids = {grid.name: grid for grid in self.review.stress_by_symbol}
+        name = normalize_symbol(symbol)
+        if name not in grids:
+            known = ", ".join(grids) or "none: ask desk.portfolio(each_symbol=True)"
+            raise errors.UsageError(f"no stress grid of {name}; there are {known}")
+        return grids[name]
 
     def what_if(self, name: str, *, move: float = 0.0, vol: float = 0.0, days: int = 0) -> WhatIf:
         """
@@ -653,7 +691,7 @@ class PortfolioReview:
             UsageError: There is no such structure, or what is asked cannot be.
             DataError: One of its legs cannot be valued.
         """
-        held = what_if.subjects(self.book, self.claims, self.review.structures)
+        held = what_if.subjects(self.book, self.claims, self.review.structures, self.own)
         return what_if.what_if(what_if.find(held, name), move=move, vol=vol, days=days)
 
 
@@ -684,11 +722,13 @@ class ReviewRequest:
             UsageError: Options that exclude or need each other.
         """
         if self.file is not None and self.last:
-            raise errors.UsageError("--file and --last exclude each other; give one of them")
+            raise errors.UsageError("file and last exclude each other; give one of them")
         if self.ib_margin and not self.trade:
-            raise errors.UsageError("--ib-margin asks about one trade; name it with --with")
+            raise errors.UsageError(
+                "ib_margin (--ib-margin) asks about one trade; name it (--with)"
+            )
         if self.ib_margin and (self.file is not None or self.last):
-            raise errors.UsageError("--ib-margin needs TWS; leave out --file and --last")
+            raise errors.UsageError("ib_margin (--ib-margin) needs TWS; leave out file and last")
 
 
 # -- the command's work ------------------------------------------------------------------------
@@ -722,7 +762,9 @@ async def portfolio(
     legs.refuse_index_shares(trade_legs, settings.market.indices)
     if ask.ib_margin:
         _check_one_underlying(leg.symbol for leg in trade_legs)
-    pins = files.load_pins(settings.portfolio.pins) if settings.portfolio.pins else []
+    pins = (
+        files.load_pins(settings.portfolio.pins, own(settings)) if settings.portfolio.pins else []
+    )
     claims = [*pins, *await journal_claims(store, watch)]
     path = files.snapshot_path(settings, simulated=simulated)
     reviewed = partial(
@@ -777,7 +819,9 @@ async def _margin_or_reason(
 
 def _check_one_underlying(symbols: Iterable[str]) -> None:
     if len(set(symbols)) > 1:
-        raise errors.UsageError("--ib-margin asks about one combination: name one underlying")
+        raise errors.UsageError(
+            "ib_margin (--ib-margin) asks about one combination: name one underlying"
+        )
 
 
 def _saved(book: Book, path: Path, watch: Watcher) -> Path | None:
@@ -812,7 +856,8 @@ def _check_known(book: Book, trade_legs: Iterable[NamedLeg], source: Path) -> No
     for leg in trade_legs:
         if leg.symbol not in book.markets:
             raise errors.DataError(
-                f"{source} knows no price of {leg.symbol}; ask without --file or --last"
+                f"{source} knows no price of {leg.symbol}; ask without file or last "
+                "(--file, --last)"
             )
 
 
@@ -823,7 +868,7 @@ async def _trade_legs(trade: str, store: Database, settings: Settings) -> tuple[
     if PROPOSAL_ID.fullmatch(trade.strip()):
         replayed = settings.store.replay_path
         return legs_of(await load_proposal(store, trade.strip(), replayed=replayed))
-    return legs.parse(trade)
+    return legs.parse(trade, own=own(settings))
 
 
 # -- looking at a book -------------------------------------------------------------------------
@@ -851,7 +896,7 @@ def look(
     considered = None
     if trade_legs:
         considered = _consider(book, before, settings, claims, trade, tuple(trade_legs), known)
-    return PortfolioReview(book, before, considered, saved, tuple(claims))
+    return PortfolioReview(book, before, considered, saved, tuple(claims), known_to(settings))
 
 
 def _consider(

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from tomic.ib import contracts, history
 from tomic.ib.history import DailyBar, Series, Turns
 from tomic.ib.session import Session
 from tomic.models import Underlying
+from tomic.models.frames import Framed
 from tomic.store import Bars, Database, VolSeries
 from tomic.workflows.progress import Event, Watcher, counted, counting, ignore
 from tomic.workflows.volatility import stored
@@ -71,13 +73,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryRun:
+class HistoryRun(Framed):
     """What a run did."""
 
     symbols: tuple[SymbolHistory, ...]
     plan: Plan | None
     """None when nothing had to be asked."""
     seconds: float = 0.0
+
+    def _framed(self) -> Iterable[Any]:
+        return self.symbols
 
     @property
     def errors(self) -> tuple[TomicError, ...]:

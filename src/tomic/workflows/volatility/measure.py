@@ -27,6 +27,7 @@ from tomic.ib.session import Session
 from tomic.ib.spot import UnderlyingTicks, underlying_ticks
 from tomic.models import Carry, RowStatus, VolSnapshot
 from tomic.models.documents import finite
+from tomic.models.frames import OneRow, frame_of, row_of, to_html
 from tomic.models.market import impossible
 from tomic.quant import smile, surface
 from tomic.store import Bars, Database, Dividend, Earnings, VolSeries
@@ -37,6 +38,8 @@ from tomic.workflows.progress import Watcher, counting, ignore
 from tomic.workflows.volatility import stored
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tomic.web import Page, Visits
 
 
@@ -213,7 +216,7 @@ _FROM_CHAIN = ("skew", "term_m1_m2", "term_m1_m3")
 
 
 @dataclass(frozen=True, slots=True)
-class VolReport:
+class VolReport(OneRow):
     """Everything known about the volatility of one symbol."""
 
     snapshot: VolSnapshot
@@ -237,6 +240,28 @@ class VolReport:
     def symbol(self) -> str:
         """Symbol of the underlying."""
         return self.snapshot.symbol
+
+    def _row(self) -> Mapping[str, Any]:
+        return {
+            **row_of(self.snapshot),
+            "close": self.realised.close,
+            "expected_move": self.expected_move,
+            "ex_event_iv30": self.ex_event_iv30,
+            "error": None if self.error is None else str(self.error),
+        }
+
+    def moves_frame(self) -> pd.DataFrame:
+        """Expected moves, a row an expiry, currency per share; empty where no chain was taken."""
+        return frame_of(self.moves)
+
+    def _repr_html_(self) -> str:
+        known = {name: value for name, value in self._row().items() if value not in (None, "")}
+        figures = [{"figure": name, "value": _shown(value)} for name, value in known.items()]
+        return to_html(frame_of(figures), f"{self.symbol}: volatilities and ranks are fractions")
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, slots=True)
