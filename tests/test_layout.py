@@ -54,6 +54,7 @@ SUBJECTS = {
     "quant/published_structures",
     "quant/published_vectors",
     "quant/published_volatility",
+    "repository",
     "sim/fuzz",
     "sim/manners",
     "sim/server/ledger_executions",

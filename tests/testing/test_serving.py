@@ -126,8 +126,8 @@ def test_a_fault_can_come_and_go_while_it_runs():
 
 def test_an_unknown_fault_is_refused_before_anything_listens():
     """The message lists what there is, as that of the command line."""
-    with pytest.raises(UsageError, match=r"no fault called 'slient'; known: .*silent"):
-        testing.gateway(["slient"])
+    with pytest.raises(UsageError, match=r"no fault called 'silence'; known: .*silent"):
+        testing.gateway(["silence"])
 
 
 def test_an_order_is_refused_and_remembered():
