@@ -192,14 +192,12 @@ def dependencies(session: nox.Session) -> None:
         session.error(f"{LICENCES.name} was out of date; it is written anew")
 
 
-def resolved(session: nox.Session, *wanted: str, pins: dict[str, str]) -> dict[str, str]:
-    """Version by name of what pip would install for *wanted*, which must agree with *pins*."""
-    folder = Path(session.create_tmp())
-    held, report = folder / "held.txt", folder / "report.json"
-    held.write_text("".join(f"{name}=={pins[name]}\n" for name in pins), encoding="utf-8")
+def resolved(session: nox.Session, *wanted: str) -> dict[str, str]:
+    """Version by name of what pip would install for *wanted*, tomic itself left out."""
+    report = Path(session.create_tmp()) / "report.json"
     session.run(
         *("python", "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed"),
-        *("-c", str(held), "--report", str(report), *wanted),
+        *("--report", str(report), *wanted),
         silent=True,
     )
     installed = json.loads(report.read_text(encoding="utf-8"))["install"]
@@ -212,14 +210,10 @@ def constraints(session: nox.Session) -> None:
     """Resolve everything anew and write constraints.txt: names and versions, no addresses."""
     session.install("-q", "pip>=25.1")
     groups = ("--group", "dev", "--group", "docs", "--group", "mutation")
-    pins = resolved(session, "-e", ".[all]", *groups, pins={})
+    pins = resolved(session, "-e", ".[all]", *groups)
+    # Peers and clients have environments of their own: they are pinned, what they need is not.
     for alone in nox.project.dependency_groups(PROJECT, "peers", "clients"):
-        # Each has an environment of its own, where it may not live with what is ours: then what
-        # it needs beside itself is resolved there, and only what is new is pinned here.
-        try:
-            pins |= resolved(session, alone, pins=pins)
-        except nox.command.CommandFailed:
-            pins = resolved(session, alone, pins={}) | pins
+        pins = resolved(session, "--no-deps", alone) | pins
     lines = sorted((f"{name}=={version}\n" for name, version in pins.items()), key=str.lower)
     (ROOT / "constraints.txt").write_text("".join(lines), encoding="utf-8")
     session.log("constraints.txt is written; run `nox` before you commit it")
