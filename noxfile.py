@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +39,10 @@ PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 PINS = ("-c", str(ROOT / "constraints.txt"))
 LICENCES = ROOT / "docs" / "licences.md"
+BUILT = "TOMIC_BUILT"
+"""Set where ``dist`` holds what another machine built, as in CI: it is tested as it is."""
+PLACEHOLDER = "OWNER"
+"""Stands in addresses of the repository until it has one."""
 
 
 def install_dev(session: nox.Session) -> None:
@@ -98,6 +104,9 @@ def pins_in(text: str) -> dict[str, str]:
 @nox.session
 def build(session: nox.Session) -> None:
     """Build the sdist, from it the wheel, and look at what they hold."""
+    if os.environ.get(BUILT):
+        session.log(f"{BUILT} is set: testing {next(DIST.glob('tomic-*.whl')).name} as it is")
+        return
     session.install("-q", *PINS, "build", "hatchling")
     shutil.rmtree(DIST, ignore_errors=True)
     session.run("python", "-m", "build", "--no-isolation", "--outdir", str(DIST), silent=True)
@@ -105,7 +114,7 @@ def build(session: nox.Session) -> None:
     tracked = set(session.run("git", "ls-files", external=True, silent=True).split())
     with tarfile.open(next(DIST.glob("tomic-*.tar.gz"))) as sdist:
         in_sdist = {name.partition("/")[2] for name in sdist.getnames()}
-    if differ := in_sdist ^ (tracked - {".ci/run"} | {"PKG-INFO"}):
+    if differ := in_sdist ^ (tracked | {"PKG-INFO"}):
         session.error(f"sdist: not as git has it: {sorted(differ)}")
     with zipfile.ZipFile(next(DIST.glob("tomic-*.whl"))) as archive:
         in_wheel = {f"src/{name}" for name in archive.namelist() if name.startswith("tomic/")}
@@ -131,10 +140,11 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
-    session.install("-q", *PINS, "ruff")
+    """Check style, format and spelling."""
+    session.install("-q", *PINS, "ruff", "codespell")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
 
 
 @nox.session
@@ -180,6 +190,58 @@ def dependencies(session: nox.Session) -> None:
         session.error(f"constraints.txt: installed {unlike}, not needed {sorted(needless)}")
     if after != before:
         session.error(f"{LICENCES.name} was out of date; it is written anew")
+
+
+def resolved(session: nox.Session, *wanted: str) -> dict[str, str]:
+    """Version by name of what pip would install for *wanted*, tomic itself left out."""
+    report = Path(session.create_tmp()) / "report.json"
+    session.run(
+        *("python", "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed"),
+        *("--report", str(report), *wanted),
+        silent=True,
+    )
+    installed = json.loads(report.read_text(encoding="utf-8"))["install"]
+    found = {item["metadata"]["name"]: item["metadata"]["version"] for item in installed}
+    return {name: version for name, version in found.items() if canonicalize_name(name) != "tomic"}
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Resolve everything anew and write constraints.txt: names and versions, no addresses."""
+    session.install("-q", "pip>=25.1")
+    groups = ("--group", "dev", "--group", "docs", "--group", "mutation")
+    pins = resolved(session, "-e", ".[all]", *groups)
+    # Peers and clients have environments of their own: they are pinned, what they need is not.
+    for alone in nox.project.dependency_groups(PROJECT, "peers", "clients"):
+        pins = resolved(session, "--no-deps", alone) | pins
+    lines = sorted((f"{name}=={version}\n" for name, version in pins.items()), key=str.lower)
+    (ROOT / "constraints.txt").write_text("".join(lines), encoding="utf-8")
+    session.log("constraints.txt is written; run `nox` before you commit it")
+
+
+@nox.session(venv_backend="none")
+def release(session: nox.Session) -> None:
+    """Check that a tag can be released: `nox -s release -- v0.2.0`."""
+    text = (ROOT / "src" / "tomic" / "_version.py").read_text(encoding="utf-8")
+    version = re.findall(r'__version__ = "(.+)"', text)[0]
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    wrong = []
+    if session.posargs != [f"v{version}"]:
+        wrong.append(f"the tag is {session.posargs}, the version {version}")
+    if not re.search(rf"^## {re.escape(version)} .*\d{{4}}-\d\d-\d\d$", changes, re.M):
+        wrong.append(f"CHANGELOG.md has no dated section of {version}")
+    for path in (ROOT / "pyproject.toml", ROOT / ".github" / "CODEOWNERS"):
+        if PLACEHOLDER in path.read_text(encoding="utf-8"):
+            wrong.append(f"{path.name} still names {PLACEHOLDER}")
+    if wrong:
+        session.error("; ".join(wrong))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages strictly into build/site."""
+    session.install("-q", *PINS, "-e", ".[all]", "--group", "docs")
+    session.run("mkdocs", "build", "--strict")
 
 
 @nox.session

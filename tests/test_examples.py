@@ -23,6 +23,7 @@ SHOWN = {
     "scan.py": "trades looked at",
     "offline.py": "iron_condor",
     "kernels.py": "16.00%",
+    "ib_async_alone.py": "no_quotes:strike=560.0",
     "low_level.py": "252 bars to 2026-11-",
 }
 

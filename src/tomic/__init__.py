@@ -103,4 +103,4 @@ _NAMES = {
     "workflows.volatility.measure": "VolReport",
     "workflows.volatility.stored": "PastDay",
 }
-_lazy.offer(__name__, _NAMES, "config desk files figures notices selection")
+_lazy.offer(__name__, _NAMES, "config desk files figures notices selection testing")

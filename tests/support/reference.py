@@ -372,6 +372,13 @@ def as_printed(board, variant, outlook, credit, value):
     return payoff + credit - lot * board.spot
 
 
+BOUNDED = (
+    "short_put_spread", "short_call_spread", "long_call_spread", "long_put_spread",
+    "put_backspread", "broken_wing_butterfly", "long_butterfly",
+)  # fmt: skip
+"""Strategies whose margin is their worst loss."""
+
+
 def requirement(board, variant, pair, legs, cash):
     """Margin by strategy, currency per structure: Cboe's rules, one line each."""
     spot, given = board.spot, board.settings.margin
@@ -425,8 +432,13 @@ def requirement(board, variant, pair, legs, cash):
         need = naked("short_call" if call else "short_put", call)
     elif name in ("covered_call", "collar"):
         need = given.stock_long * spot
-    else:
+    elif name in BOUNDED:
         need = worst()
+    else:
+        raise NotImplementedError(
+            f"{name} is new: say in `requirement` of tests/support/reference.py what Cboe's rules "
+            "ask for it, or add it to BOUNDED where that is its worst loss"
+        )
     return need * board.chain.multiplier
 
 

@@ -166,7 +166,7 @@ def test_credits_and_widths():
     assert paid == {
         "iron_condor", "iron_butterfly", "short_put_spread", "short_call_spread", "naked_put",
         "cash_secured_put", "covered_call", "short_strangle", "short_straddle", "jade_lizard",
-    }  # fmt: skip
+    }, "of a new strategy say here whether it is entered to be paid"  # fmt: skip
     assert paid & wide == {
         "iron_condor", "iron_butterfly", "short_put_spread", "short_call_spread",
     }  # fmt: skip
@@ -180,4 +180,5 @@ def test_cash_account_refuses_undefined_risk():
         for name, template in CATALOGUE.items()
         if not rules.gate(template, snapshot(), cash).passed
     }
-    assert refused == {"short_strangle", "short_straddle", "ratio_spread", "naked_put"}
+    expected = {"short_strangle", "short_straddle", "ratio_spread", "naked_put"}
+    assert refused == expected, "of a new strategy say here whether its risk is undefined"

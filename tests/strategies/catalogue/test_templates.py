@@ -26,6 +26,8 @@ from tomic.strategies.catalogue.templates import (
     with_overrides,
 )
 
+NEW = "a strategy was declared or taken away: the names in this test are kept by hand, on purpose"
+
 
 def test_nineteen_strategies():
     """Every strategy that TOMIC promises is declared, under its own name."""
@@ -34,7 +36,7 @@ def test_nineteen_strategies():
         "long_call_spread", "long_put_spread", "naked_put", "cash_secured_put", "covered_call",
         "short_strangle", "short_straddle", "jade_lizard", "calendar", "diagonal", "ratio_spread",
         "put_backspread", "broken_wing_butterfly", "long_butterfly", "collar",
-    }  # fmt: skip
+    }, NEW  # fmt: skip
     assert all(name == template.name for name, template in CATALOGUE.items())
 
 
@@ -81,7 +83,7 @@ def test_exchanging_twice_changes_nothing(name):
 def test_undefined_risk():
     """More calls sold than held, shares counted, can cost without bound."""
     found = {name for name, template in CATALOGUE.items() if template.undefined_risk}
-    assert found == {"short_strangle", "short_straddle", "ratio_spread"}
+    assert found == {"short_strangle", "short_straddle", "ratio_spread"}, NEW
 
 
 def test_overrides_change_fields_by_name():
@@ -157,7 +159,7 @@ def test_sellers_profile(margin, short_put):
     assert set(names(chosen)) == {
         "iron_condor", "short_put_spread", "short_call_spread", short_put, "covered_call",
         "short_strangle", "jade_lizard",
-    }  # fmt: skip
+    }, NEW  # fmt: skip
     assert {template.dte for template in chosen} == {(30, 60)}
     assert all(template.receives_credit for template in chosen)
 

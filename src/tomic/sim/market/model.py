@@ -48,6 +48,9 @@ class ModelMarket:
         splits: New shares per old one, by symbol: prices and history as after a split.
         fills: Executions of the day; None for those behind the demo account's holdings.
         planned: What the first account holds; the book of the demo by default.
+        holdings: What accounts hold, by contract id, instead of *planned*.
+        values: Values of every account by their tag, such as ``NetLiquidation``, instead of those
+            that follow from the holdings.
 
     Attributes:
         board: The prices themselves, unrounded, for those who test against them.
@@ -71,6 +74,8 @@ class ModelMarket:
         splits: Mapping[str, float] | None = None,
         fills: Sequence[market.MarketFill] | None = None,
         planned: Sequence[accounting.Planned] | None = None,
+        holdings: Sequence[market.Holding] | None = None,
+        values: Mapping[str, float] | None = None,
     ) -> None:
         self.seed = seed
         self.start = start or (CLOSED_START if closed else OPEN_START)
@@ -83,6 +88,7 @@ class ModelMarket:
         self._accounts, self._currency = tuple(accounts), currency
         self._fills = None if fills is None else tuple(fills)
         self._planned = accounting.DEMO_BOOK if planned is None else tuple(planned)
+        self._holdings, self._values = holdings, dict(values or {})
         self._book: market.AccountBook | None = None
 
     @property
@@ -207,17 +213,23 @@ class ModelMarket:
     def book(self) -> market.AccountBook:
         """Accounts, values and positions."""
         if self._book is None:
-            holdings = [
-                holding
-                for plan in self._planned
-                if (holding := self._planned_holding(plan)) is not None
-            ]
+            holdings = list(self._holdings) if self._holdings is not None else self._as_planned()
             book = accounting.open_book(self._accounts, self._currency, holdings, self._line)
             fills = self._fills
             if fills is None:
                 fills = accounting.day_of_trading(holdings, self._listing_of, self.start)
-            self._book = replace(book, fills=fills)
+            self._book = replace(book, fills=fills, values=self._as_given(book.values))
         return self._book
+
+    def _as_planned(self) -> list[market.Holding]:
+        holdings = map(self._planned_holding, self._planned)
+        return [holding for holding in holdings if holding is not None]
+
+    def _as_given(
+        self, values: dict[str, dict[str, tuple[str, str]]]
+    ) -> dict[str, dict[str, tuple[str, str]]]:
+        given = {tag: (f"{value:.2f}", self._currency) for tag, value in self._values.items()}
+        return {account: own | given for account, own in values.items()}
 
     def _listing_of(self, holding: market.Holding) -> market.Listing | None:
         return self._catalogue.listing(holding.con_id)

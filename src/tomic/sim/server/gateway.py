@@ -157,7 +157,10 @@ class Connection(Client, asyncio.Protocol):
         self.gateway.joined(self)
         closing = self.interference.of(faults.CloseOnConnect)
         unwanted = any(self.interference.strike(fault, fault.times) for fault in closing)
-        if unwanted or len(self.gateway.clients) > self.gateway.limits.clients:
+        allowed = self.gateway.limits.clients
+        if len(self.gateway.clients) > allowed:
+            self.gateway.violated(self, "clients", f"more than {allowed} clients at once")
+        if unwanted or len(self.gateway.clients) > allowed:
             self.drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -291,6 +294,9 @@ class Connection(Client, asyncio.Protocol):
 
     def _lost_to_pace(self, now: float) -> bool:
         rate = self._meter.arrive(now)
+        if rate is not None:
+            most = self._meter.limit
+            self.gateway.violated(self, "messages", f"{rate} messages in a second, {most} allowed")
         strikes = self.interference.of(faults.PacingStrike)
         if rate is None and any(self.received in fault.at for fault in strikes):
             self._meter.strike(now)

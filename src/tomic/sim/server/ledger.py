@@ -229,6 +229,8 @@ class Ledger:
             return
         if len(self._summaries) >= client.gateway.limits.summaries:
             client.end(request.req_id)
+            most = f"more than {client.gateway.limits.summaries} account summaries open"
+            client.gateway.violated(client, "summaries", most)
             client.error(request.req_id, 322, "Maximum number of account summary requests exceeded")
             return
         if request.group != "All":

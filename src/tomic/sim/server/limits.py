@@ -222,7 +222,7 @@ class MessageMeter:
     """Counts messages in a sliding, exact second; the ones that were lost count too."""
 
     def __init__(self, limit: int | None, strikes: int) -> None:
-        self._limit, self._allowed_strikes = limit, strikes
+        self.limit, self._allowed_strikes = limit, strikes
         self._recent: deque[float] = deque()
         self._last_strike = -math.inf
         self.strikes = 0
@@ -233,7 +233,7 @@ class MessageMeter:
         while recent and now - recent[0] >= 1.0:
             recent.popleft()
         recent.append(now)
-        if self._limit is None or len(recent) <= self._limit:
+        if self.limit is None or len(recent) <= self.limit:
             return None
         self.strike(now)
         return len(recent)

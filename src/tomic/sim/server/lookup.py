@@ -232,17 +232,19 @@ class Lookup:
         step = _ROWS_AT_ONCE if paced else len(listings)
         for at in range(0, len(listings), step):
             rows = listings[at : at + step]
-            wait = (at + len(rows)) / rate if paced else 0.0
-            if wait:
-                client.later(wait, self._rows, request, rows)
+            # The end goes with the last rows: of two timers for one moment either may come first.
+            ended = done if at + step >= len(listings) else None
+            if paced:
+                client.later((at + len(rows)) / rate, self._rows, request, rows, ended)
             else:
-                self._rows(request, rows)
-        if paced:
-            client.later(len(listings) / rate, self._rows_end, request, done)
-        else:
-            self._rows_end(request, done)
+                self._rows(request, rows, ended)
 
-    def _rows(self, request: requests.ReqContractDetails, rows: Sequence[Listing]) -> None:
+    def _rows(
+        self,
+        request: requests.ReqContractDetails,
+        rows: Sequence[Listing],
+        ended: Callable[[], None] | None,
+    ) -> None:
         gateway, under_id = self._client.gateway, rows[0].under_con_id
         today = gateway.market.now().date()
         underlyings = gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
@@ -252,6 +254,8 @@ class Lookup:
             last_trade = gateway.times.last_trade(listing, today, zone)
             self._client.send(details_row(request.req_id, listing, under, last_trade))
             self._client.row_done("contract_details")
+        if ended is not None:
+            self._rows_end(request, ended)
 
     def _rows_end(self, request: requests.ReqContractDetails, done: Callable[[], None]) -> None:
         if not self._is_endless("contract_details", request):

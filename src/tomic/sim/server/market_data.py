@@ -372,6 +372,8 @@ class Subscriptions:
         taken = sum(fault.lines for fault in self._gateway.interference.of(faults.LinesTaken))
         if limit is None or self._gateway.lines_open + taken < limit:
             return True
+        if self._gateway.lines_open >= limit:
+            self._gateway.violated(self._client, "lines", f"more than {limit} market-data lines")
         self._client.error(req_id, 101)
         return False
 
@@ -678,14 +680,17 @@ class BarAnswers:
         series = (str(listing.con_id), request.contract.exchange, what)
         span = (request.end, request.bar_size, request.duration, str(request.regular_hours))
         weight = 2 if what == "BID_ASK" else 1
-        too_fast = (
-            any(gateway.interference.strike(fault, fault.times) for fault in spurious)
-            or gateway.open("history") > gateway.limits.history_open
+        struck = any(gateway.interference.strike(fault, fault.times) for fault in spurious)
+        over = not struck and (
+            gateway.open("history") > gateway.limits.history_open
             or gateway.history_meter.violates(gateway.clock(), (*series, *span), series, weight)
         )
-        if too_fast:
+        if over:
+            asked = f"bars of {listing.symbol} ({what}, {request.duration})"
+            gateway.violated(self._client, "history", f"{asked} were asked for too soon")
+        if struck or over:
             self._client.error(request.req_id, 162, _PACING)
-        return too_fast
+        return struck or over
 
     def _answer(self, request: ReqHistory, listing: Listing) -> None:
         if request.req_id not in self._client.open:

@@ -40,6 +40,17 @@ class SentError:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One time that a client went over a limit of IB; what faults do of themselves is none."""
+
+    limit: str
+    """``messages``, ``lines``, ``history``, ``summaries`` or ``clients``, as in :class:`Limits`."""
+    client_id: int | None
+    text: str
+    """What happened, with the figures where there are any."""
+
+
 class GatewayState(ABC):
     """The market, the rules, the faults and the counts that all connections of a gateway share."""
 
@@ -104,6 +115,8 @@ class GatewayState(ABC):
         """Finished rows, ``quotes`` and ``contract_details``."""
         self.errors: list[SentError] = []
         """The last few thousand errors sent."""
+        self.violations: list[Violation] = []
+        """The last few thousand times that a client went over a limit."""
         self.unreadable: list[str] = []
         """Why connections were closed whose bytes could not be read."""
 
@@ -204,6 +217,12 @@ class GatewayState(ABC):
             self.errors.append(SentError(client.client_id, req_id, code, text))
             if len(self.errors) > 2 * _KEPT:
                 del self.errors[:_KEPT]
+
+    def violated(self, client: Client, limit: str, text: str) -> None:
+        """Record that a client went over a limit."""
+        self.violations.append(Violation(limit, client.client_id, text))
+        if len(self.violations) > 2 * _KEPT:
+            del self.violations[:_KEPT]
 
 
 class DetailsQueue:
