@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.reactive import reactive
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
@@ -144,6 +145,50 @@ class ViewBar(Horizontal):
     def show_link(self, text: str) -> None:
         """Show how things stand with the gateway."""
         self._link.text = text
+
+
+class KeyLine(Widget):
+    """
+    The keys that work now, as many as there is room for; `?` says them all.
+
+    Textual's own footer mounts a widget for each key at every change of view, which costs more
+    than the view.
+    """
+
+    def on_mount(self) -> None:
+        """Follow what can be pressed."""
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if self.is_attached and screen is self.screen:
+            self.refresh()
+
+    def render(self) -> Text:
+        """Key and word of each, the last of them at the right."""
+        shown = [binding for binding, _ in keys_of(self.screen) if binding.show]
+        *others, last = [self._word(binding) for binding in shown] or [Text("")]
+        room = self.size.width - last.cell_len
+        text = Text(no_wrap=True)
+        for word in others:
+            if text.cell_len + word.cell_len <= room:
+                text.append_text(word)
+        return text.append(" " * max(room - text.cell_len, 0)).append_text(last)
+
+    def _word(self, binding: Binding) -> Text:
+        pressed = Style(meta={"@click": f"app.simulate_key({binding.key!r})"})
+        text = Text().append(f" {self.app.get_key_display(binding)} ", "bold")
+        text.append(f"{binding.description} ")
+        text.stylize(pressed)
+        return text
+
+
+def keys_of(screen: Screen[Any]) -> list[tuple[Binding, bool]]:
+    """What can be pressed now, each action once with its first key, and whether it is of use."""
+    found: dict[str, tuple[Binding, bool]] = {}
+    for _, binding, enabled, _ in screen.active_bindings.values():
+        if binding.description:
+            found.setdefault(binding.action, (binding, enabled))
+    return list(found.values())
 
 
 class LineInput(Input):
