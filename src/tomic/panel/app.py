@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
 from tomic.config import Settings
 from tomic.panel.source import PanelSource
@@ -22,7 +22,7 @@ from tomic.panel.views.portfolio import PortfolioView
 from tomic.panel.views.scan import ScanView
 from tomic.panel.views.settings import SettingsView
 from tomic.panel.views.view import Panel, View
-from tomic.panel.widgets.lines import ViewName
+from tomic.panel.widgets.lines import KeyLine
 from tomic.panel.widgets.plot import Glyphs
 
 VIEWS: tuple[type[View], ...] = (
@@ -49,6 +49,7 @@ class PanelApp(Panel):
             Binding(str(number), f"view('{view.label}')", view.label, show=False)
             for number, view in enumerate(VIEWS, start=1)
         ),
+        Binding("question_mark", "keys", "Keys", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]
 
@@ -56,31 +57,20 @@ class PanelApp(Panel):
     _leaving = False
 
     def compose(self) -> ComposeResult:
-        """All views, one of them visible."""
+        """What stands around the views; each of them is built when it is first looked at."""
         yield self._bar
         yield self._banner
-        with ContentSwitcher(initial=VIEWS[0].label.lower()):
-            for view in VIEWS:
-                yield view()
-        yield Footer()
+        yield ContentSwitcher()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show the first view and look after the connection."""
         self.set_class(not self.glyphs.braille, "ascii")
         self._bar.show_link(self.source.name or "not connected")
         self.set_interval(_LOOK_EVERY_S, self._look)
-        self.call_after_refresh(self._first_view)
-
-    def _first_view(self) -> None:
-        # A key may have been quicker.
-        if self._bar.chosen is None:
-            self.action_view(VIEWS[0].label)
+        self.action_view(VIEWS[0].label)
 
     # -- actions ---------------------------------------------------------------------------
-
-    def on_view_name_clicked(self, message: ViewName.Clicked) -> None:
-        """Bring the clicked view to the front."""
-        self.action_view(message.view)
 
     async def action_quit(self) -> None:
         """Close the session with all its lines, then leave."""

@@ -150,8 +150,10 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
         self._widths = [len(title) for title in self._titles()]
 
     def on_mount(self) -> None:
-        """Take the room that the rows need."""
+        """Take the room that the rows need, if some came before."""
         self._measure()
+        self._write_on()
+        self._point()
 
     # -- rows ------------------------------------------------------------------------------
 
@@ -257,7 +259,7 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
         columns = zip(*(line.texts for _, line in self._written.values()), strict=True)
         widths = [len(title) for title in self._titles()]
         for place, texts in enumerate(columns):
-            widths[place] = max(widths[place], max(map(cell_len, texts)))
+            widths[place] = max(widths[place], *map(cell_len, texts))
         if widths != self._widths:
             self._widths = widths
             self._strips.clear()
