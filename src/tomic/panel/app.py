@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import ContentSwitcher
 
 from tomic.config import Settings
+from tomic.panel.background import prompt
 from tomic.panel.source import PanelSource
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.data import DataView
@@ -24,6 +24,7 @@ from tomic.panel.views.settings import SettingsView
 from tomic.panel.views.view import Panel, View
 from tomic.panel.widgets.lines import KeyLine
 from tomic.panel.widgets.plot import Glyphs
+from tomic.panel.widgets.quick import Stage
 
 VIEWS: tuple[type[View], ...] = (
     MarketView,
@@ -60,7 +61,7 @@ class PanelApp(Panel):
         """What stands around the views; each of them is built when it is first looked at."""
         yield self._bar
         yield self._banner
-        yield ContentSwitcher()
+        yield Stage()
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -116,7 +117,8 @@ def run(
     if isinstance(stream, TextIOWrapper):
         # What others write may hold letters that this terminal does not have.
         stream.reconfigure(errors="replace")
-    panel.run()
+    with prompt():
+        panel.run()
     asyncio.run(panel.background.close())
     return panel.return_code or 0
 

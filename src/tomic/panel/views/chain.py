@@ -17,7 +17,6 @@ import numpy as np
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
 from tomic import figures
@@ -32,6 +31,7 @@ from tomic.panel.widgets.grid import Column, Grid, figure_column
 from tomic.panel.widgets.lines import LineInput
 from tomic.panel.widgets.pictures import Picture, Pictures
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
+from tomic.panel.widgets.quick import Row
 from tomic.present.text import number, points
 from tomic.selection import parse_delta, parse_dte
 from tomic.strategies.pricing.board import prepare
@@ -280,14 +280,14 @@ class ChainView(View):
 
     def body(self) -> ComposeResult:
         """Filters on top, the table, the pictures beside."""
-        with Horizontal(classes="filters"):
+        with Row(classes="filters"):
             yield Label("symbol")
             yield self.symbol
             yield Label("days")
             yield self.dte
             yield Label("delta")
             yield self.delta
-        with Horizontal():
+        with Row():
             yield self.table
             yield self.pictures
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.widgets import Input, Label, Static
 
 from tomic import errors
@@ -27,6 +27,7 @@ from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines, LineInput
 from tomic.panel.widgets.pictures import Pictures
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
+from tomic.panel.widgets.quick import Row
 from tomic.present.proposal import legs_text, review_text, source_text
 from tomic.present.scan import explanation, similar_count
 from tomic.present.text import amount, money, number, points
@@ -86,7 +87,7 @@ class ScanView(View):
 
     def body(self) -> ComposeResult:
         """What is scanned, the ranking, and the trade under the cursor with its payoff."""
-        with Horizontal(classes="filters"):
+        with Row(classes="filters"):
             yield Label("top")
             yield self.top
             yield Label("symbols")
@@ -377,7 +378,7 @@ class ProposalSheet(Sheet):
         """Payoff beside the figures, then score, legs and refusals."""
         proposal = self._proposal
         with VerticalScroll(id="proposal"):
-            with Horizontal(classes="upper"):
+            with Row(classes="upper"):
                 yield Static(self._figures(proposal), id="figures", markup=False)
                 yield self.payoff
             yield Static(score_text(proposal), id="score", markup=False)

@@ -41,6 +41,7 @@ from tomic.panel.widgets.lines import (
     keys_of,
 )
 from tomic.panel.widgets.plot import Glyphs, glyphs_here
+from tomic.panel.widgets.quick import Blank, Ground
 from tomic.workflows.progress import Event, Watcher
 
 T = TypeVar("T")
@@ -121,6 +122,10 @@ class Panel(App[None]):
     def held_first(self, rows: Sequence[T], symbol: Callable[[T], str]) -> list[T]:
         """*rows* with those of symbols that are held before the others."""
         return sorted(rows, key=lambda row: symbol(row) not in self.held)
+
+    def get_default_screen(self) -> Screen[None]:
+        """One that is drawn quickly."""
+        return Ground(id="_default")
 
     def joined(self, parts: Sequence[str]) -> str:
         """Parts that are not empty, with a mark between them."""
@@ -290,7 +295,7 @@ class PanelPage(Widget):
                 show(result)
 
 
-class View(Vertical, PanelPage):
+class View(Vertical, Blank, PanelPage):
     """One of the pages behind the numbers."""
 
     label: ClassVar[str] = ""
@@ -345,7 +350,8 @@ class View(Vertical, PanelPage):
 
     def focus_body(self) -> None:
         """Give the focus to what is looked at."""
-        self.table.focus()
+        # At once, not in a moment: the table would be drawn without the focus first.
+        self.screen.set_focus(self.table, scroll_visible=False)
 
     def action_filter(self) -> None:
         """Go to the first line to type in."""

@@ -21,6 +21,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 
 from tomic.figures import Figure
+from tomic.panel.widgets.quick import filtered
 from tomic.present.text import number
 
 Row = TypeVar("Row")
@@ -282,24 +283,25 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
             self.refresh(*(Region(0, y, self.size.width, 1) for y in seen))
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Look up the styles once for all lines."""
-        # Behind each of them is a walk up to the screen.
+        """The titles, which stay, and below them the rows that are in sight."""
+        # Behind each style is a walk up to the screen, so they are looked up once for all lines.
         names = ("grid--head", "grid--cursor")
         self._looks = _Looks(self.rich_style, *map(self.get_component_rich_style, names))
-        return super().render_lines(crop)
-
-    def render_line(self, y: int) -> Strip:
-        """The titles, which stay, and below them the rows that are in sight."""
         across, down = self.scroll_offset
-        strip = self._head() if y == 0 else self._row(y - 1 + down)
-        return strip.crop_extend(across, across + self.size.width, self._looks.base)
+        strips = [
+            self._head() if y == 0 else self._row(y - 1 + down) for y in range(crop.y, crop.bottom)
+        ]
+        first, last = across + crop.x, across + crop.right
+        return filtered(
+            self, [strip.crop_extend(first, last, self._looks.base) for strip in strips]
+        )
 
     def _head(self) -> Strip:
         return self._strip(self._titles(), [""] * len(self._specs), self._looks.head)
 
     def _row(self, place: int) -> Strip:
         if not 0 <= place < len(self._shown):
-            return Strip.blank(self.size.width, self._looks.base)
+            return Strip([])
         under = place == self.cursor_row
         look = self._looks.cursor if under else self._looks.base
         known = self._strips.get((place, look, under))
