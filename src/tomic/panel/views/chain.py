@@ -253,7 +253,7 @@ def window_of(symbol: str, dte: str, delta: str) -> ChainFilter:
 
 
 class ChainView(View):
-    """The options of one symbol."""
+    """The options of one symbol, its smiles and open interest."""
 
     label = "Chain"
     waits_for_input = True

@@ -55,7 +55,7 @@ def rows_of(covered: dict[str, dict[str, Coverage]]) -> list[SeriesRow]:
 
 
 class DataView(View):
-    """The store, and files."""
+    """What the store holds, and files."""
 
     label = "Data"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -186,7 +186,7 @@ def _span(interval: nouns.Interval, factor: float, decimals: int) -> str:
 
 
 class JournalView(View):
-    """Open trades."""
+    """Open trades and their signals."""
 
     label = "Journal"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -57,7 +57,7 @@ COLUMNS: list[Column[Any]] = [
 
 
 class MarketView(View):
-    """A row of figures for each default symbol."""
+    """The volatility of the default symbols, and the months behind each."""
 
     label = "Market"
     BINDINGS: ClassVar[list[BindingType]] = [

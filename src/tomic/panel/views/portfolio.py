@@ -261,7 +261,7 @@ COLUMNS: list[Column[Any]] = [
 
 
 class PortfolioView(View):
-    """What is held."""
+    """What is held: strategies, Greeks, stress and alerts."""
 
     label = "Portfolio"
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -64,7 +64,7 @@ COLUMNS: list[Column[Any]] = [
 
 
 class ScanView(View):
-    """The ranking."""
+    """The best trades over many symbols, ranked."""
 
     label = "Scan"
     waits_for_input = True

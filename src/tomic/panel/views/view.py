@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import inspect
+import textwrap
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar, cast
@@ -52,6 +53,10 @@ _BAR = 16
 _STEPS = 256
 """Steps of the work that may wait to be told."""
 _HEAR_EVERY_S = 0.1
+_KEY, _WORD, _LEAST = 6, 16, 20
+"""Cells of a key, of its word, and the fewest for what it does."""
+_PAGE_MARGIN = 4
+"""Cells at the sides of a page of text."""
 
 
 class Panel(App[None]):
@@ -159,7 +164,8 @@ class Panel(App[None]):
 
     def action_keys(self) -> None:
         """Show every key that works here, and what it does."""
-        self.push_screen(TextSheet("Keys", keys_text(self.screen), ""))
+        text = keys_text(self.screen, self.size.width - _PAGE_MARGIN)
+        self.push_screen(TextSheet("Keys", text, ""))
 
     def set_banner(self, reason: str) -> None:
         """Say why there is no connection; hide the banner without a *reason*."""
@@ -473,6 +479,17 @@ class Sheet(ModalScreen[None], PanelPage):
         self.dismiss(None)
 
 
+def folded(text: str, width: int) -> str:
+    """*text* with its sentences folded at *width*; tables, which begin with #, stay as they are."""
+    lines, in_table = [], False
+    for line in text.splitlines():
+        in_table = bool(line) and (in_table or line.startswith("#"))
+        folds = not in_table and len(line) > width
+        indent = " " * (len(line) - len(line.lstrip()) + 3)
+        lines += textwrap.wrap(line, width, subsequent_indent=indent) if folds else [line]
+    return "\n".join(lines)
+
+
 class TextSheet(Sheet):
     """
     Text that can be scrolled.
@@ -481,16 +498,17 @@ class TextSheet(Sheet):
         title: What it is about.
         text: The page.
         command: The equivalent command.
+        wide: Whether lines that are too long are scrolled sideways rather than folded.
     """
 
-    def __init__(self, title: str, text: Text | str, command: str) -> None:
+    def __init__(self, title: str, text: Text | str, command: str, *, wide: bool = False) -> None:
         super().__init__(title)
-        self._text, self._command = text, command
+        self._text, self._command, self._is_wide = text, command, wide
 
     def body(self) -> ComposeResult:
         """The page, in letters that the terminal has."""
         text = self._text
-        with VerticalScroll(id="page"):
+        with VerticalScroll(id="page", classes="wide" if self._is_wide else ""):
             yield Static(
                 self.panel.glyphs.shown(text) if isinstance(text, str) else text, markup=False
             )
@@ -504,14 +522,22 @@ class TextSheet(Sheet):
         self.query_one("#page").focus()
 
 
-def keys_text(screen: Screen[Any]) -> Text:
-    """A line for every key that works on *screen*: what it does, in the words of its action."""
-    text = Text()
+def keys_text(screen: Screen[Any], width: int) -> Text:
+    """Every key that works on *screen*, and what it does in the words of its action."""
+    app, text = cast("Panel", screen.app), Text()
+    views = {view.label: view for view in app.views}
     for node, binding in keys_of(screen):
-        does = getattr(node, f"action_{binding.action.partition('(')[0].rpartition('.')[2]}", None)
-        said = (inspect.getdoc(does) or "").partition("\n")[0] or binding.description
-        text.append(f"{screen.app.get_key_display(binding):>10}  ", "bold")
-        text.append(f"{binding.description:<12} ").append(f"{said}\n", "dim")
+        name = binding.action.partition("(")[0].rpartition(".")[2]
+        does = views.get(binding.description) or getattr(node, f"action_{name}", None)
+        # Textual's own keys, such as tab, do here what they do everywhere.
+        if does is None or not does.__module__.startswith("tomic."):
+            continue
+        said = (inspect.getdoc(does) or "").partition("\n")[0]
+        text.append(f"{app.get_key_display(binding):>{_KEY}}  ", "bold")
+        text.append(f"{binding.description:<{_WORD}} ")
+        start = _KEY + _WORD + 3
+        lines = textwrap.wrap(said, max(width - start, _LEAST)) or [""]
+        text.append(f"\n{'':{start}}".join(lines) + "\n", "dim")
     return text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tomic.desk import Desk
 from tomic.models.review import Structure
-from tomic.panel.views.view import TextSheet, View
+from tomic.panel.views.view import TextSheet, View, folded
 from tomic.present import manage as present
 from tomic.present.forms import Format
 from tomic.workflows.journal.manage import ManageRun
@@ -26,9 +26,9 @@ def show_what_now(view: View, which: str) -> None:
         width = panel.size.width - _MARGIN
         notes = [*(f"{name}: {error}" for name, error in run.errors.items()), *run.notes]
         page = present.shown(run, Format.TABLE, whole=True, width=width)
-        text = "\n".join([page, *(f"note: {note}" for note in notes)])
+        text = folded("\n".join([page, *(f"note: {note}" for note in notes)]), width)
         view.show_status(panel.joined(notes))
-        panel.push_screen(TextSheet(f"What now: {which}", text, command))
+        panel.push_screen(TextSheet(f"What now: {which}", text, command, wide=True))
 
     view.request(f"judging what to do with {which}", ask, show)
 

@@ -115,8 +115,8 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
         Binding("home", "end(-1)", "First", show=False),
         Binding("end", "end(1)", "Last", show=False),
         Binding("s", "sort(1)", "Sort"),
-        Binding("S", "sort(-1)", "Sort by the column before", show=False),
-        Binding("o", "turn", "Turn the order round", show=False),
+        Binding("S", "sort(-1)", "Sort back", show=False),
+        Binding("o", "turn", "Turn", show=False),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"grid--head", "grid--cursor"}
 
@@ -269,6 +269,10 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
         if size != self.virtual_size and self.is_attached:
             self.virtual_size = size
 
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """Rows, titles and a scrollbar, where the table is as high as what it shows."""
+        return len(self._shown) + 2
+
     # -- drawing ---------------------------------------------------------------------------
 
     def _draw(self, places: Iterable[int]) -> None:
@@ -353,7 +357,7 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
         self.move_cursor(0 if side < 0 else len(self._shown) - 1)
 
     def action_open(self) -> None:
-        """Say which row was chosen."""
+        """Open the row under the cursor."""
         if self.pointed is not None:
             self.post_message(self.Opened(self, self.pointed))
 
@@ -387,7 +391,7 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
         self.refresh()
 
     def action_sort(self, step: int) -> None:
-        """Sort by the next column; after the last one, as the rows came."""
+        """Sort by the next column, or the one before; after the last, as the rows came."""
         places = [None, *range(len(self._specs))]
         at = places.index(self.sorted_by)
         self.sort_by(places[(at + step) % len(places)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -16,6 +17,8 @@ Picture: TypeAlias = Callable[[int, int, Glyphs], Text]
 _WIDTH, _HEIGHT = 36, 9
 """Fewest cells of a picture that has others beside or below it."""
 _GAP = 2
+_PROPORTION = 4.0
+"""Cells across for one down of a picture that is good to look at."""
 
 
 def arranged(
@@ -32,11 +35,10 @@ def arranged(
     Args:
         least: Fewest cells across and down of a picture that is not alone.
     """
-    across = min(max((width + _GAP) // (least[0] + _GAP), 1), len(pictures))
-    down = min(max(height // least[1], 1), -(-len(pictures) // max(across, 1)))
     text = Text(no_wrap=True)
     if not pictures or width < 1 or height < 1:
         return text
+    across, down = _shape(len(pictures), width, height, least)
     for row in range(down):
         ends = height * (row + 1) // down - height * row // down
         own = pictures[row * across : (row + 1) * across]
@@ -52,6 +54,20 @@ def arranged(
             text.append("\n")
     text.right_crop(1)
     return text
+
+
+def _shape(count: int, width: int, height: int, least: tuple[int, int]) -> tuple[int, int]:
+    """How many beside and below each other: all, if there is room, in the best proportions."""
+    most = max((width + _GAP) // (least[0] + _GAP), 1)
+    rows = max(height // least[1], 1)
+
+    def badness(across: int) -> tuple[int, float]:
+        down = min(rows, -(-count // across))
+        proportion = (width / across) / (height / down)
+        return max(count - across * down, 0), abs(math.log(proportion / _PROPORTION))
+
+    across = min(range(1, min(most, count) + 1), key=badness)
+    return across, min(rows, -(-count // across))
 
 
 class Pictures(Widget):
