@@ -31,7 +31,7 @@ async def test_every_view_opens_by_its_number(make_panel):
 
 async def test_quitting_leaves_no_thread(make_panel):
     """After q the application has ended, and with it the desk's thread."""
-    panel = make_panel()
+    panel = make_panel(market=True)
     async with panel.run_test(size=SMALL) as pilot:
         await until(pilot, lambda: "590" in text(pilot), what="the market is measured")
 
@@ -47,7 +47,7 @@ async def test_quitting_leaves_no_thread(make_panel):
 )
 async def test_quitting_works_from_every_view_at_once(make_panel, number):
     """q pressed right after a view was opened leaves as well."""
-    panel = make_panel()
+    panel = make_panel(market=True)
     async with panel.run_test(size=SMALL) as pilot:
         await pilot.press(str(number), "q")
         await until(pilot, lambda: panel._exit, what="left")

@@ -47,9 +47,11 @@ async def tws(market):
 
 @pytest.fixture
 def panel(tws, tmp_path, monkeypatch) -> PanelApp:
-    """A panel whose settings name that gateway."""
+    """A panel whose settings name that gateway, and which asks nothing of it by itself."""
     monkeypatch.chdir(tmp_path)
-    return PanelApp(PanelSource(), settings=settings_for(tmp_path, tws.port))
+    panel = PanelApp(PanelSource(), settings=settings_for(tmp_path, tws.port))
+    panel.view(MarketView).appeared = True
+    return panel
 
 
 def rows(panel: PanelApp) -> int:
@@ -162,7 +164,8 @@ async def test_quitting_in_the_middle_leaks_no_line(panel, tws):
 async def test_views_work_side_by_side(panel):
     """Market and chain are loaded at once, each with progress of its own."""
     async with panel.run_test(size=SMALL) as pilot:
-        await pilot.press("1", "2", "r")
+        panel.view(MarketView).action_load()
+        await pilot.press("2", "r")
         await until(pilot, lambda: rows(panel) > 0, what="a chain")
         market = panel.view(MarketView).query_one("#volatility", Grid)
         await until(pilot, lambda: bool(market.rows_shown), what="volatilities")

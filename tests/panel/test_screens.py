@@ -8,13 +8,14 @@ from support import panel_figures as figures
 from support.panel_screens import check_screen, settle, text
 from tomic.panel.app import PanelApp, PanelSource
 from tomic.panel.views.chain import ChainView
-from tomic.panel.views.data import DataView, HistorySheet
+from tomic.panel.views.data import DataView
+from tomic.panel.views.history import HistorySheet
 from tomic.panel.views.journal import JournalView, report_text
 from tomic.panel.views.market import MarketView
 from tomic.panel.views.portfolio import PortfolioView
 from tomic.panel.views.scan import ProposalSheet, ScanView
 from tomic.panel.views.settings import SettingsView
-from tomic.panel.views.view import TextSheet, View
+from tomic.panel.views.view import TextSheet
 from tomic.panel.widgets.plot import ASCII, UNICODE
 from tomic.workflows.portfolio.review import PortfolioReview
 
@@ -24,10 +25,11 @@ SMALL, LARGE = (80, 24), (132, 40)
 class Still(PanelApp):
     """A panel that asks nobody anything by itself."""
 
-    def on_mount(self) -> None:
+    def view(self, kind):
         """Every view looks as if it had been loaded before."""
-        for view in self.query(View):
-            view.appeared = True
+        view = super().view(kind)
+        view.appeared = True
+        return view
 
     def get_line_filters(self) -> list[LineFilter]:
         """None: `red` stays `red`, whatever the theme and the terminal would make of it."""
@@ -36,7 +38,9 @@ class Still(PanelApp):
 
 def market(panel):
     panel.action_view("Market")
-    panel.view(MarketView).show(figures.vol_reports())
+    view = panel.view(MarketView)
+    view.show(figures.vol_reports())
+    view.look_back({"SPY": figures.past_days()})
 
 
 def chain(panel):

@@ -18,7 +18,7 @@ from numpy.testing import assert_array_equal
 
 from support.properties import examples
 from tomic.models import VolSnapshot
-from tomic.store import Bars, Database, VolSeries
+from tomic.store import Bars, Database, SmileDay, VolSeries
 
 NOW = dt.datetime(2026, 11, 20, 21, 5, tzinfo=dt.UTC)
 
@@ -198,6 +198,21 @@ async def test_the_last_snapshot_of_a_day_counts(store):
     assert await store.history.snapshots("SPY") == [first, late]
     assert await store.history.snapshots("SPY", days=1) == [late]
     assert await store.history.latest_snapshots(["SPY", "QQQ"]) == {"SPY": late}
+
+
+async def test_a_skew_counts_on_the_day_its_chain_was_taken(store):
+    """A snapshot that repeats an earlier chain's skew is no day of the history."""
+    own = {"skew": "chain", "term_m1_m2": "chain"}
+    taken = VolSnapshot(
+        symbol="SPY", as_of=NOW - dt.timedelta(days=1), skew=-0.05, term_m1_m2=0.01, sources=own
+    )
+    repeated = VolSnapshot(symbol="SPY", as_of=NOW, skew=-0.05, sources={"skew": "store"})
+    await store.history.save_snapshots(taken, repeated)
+
+    assert await store.history.smiles("SPY") == [
+        SmileDay((NOW - dt.timedelta(days=1)).date(), -0.05, 0.01, None)
+    ]
+    assert await store.history.smiles("QQQ") == []
 
 
 def test_a_bar_without_a_close_is_refused():

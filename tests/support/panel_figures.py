@@ -46,7 +46,7 @@ from tomic.models.trade import (
     ScorePart,
     SymbolOutcome,
 )
-from tomic.panel.views.chain import DrawnSmile
+from tomic.panel.views.chain import DrawnSmile, OpenInterest
 from tomic.panel.views.data import SeriesRow as StoredRow
 from tomic.panel.views.journal import EntryRow
 from tomic.panel.views.settings import Setting
@@ -172,6 +172,7 @@ def smiles() -> dict[dt.date, DrawnSmile]:
             forward=591.2,
             across=across,
             fitted=level + 5e-6 * (610.0 - across) ** 2,
+            interest=OpenInterest(strike, 4000.0 + 10.0 * strike % 777.0, 3000.0 + strike % 70.0),
         )
         for day, dte, level in ((DECEMBER, 28, 0.158), (JANUARY, 56, 0.163))
     }

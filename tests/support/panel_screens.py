@@ -12,7 +12,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
 from textual.pilot import Pilot
-from textual.widgets import DataTable, Footer
+from textual.widgets import Footer
+
+from tomic.panel.widgets.grid import Grid
 
 SCREENS = Path(__file__).parents[1] / "panel" / "screens"
 UPDATE = "TOMIC_UPDATE_SNAPSHOTS"
@@ -61,7 +63,7 @@ def described(pilot: Pilot[object]) -> str:
     screen = pilot.app.screen
     rows = [line.rstrip() for line in lines(pilot)]
     focus = f"focus: {screen.focused.css_identifier if screen.focused else 'nothing'}"
-    tables = [one for one in screen.query(DataTable) if one.is_on_screen]
+    tables = [one for one in screen.query(Grid) if one.is_on_screen]
     cursors = [f"row {one.cursor_row} of {one.row_count} in #{one.id}" for one in tables]
     styles = [f"{at + 1:>3} {style}: {words}" for at, style, words in _styled(pilot)]
     return "\n".join([*rows, "", focus, *cursors, "", *styles, ""])
@@ -71,7 +73,7 @@ def _styled(pilot: Pilot[object]) -> Iterator[tuple[int, str, str]]:
     """Row, style and words of everything that stands out, from the top left on."""
     screen = pilot.app.screen
     without = [one.region for one in screen.query(Footer)]
-    without += [Region(*one.region.offset, one.region.width, 1) for one in screen.query(DataTable)]
+    without += [Region(*one.region.offset, one.region.width, 1) for one in screen.query(Grid)]
     coloured = {one.region: one.rich_style.bgcolor for one in screen.query(COLOURED)}
     for row, strip in enumerate(screen._compositor.render_strips()):
         column, before, words = 0, "", ""
@@ -121,5 +123,7 @@ async def until(pilot: Pilot[object], reached: Callable[[], bool], *, what: str 
     end = loop.time() + PATIENCE_S
     while not reached():
         assert loop.time() < end, f"{what or 'never reached'}:\n{text(pilot)}"
-        await pilot.pause(0.05)
+        # A pause of the pilot's asks every widget whether it is done, which costs more than the
+        # work that is waited for.
+        await asyncio.sleep(0.05)
     await settle(pilot)

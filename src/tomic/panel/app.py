@@ -10,9 +10,9 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import ContentSwitcher, Footer
 
 from tomic.config import Settings
+from tomic.panel.background import prompt
 from tomic.panel.source import PanelSource
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.data import DataView
@@ -22,8 +22,9 @@ from tomic.panel.views.portfolio import PortfolioView
 from tomic.panel.views.scan import ScanView
 from tomic.panel.views.settings import SettingsView
 from tomic.panel.views.view import Panel, View
-from tomic.panel.widgets.lines import ViewName
+from tomic.panel.widgets.lines import KeyLine
 from tomic.panel.widgets.plot import Glyphs
+from tomic.panel.widgets.quick import Stage
 
 VIEWS: tuple[type[View], ...] = (
     MarketView,
@@ -49,6 +50,7 @@ class PanelApp(Panel):
             Binding(str(number), f"view('{view.label}')", view.label, show=False)
             for number, view in enumerate(VIEWS, start=1)
         ),
+        Binding("question_mark", "keys", "Keys", key_display="?"),
         Binding("q", "quit", "Quit"),
     ]
 
@@ -56,31 +58,20 @@ class PanelApp(Panel):
     _leaving = False
 
     def compose(self) -> ComposeResult:
-        """All views, one of them visible."""
+        """What stands around the views; each of them is built when it is first looked at."""
         yield self._bar
         yield self._banner
-        with ContentSwitcher(initial=VIEWS[0].label.lower()):
-            for view in VIEWS:
-                yield view()
-        yield Footer()
+        yield Stage()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Show the first view and look after the connection."""
         self.set_class(not self.glyphs.braille, "ascii")
         self._bar.show_link(self.source.name or "not connected")
         self.set_interval(_LOOK_EVERY_S, self._look)
-        self.call_after_refresh(self._first_view)
-
-    def _first_view(self) -> None:
-        # A key may have been quicker.
-        if self._bar.chosen is None:
-            self.action_view(VIEWS[0].label)
+        self.action_view(VIEWS[0].label)
 
     # -- actions ---------------------------------------------------------------------------
-
-    def on_view_name_clicked(self, message: ViewName.Clicked) -> None:
-        """Bring the clicked view to the front."""
-        self.action_view(message.view)
 
     async def action_quit(self) -> None:
         """Close the session with all its lines, then leave."""
@@ -126,7 +117,8 @@ def run(
     if isinstance(stream, TextIOWrapper):
         # What others write may hold letters that this terminal does not have.
         stream.reconfigure(errors="replace")
-    panel.run()
+    with prompt():
+        panel.run()
     asyncio.run(panel.background.close())
     return panel.return_code or 0
 

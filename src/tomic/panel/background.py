@@ -8,8 +8,11 @@ the panel's own loop every key would wait for that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +34,28 @@ _listener: ContextVar[Watcher] = ContextVar("listener", default=ignore)
 def _tell(event: Event) -> None:
     """Pass an event to whoever asked for the work that it belongs to."""
     _listener.get()(event)
+
+
+_TURN_S = 0.001
+"""How long the desk's thread may go on while the panel's waits for its turn."""
+
+
+@contextlib.contextmanager
+def prompt() -> Iterator[None]:
+    """
+    Let this process answer keys before anything else, as long as it shows a panel.
+
+    The interpreter's turns are shortened, and what is loaded is left out of the search for garbage,
+    which would hold up every key for as long as it takes to look through half a million objects.
+    """
+    turn = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(turn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _NAMES = {
     "contracts": "StoredContract",
     "database": "Database",
     "followed": "FollowedRow",
-    "history": "Bars Coverage IvKind VolSeries",
+    "history": "Bars Coverage IvKind SmileDay VolSeries",
     "importing": "Imported",
     "journal": "Booking Change Decision Execution UnreadRow replay",
     "kept_chains": "KeptDay",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tomic._typing import FloatArray
 from tomic.errors import StoreError
 from tomic.models import VolSnapshot, several
-from tomic.models.documents import to_text
+from tomic.models.documents import finite, to_text
 from tomic.models.frames import to_html
 from tomic.models.market import impossible
 from tomic.store import documents
@@ -153,6 +153,15 @@ class VolSeries:
         """Build from rows of day and value, in any order."""
         day, value = list(zip(*sorted(rows, key=itemgetter(0)), strict=True)) or [(), ()]
         return cls(symbol, kind, np.array(day, dtype="datetime64[D]"), _floats(value))
+
+
+class SmileDay(NamedTuple):
+    """What the chain of one day said of the smile and the terms; fractions, None where unknown."""
+
+    day: dt.date
+    skew: float | None
+    term_m1_m2: float | None
+    term_m1_m3: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +356,25 @@ class HistoryTables(TableGroup):
             (json.dumps(several(symbols)),),
         )
         return {symbol: _snapshot(text) for symbol, _, text in rows}
+
+    async def smiles(self, symbol: str, *, days: int | None = None) -> list[SmileDay]:
+        """
+        Return skew and terms of the last *days* snapshots with a chain of their own, oldest first.
+
+        A snapshot without a chain of its own repeats what an earlier one said; that is no new day.
+        """
+        own = ", ".join(
+            f"CASE document ->> '$.sources.{name}' WHEN 'chain' THEN document ->> '$.{name}' END"
+            for name in SmileDay._fields[1:]
+        )
+        rows = await self._rows(
+            f"SELECT day, {own} FROM vol_snapshots WHERE symbol = ? ORDER BY day DESC LIMIT ?",
+            (symbol, -1 if days is None else days),
+        )
+        smiles = [
+            SmileDay(documents.to_day(day), *map(finite, values)) for day, *values in reversed(rows)
+        ]
+        return [smile for smile in smiles if smile[1:] != (None, None, None)]
 
     # -- requests to the gateway -----------------------------------------------------------
 

@@ -12,9 +12,10 @@ import pytest
 
 from tomic import dates
 from tomic.quant import realized
-from tomic.store import Bars, Coverage, VolSeries
+from tomic.store import Bars, Coverage, SmileDay, VolSeries
 from tomic.workflows.volatility.stored import (
     Need,
+    PastDay,
     by_day,
     first_day_of,
     last_complete_day,
@@ -22,6 +23,7 @@ from tomic.workflows.volatility.stored import (
     placed,
     realised,
     session_day,
+    with_gaps,
 )
 
 FRIDAY = dt.date(2026, 11, 20)
@@ -335,3 +337,37 @@ def test_day_by_day_of_nothing_is_nothing():
     empty = VolSeries.from_rows("SPY", "ib30", ())
 
     assert by_day(Bars.from_rows("SPY", ()), empty, empty, 5) == []
+
+
+def test_skew_and_terms_stand_on_their_own_days():
+    """A day without a chain has no skew: nothing is carried over and nothing interpolated."""
+    empty = VolSeries.from_rows("SPY", "chain30", ())
+    smiles = [SmileDay(DAYS[-4], -0.05, 0.01, None), SmileDay(DAYS[-1], -0.06, None, 0.02)]
+
+    rows = by_day(bars_of(), iv_of(DAYS, np.full(len(DAYS), 0.2)), empty, 4, smiles=smiles)
+
+    assert [row.skew for row in rows] == [-0.05, None, None, -0.06]
+    assert [row.term_m1_m2 for row in rows] == [0.01, None, None, None]
+    assert rows[-1].term_m1_m3 == 0.02
+
+
+def test_expected_move_of_a_day_is_of_its_close_and_iv30():
+    """close x IV30 x sqrt(30 / 365)."""
+    empty = VolSeries.from_rows("SPY", "chain30", ())
+
+    (row,) = by_day(bars_of(), iv_of(DAYS, np.full(len(DAYS), 0.2)), empty, 1)
+
+    assert row.close is not None
+    assert row.expected_move == pytest.approx(row.close * 0.2 * math.sqrt(30 / 365), rel=1e-12)
+
+
+def test_a_trading_day_without_anything_is_a_gap():
+    """Weekends and holidays are none; Thanksgiving 2026 is the 26th of November."""
+    first, last = dt.date(2026, 11, 20), dt.date(2026, 11, 27)
+
+    days = with_gaps([PastDay(first, 600.0), PastDay(last, 606.0)])
+
+    assert [(past.day.day, past.close) for past in days] == [
+        (20, 600.0), (23, None), (24, None), (25, None), (27, 606.0),
+    ]  # fmt: skip
+    assert with_gaps([]) == []

@@ -1,9 +1,15 @@
-"""Chain: the options of one symbol, sortable, filtered by delta and days, with the smile beside."""
+"""
+Chain: the options of one symbol, sortable, filtered by delta and days.
+
+Beside them the smile of the expiry under the cursor, and the open interest by strike.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -11,8 +17,6 @@ import numpy as np
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.widget import Widget
 from textual.widgets import Input, Label
 
 from tomic import figures
@@ -22,15 +26,39 @@ from tomic.config import Settings
 from tomic.desk import Desk
 from tomic.errors import UsageError
 from tomic.models import OptionQuote, VolSnapshot
-from tomic.panel.views.view import View
+from tomic.panel.views.view import Panel, View, stored_text
 from tomic.panel.widgets.grid import Column, Grid, figure_column
 from tomic.panel.widgets.lines import LineInput
+from tomic.panel.widgets.pictures import Picture, Pictures
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
-from tomic.present.text import points
+from tomic.panel.widgets.quick import Row
+from tomic.present.text import number, points
 from tomic.selection import parse_delta, parse_dte
 from tomic.strategies.pricing.board import prepare
 
 _POINTS = 121
+_LEAST = (29, 12)
+"""Fewest cells across and down of a picture that is not alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterest:
+    """Contracts that are open at each strike of one expiry; NaN where nobody said how many."""
+
+    strike: FloatArray = field(default_factory=lambda: np.array([]))
+    calls: FloatArray = field(default_factory=lambda: np.array([]))
+    puts: FloatArray = field(default_factory=lambda: np.array([]))
+
+
+def interest_of(chain: Chain, rows: BoolArray) -> OpenInterest:
+    """The open interest of some rows by strike."""
+    strike = np.unique(chain["strike"][rows])
+    sides = []
+    for side in (rows & chain.is_call, rows & ~chain.is_call):
+        open_at = np.full(strike.size, np.nan)
+        open_at[np.searchsorted(strike, chain["strike"][side])] = chain["open_interest"][side]
+        sides.append(open_at)
+    return OpenInterest(strike, *sides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +76,7 @@ class DrawnSmile:
     """At *across*; both empty where no smile could be fitted."""
     lack: str = ""
     """Why none could be."""
+    interest: OpenInterest = field(default_factory=OpenInterest)
 
 
 def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, DrawnSmile]:
@@ -75,6 +104,7 @@ def smiles_of(chain: Chain, settings: Settings) -> dict[dt.date, DrawnSmile]:
             across=across,
             fitted=outlook.smile.iv(across) if outlook is not None and across.size else across,
             lack=board.blind.get(day, ""),
+            interest=interest_of(chain, own),
         )
     return smiles
 
@@ -106,33 +136,48 @@ def smile_text(smile: DrawnSmile, width: int, height: int, glyphs: Glyphs) -> Te
     )
 
 
-class SmilePlot(Widget):
-    """The smile of the expiry under the cursor."""
+@dataclass(frozen=True, slots=True)
+class ReadChain:
+    """A chain with all that is slow to make of it."""
 
-    def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__(id="smile")
-        self._glyphs = glyphs
-        self._smiles: dict[dt.date, DrawnSmile] = {}
-        self._day: dt.date | None = None
+    chain: Chain
+    smiles: dict[dt.date, DrawnSmile]
+    rows: list[OptionQuote]
 
-    def show(self, smiles: dict[dt.date, DrawnSmile], day: dt.date | None = None) -> None:
-        """Take other smiles; show that of *day*, or of the nearest expiry."""
-        self._smiles = smiles
-        self._day = day if day in smiles else min(smiles, default=None)
-        self.refresh()
 
-    def choose(self, day: dt.date) -> None:
-        """Show another expiry."""
-        if day in self._smiles and day != self._day:
-            self._day = day
-            self.refresh()
+def read(chain: Chain, settings: Settings) -> ReadChain:
+    """What the view shows of a chain; takes a while, so not on the panel's loop."""
+    return ReadChain(chain, smiles_of(chain, settings), list(chain.rows()))
 
-    def render(self) -> Text:
-        """The plot, as large as the space it has."""
-        if self._day is None:
-            return Text("")
-        smile = self._smiles[self._day]
-        return smile_text(smile, self.size.width, self.size.height, self._glyphs)
+
+def interest_text(smile: DrawnSmile, width: int, height: int, glyphs: Glyphs) -> Text:
+    """Open interest by strike, calls upwards and puts downwards, and where most of it is."""
+    interest = smile.interest
+    calls, puts = np.nan_to_num(interest.calls), np.nan_to_num(interest.puts)
+    title = Text(no_wrap=True).append("open interest", "bold")
+    if width < 16 or height < 6 or not (calls.any() or puts.any()):
+        return title.append("\nnone is known", "dim")
+    for letter, side, style in (("C", calls, "green"), ("P", puts, "red")):
+        most = int(side.argmax())
+        if side[most] > 0.0:
+            title.append(f"  {interest.strike[most]:g}{letter} {number(side[most], 0)}", style)
+    y = span_of([*calls.tolist(), *(-puts).tolist(), 0.0])
+    ticks = number(float(calls.max()), 0), number(float(puts.max()), 0)
+    x = span_of(interest.strike.tolist(), margin=0.02)
+    canvas = Canvas(width - len(max(ticks, key=len)) - 2, height - 3, x, y, glyphs)
+    if x.low <= smile.forward <= x.high:
+        canvas.upright(smile.forward, "dim")
+    canvas.level(0.0, "dim")
+    for strike, up, down in zip(interest.strike, calls, puts, strict=True):
+        canvas.curve([strike, strike], [0.0, up], "green")
+        canvas.curve([strike, strike], [0.0, -down], "red")
+    feet = (f"{interest.strike[0]:g}", f"{interest.strike[-1]:g}")
+    return title.append("\n").append_text(framed(canvas, ticks=ticks, feet=feet))
+
+
+def pictures_of(smile: DrawnSmile) -> list[Picture]:
+    """What there is to see of one expiry."""
+    return [partial(smile_text, smile), partial(interest_text, smile)]
 
 
 _FIGURES = figures.columns("bid ask iv delta theta vega gamma open_interest volume")
@@ -179,6 +224,10 @@ class ChainFilter:
 
     def keep(self, chain: Chain) -> Chain:
         """The rows inside; those without a delta are kept, as they may be inside."""
+        return chain.where(self.inside(chain))
+
+    def inside(self, chain: Chain) -> BoolArray:
+        """Which rows are kept."""
         dte, delta = chain["dte"], chain["delta"]
         keep = np.ones(len(chain), dtype=bool)
         if self.dte is not None:
@@ -186,7 +235,7 @@ class ChainFilter:
             keep &= (dte >= fewest) & (dte <= (np.inf if most is None else most))
         if self.delta is not None:
             keep &= ~((delta < self.delta[0]) | (delta > self.delta[1]))
-        return chain.where(keep)
+        return keep
 
 
 def window_of(symbol: str, dte: str, delta: str) -> ChainFilter:
@@ -204,53 +253,81 @@ def window_of(symbol: str, dte: str, delta: str) -> ChainFilter:
 
 
 class ChainView(View):
-    """The options of one symbol."""
+    """The options of one symbol, its smiles and open interest."""
 
     label = "Chain"
-    name_of_body = "#options"
     waits_for_input = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("l", "live", "Live"),
-        Binding("g", "smile", "Smile"),
+        Binding("g", "pictures", "Pictures"),
     ]
 
     _chain: Chain | None = None
     live = False
 
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self.symbol = LineInput(panel.first_symbol, id="symbol", width=10)
+        self.dte = LineInput(id="dte", hint="15:60", width=10)
+        self.delta = LineInput(id="delta", hint="-0.8:0.8", width=14)
+        self.table = Grid(COLUMNS, key=key_of, id="options")
+        self.pictures = Pictures(id="smile", least=_LEAST)
+        self._smiles: dict[dt.date, DrawnSmile] = {}
+        self._rows: Sequence[OptionQuote] = ()
+        self._day: dt.date | None = None
+        self._is_stored = False
+
     def body(self) -> ComposeResult:
-        """Filters on top, the table, the smile beside."""
-        symbol = (self.panel.symbols or ("SPY",))[0]
-        with Horizontal(classes="filters"):
+        """Filters on top, the table, the pictures beside."""
+        with Row(classes="filters"):
             yield Label("symbol")
-            yield LineInput(symbol, id="symbol", width=10)
+            yield self.symbol
             yield Label("days")
-            yield LineInput(id="dte", hint="15:60", width=10)
+            yield self.dte
             yield Label("delta")
-            yield LineInput(id="delta", hint="-0.8:0.8", width=14)
-        with Horizontal():
-            yield Grid(COLUMNS, key=key_of, id="options")
-            yield SmilePlot(self.panel.glyphs)
+            yield self.delta
+        with Row():
+            yield self.table
+            yield self.pictures
 
     # -- what is asked for -----------------------------------------------------------------
 
     def _window(self) -> ChainFilter:
-        texts = (self.query_one(f"#{name}", LineInput).value for name in ("symbol", "dte", "delta"))
-        return window_of(*texts)
+        return window_of(self.symbol.value, self.dte.value, self.delta.value)
 
     def command(self) -> str:
         """The equivalent command."""
         try:
             words = self._window().words
         except UsageError:
-            words = (self.query_one("#symbol", LineInput).value,)
+            words = (self.symbol.value,)
         return self.panel.source.command("chain", *words)
 
     def open(self, symbol: str) -> None:
         """Fetch the chain of another symbol."""
-        self.query_one("#symbol", LineInput).value = symbol
+        self.symbol.value = symbol
         self.appeared = True
-        self.action_load()
+        self._recall(self.action_load)
+
+    def first_look(self) -> None:
+        """Show the chain that was stored last; another is fetched when it is asked for."""
+        self._recall(lambda: None if self._chain else View.first_look(self))
+
+    def _recall(self, then: Callable[[], Any]) -> None:
+        symbol = self.symbol.value.strip().upper()
+        background = self.panel.background
+
+        async def ask(desk: Desk) -> ReadChain | None:
+            chain = await (await desk.store()).chains.load(symbol)
+            if chain is None:
+                return None
+            return await background.compute(read, chain, desk.settings)
+
+        def show(found: ReadChain) -> None:
+            self.show(found.chain, found.smiles, rows=found.rows, stored=True)
+
+        self.recall(ask, show, then)
 
     def action_load(self) -> None:
         """Fetch the chain that the filters name."""
@@ -262,34 +339,51 @@ class ChainView(View):
         rules: dict[str, Any] = {} if window.dte is None else {"dte": window.dte}
         panel = self.panel
 
-        async def ask(desk: Desk) -> tuple[Chain, dict[dt.date, DrawnSmile]]:
+        async def ask(desk: Desk) -> ReadChain:
             chain = await desk.chain(window.symbol, **rules)
-            return chain, await panel.background.compute(smiles_of, chain, desk.settings)
+            return await panel.background.compute(read, chain, desk.settings)
 
-        self.request(f"{window.symbol}: asking for the chain", ask, lambda shown: self.show(*shown))
+        def show(found: ReadChain) -> None:
+            self.show(found.chain, found.smiles, rows=found.rows)
+
+        self.request(f"{window.symbol}: asking for the chain", ask, show)
 
     # -- what is shown ---------------------------------------------------------------------
 
-    def show(self, chain: Chain, smiles: dict[dt.date, DrawnSmile]) -> None:
+    def show(
+        self,
+        chain: Chain,
+        smiles: dict[dt.date, DrawnSmile],
+        *,
+        rows: Sequence[OptionQuote] | None = None,
+        stored: bool = False,
+    ) -> None:
         """Show a chain; in live mode the next one is asked for at once."""
-        self._chain = chain
-        self.query_one(SmilePlot).show(smiles)
+        self._chain, self._smiles, self._is_stored = chain, smiles, stored
+        self._rows = list(chain.rows()) if rows is None else rows
+        self._draw(self._day if self._day in smiles else min(smiles, default=None))
         self._refill()
         if self.live and self.is_on_screen:
             self.action_load()
+
+    def _draw(self, day: dt.date | None) -> None:
+        """The pictures of an expiry."""
+        self._day = day
+        pictures = [] if day is None else pictures_of(self._smiles[day])
+        self.pictures.show(pictures, self.panel.glyphs)
 
     def _refill(self) -> None:
         if self._chain is None:
             return
         try:
-            chain = self._window().keep(self._chain)
+            inside = self._window().inside(self._chain)
         except UsageError as exc:
             self.show_status(str(exc), failed=True)
             return
-        self.query_one("#options", Grid).fill(list(chain.rows()))
-        self._tell(chain)
+        self.table.fill([row for row, is_in in zip(self._rows, inside, strict=True) if is_in])
+        self._tell(int(inside.sum()))
 
-    def _tell(self, shown: Chain) -> None:
+    def _tell(self, shown: int) -> None:
         chain = self._chain
         assert chain is not None
         gaps = ", ".join(f"{count} {name}" for name, count in chain.gaps.items())
@@ -298,8 +392,10 @@ class ChainView(View):
                 [
                     f"{chain.symbol} {chain.spot.price:,.2f} ({chain.spot.source.value})",
                     chain.data_type.value,
-                    f"{chain.as_of:%H:%M:%S} UTC",
-                    f"{len(shown)} of {len(chain)}",
+                    stored_text(chain.as_of, self.panel.now)
+                    if self._is_stored
+                    else f"{chain.as_of:%H:%M:%S} UTC",
+                    f"{shown} of {len(chain)}",
                     f"{chain.completeness:.0%} complete",
                     gaps,
                     "live" if self.live else "",
@@ -315,13 +411,14 @@ class ChainView(View):
             self._refill()
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
-        """Draw the smile of the expiry under the cursor."""
-        self.query_one(SmilePlot).choose(message.row.expiry)
+        """Draw the expiry under the cursor."""
+        day = message.row.expiry
+        if day != self._day and day in self._smiles:
+            self._draw(day)
 
-    def action_smile(self) -> None:
-        """Show or hide the smile."""
-        plot = self.query_one(SmilePlot)
-        plot.display = not plot.display
+    def action_pictures(self) -> None:
+        """Show or hide the pictures."""
+        self.pictures.display = not self.pictures.display
 
     def action_live(self) -> None:
         """Fetch again and again, or stop doing so."""

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widget import Widget
 
 from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.files.quality import CsvQuality, check_file
-from tomic.panel.views.view import Sheet, View
-from tomic.panel.widgets.grid import Column, Grid, figure_column, text_column
+from tomic.panel.views.history import HistorySheet
+from tomic.panel.views.view import Panel, View
+from tomic.panel.widgets.grid import Column, Grid, text_column
 from tomic.panel.widgets.lines import Ask, FactLines
-from tomic.panel.widgets.plot import Canvas, Glyphs, Span, framed, span_of
 from tomic.present.store import megabytes
-from tomic.present.text import points
-from tomic.present.volatility import PAST_COLUMNS
 from tomic.store import Coverage, StoreInfo
 from tomic.workflows.volatility.history import HistoryRun
-from tomic.workflows.volatility.stored import PastDay
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +55,9 @@ def rows_of(covered: dict[str, dict[str, Coverage]]) -> list[SeriesRow]:
 
 
 class DataView(View):
-    """The store, and files."""
+    """What the store holds, and files."""
 
     label = "Data"
-    name_of_body = "#coverage"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "prices", "Prices"),
         Binding("f", "file", "CSV"),
@@ -75,10 +68,15 @@ class DataView(View):
     _words: tuple[object, ...] = ("store", "info")
     _file = ""
 
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self.table = Grid(COLUMNS, key=lambda row: f"{row.symbol} {row.series}", id="coverage")
+        self.outcome = FactLines(id="outcome", rows=5)
+
     def body(self) -> ComposeResult:
         """Coverage, and what the last action found."""
-        yield Grid(COLUMNS, key=lambda row: f"{row.symbol} {row.series}", id="coverage")
-        yield FactLines(id="outcome", rows=5)
+        yield self.table
+        yield self.outcome
 
     def action_load(self) -> None:
         """Read what the store covers."""
@@ -92,7 +90,7 @@ class DataView(View):
 
     def show(self, info: StoreInfo, rows: list[SeriesRow]) -> None:
         """Fill the table and say how large the store is."""
-        self.query_one("#coverage", Grid).fill(rows)
+        self.table.fill(rows)
         if not info.exists:
             text = "no store yet; p fetches prices"
         else:
@@ -103,7 +101,7 @@ class DataView(View):
                     *(f"{count:,} {name}" for name, count in info.tables.items() if count),
                 ]
             )
-        self.query_one("#outcome", FactLines).show([f"{info.path}", text])
+        self.outcome.show([f"{info.path}", text])
 
     # -- prices ----------------------------------------------------------------------------
 
@@ -121,7 +119,7 @@ class DataView(View):
     def fetched(self, run: HistoryRun, rows: list[SeriesRow]) -> None:
         """Show what a run brought."""
         self.show_lost(run.errors)
-        self.query_one("#coverage", Grid).fill(rows)
+        self.table.fill(rows)
         added = sum(sum(symbol.added.values()) for symbol in run.symbols)
         asked = sum(symbol.asked for symbol in run.symbols)
         self.show_status(
@@ -135,7 +133,7 @@ class DataView(View):
                 ]
             )
         )
-        self.query_one("#outcome", FactLines).show([f"{error}" for error in run.errors[:5]])
+        self.outcome.show([f"{error}" for error in run.errors[:5]])
 
     # -- files and soundness ---------------------------------------------------------------
 
@@ -175,7 +173,7 @@ class DataView(View):
             f"empty: {', '.join(empty) or 'nothing'}",
             f"no column {', '.join(quality.absent)}" if quality.absent else "",
         ]
-        self.query_one("#outcome", FactLines).show([line for line in lines if line])
+        self.outcome.show([line for line in lines if line])
 
     def action_check(self) -> None:
         """Look for damage in the store."""
@@ -188,86 +186,10 @@ class DataView(View):
 
     def checked(self, problems: list[str]) -> None:
         """Show what is wrong with the store."""
-        self.query_one("#outcome", FactLines).show(problems[:5] or ["the store is sound"])
+        self.outcome.show(problems[:5] or ["the store is sound"])
 
     def action_history(self) -> None:
         """Show the stored days of the symbol under the cursor."""
-        row = self.query_one("#coverage", Grid).pointed
+        row = self.table.pointed
         if row is not None:
             self.app.push_screen(HistorySheet(row.symbol))
-
-
-DAYS = 60
-
-DAY_COLUMNS: list[Column[Any]] = [text_column("day", "day"), *map(figure_column, PAST_COLUMNS)]
-
-
-def days_text(days: Sequence[PastDay], width: int, height: int, glyphs: Glyphs) -> Text:
-    """IV30 and HV30 over the stored days."""
-    series = {"IV30": ("cyan", [day.iv30 for day in days])}
-    series["HV30"] = ("yellow", [day.hv30 for day in days])
-    values = [value for _, line in series.values() for value in line if value is not None]
-    if width < 20 or height < 5 or len(values) < 2:
-        return Text("")
-    y = span_of(values)
-    ticks = points(y.high), points(y.low)
-    across = Span(0.0, max(len(days) - 1.0, 1.0))
-    canvas = Canvas(width - len(max(ticks, key=len)) - 2, height - 3, across, y, glyphs)
-    for style, line in series.values():
-        known = [float("nan") if value is None else value for value in line]
-        canvas.curve([float(at) for at in range(len(known))], known, style)
-    title = Text().append("IV30", "cyan").append("  HV30", "yellow").append("  per cent\n", "dim")
-    return title.append_text(
-        framed(canvas, ticks=ticks, feet=(f"{days[0].day}", f"{days[-1].day}"))
-    )
-
-
-class DaysPlot(Widget):
-    """IV30 and HV30 over time."""
-
-    def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__(id="days-plot")
-        self._glyphs = glyphs
-        self._days: Sequence[PastDay] = ()
-
-    def show(self, days: Sequence[PastDay]) -> None:
-        """Draw other days."""
-        self._days = days
-        self.refresh()
-
-    def render(self) -> Text:
-        """The plot, as large as the space it has."""
-        return days_text(self._days, self.size.width, self.size.height, self._glyphs)
-
-
-class HistorySheet(Sheet):
-    """Stored days, the last one on top."""
-
-    def __init__(self, symbol: str, days: Sequence[PastDay] | None = None) -> None:
-        super().__init__(f"{symbol}: stored days")
-        self._words = ("vol", symbol, "--history", "--days", DAYS)
-        self._symbol, self._given = symbol, days
-
-    def body(self) -> ComposeResult:
-        """Plot and table."""
-        yield DaysPlot(self.panel.glyphs)
-        yield Grid(DAY_COLUMNS, key=lambda row: f"{row.day}", id="days")
-
-    def on_mount(self) -> None:
-        """Show the days that were given, or read them."""
-        if self._given is not None:
-            self.show(self._given)
-            return
-
-        async def ask(desk: Desk) -> list[PastDay]:
-            return await desk.vol_history(self._symbol, DAYS)
-
-        self.request("", ask, self.show, online=False)
-
-    def show(self, days: Sequence[PastDay]) -> None:
-        """Fill table and plot."""
-        self.query_one(DaysPlot).show(days)
-        self.query_one("#days", Grid).fill(list(reversed(days)))
-        self.query_one("#days").focus()
-        if not days:
-            self.show_status(f"nothing stored; tomic prices {self._symbol} fetches it")

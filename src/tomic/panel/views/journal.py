@@ -16,16 +16,16 @@ from tomic.config.loading import in_home
 from tomic.desk import Desk
 from tomic.errors import UsageError
 from tomic.models import journal as nouns
-from tomic.panel.views.view import TextSheet, View
+from tomic.panel.views.view import Panel, TextSheet, View
+from tomic.panel.views.what_now import show_what_now
 from tomic.panel.widgets.grid import Column, Grid, text_column
 from tomic.panel.widgets.lines import Ask, FactLines
 from tomic.panel.widgets.plot import Glyphs
-from tomic.present import journal as present, manage as managed
+from tomic.present import journal as present
 from tomic.present.forms import Format
 from tomic.present.text import amount, money, number, points
 from tomic.workflows.journal import entries, files, review, statistics, trades
 from tomic.workflows.journal.entries import Journal, Recorded
-from tomic.workflows.journal.manage import ManageRun
 from tomic.workflows.portfolio.review import PROPOSAL_ID
 
 _TONES = {
@@ -186,15 +186,14 @@ def _span(interval: nouns.Interval, factor: float, decimals: int) -> str:
 
 
 class JournalView(View):
-    """Open trades."""
+    """Open trades and their signals."""
 
     label = "Journal"
-    name_of_body = "#entries"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "Add"),
         Binding("c", "close", "Close"),
         Binding("n", "note", "Note"),
-        Binding("w", "what_now", "Do"),
+        Binding("w", "what_now", "What now"),
         Binding("t", "statistics", "Stats"),
         Binding("m", "snapshot", "Mark"),
         Binding("i", "import", "Import"),
@@ -202,14 +201,19 @@ class JournalView(View):
 
     _words: tuple[object, ...] = ("journal", "check")
 
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self.table = Grid(COLUMNS, key=lambda row: f"{row.id}", id="entries")
+        self.signals = FactLines(id="signals", rows=6)
+
     def body(self) -> ComposeResult:
         """The entries, and the signals of the one under the cursor."""
-        yield Grid(COLUMNS, key=lambda row: f"{row.id}", id="entries")
-        yield FactLines(id="signals", rows=6)
+        yield self.table
+        yield self.signals
 
     @property
     def _pointed(self) -> EntryRow | None:
-        row: EntryRow | None = self.query_one("#entries", Grid).pointed
+        row: EntryRow | None = self.table.pointed
         return row
 
     # -- check -----------------------------------------------------------------------------
@@ -220,9 +224,9 @@ class JournalView(View):
         self.request("reading the journal", _stored, self._check, online=False)
 
     def _check(self, rows: list[EntryRow]) -> None:
-        self.query_one("#entries", Grid).fill(rows)
+        self.table.fill(rows)
         if not rows:
-            self.query_one("#signals", FactLines).show([])
+            self.signals.show([])
             self.show_status("no open trades; a adds one, i imports")
             return
 
@@ -235,7 +239,7 @@ class JournalView(View):
 
     def show(self, rows: list[EntryRow], checked: review.CheckRun | None = None) -> None:
         """Show open entries and what became of their rules."""
-        self.query_one("#entries", Grid).fill(rows)
+        self.table.fill(rows)
         fired = sum(row.verdict == nouns.Verdict.ACT for row in rows)
         parts = [f"{len(rows)} open", f"{fired} to act on" if fired else "nothing to act on"]
         if checked is not None:
@@ -254,7 +258,7 @@ class JournalView(View):
             lines += [f"! {signal.text}: {signal.advice}" for signal in row.check.signals]
             lines += [f"? {rule.rule}: {rule.text}" for rule in row.check.unjudged]
             lines += row.check.notes
-        self.query_one("#signals", FactLines).show(lines)
+        self.signals.show(lines)
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Show the whole entry, with its history."""
@@ -278,18 +282,8 @@ class JournalView(View):
         row = self._pointed
         if row is None:
             return
-        entry_id = row.id
-        self._words = ("manage", entry_id)
-
-        async def ask(desk: Desk) -> ManageRun:
-            return await desk.manage(str(entry_id))
-
-        def show(run: ManageRun) -> None:
-            self.show_lost(run.errors.values())
-            text = managed.shown(run, Format.TABLE, whole=True)
-            self.app.push_screen(TextSheet(f"What now: {entry_id}", text, self.command()))
-
-        self.request(f"judging what to do with {entry_id}", ask, show)
+        self._words = ("manage", row.id)
+        show_what_now(self, f"{row.id}")
 
     # -- changes ---------------------------------------------------------------------------
 
@@ -336,7 +330,7 @@ class JournalView(View):
         words = self._words
 
         def show(rows: list[EntryRow]) -> None:
-            self.query_one("#entries", Grid).fill(rows)
+            self.table.fill(rows)
             self.show_status(self.panel.joined(results))
 
         self.request("reading the journal", _stored, show, online=False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -17,14 +18,21 @@ from tomic.desk import Desk
 from tomic.errors import TomicError
 from tomic.masking import masked
 from tomic.models.review import Alert, BookReview, Severity, StressGrid, Structure
-from tomic.panel.views.view import TextSheet, View
+from tomic.models.what_if import WhatIf
+from tomic.panel.views.view import Panel, TextSheet, View, stored_text
 from tomic.panel.views.what_if import WhatIfSheet
+from tomic.panel.views.what_now import name_of, show_what_now
 from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines
+from tomic.panel.widgets.pictures import Pictures
+from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
+from tomic.panel.widgets.quick import Row
 from tomic.portfolio import what_if
 from tomic.present import portfolio as present
 from tomic.present.text import amount, money, number, per_cent, points
 from tomic.workflows.portfolio.review import PortfolioReview
+
+Structures: TypeAlias = tuple[what_if.HeldStructure, ...]
 
 _STYLES = {Severity.ALARM: "bold red", Severity.WARNING: "yellow", Severity.INFO: "dim"}
 _MARKS = {Severity.ALARM: "!!", Severity.WARNING: "! ", Severity.INFO: "  "}
@@ -156,6 +164,39 @@ def _colour(share: float) -> str:
     return f"rgb(255,255,255) on rgb({red},{green},20)"
 
 
+_CURVES = ("dim", "cyan", "yellow", "green")
+"""Styles of the days of a picture, the last of them that of the expiry."""
+
+
+def what_if_text(asked: WhatIf, width: int, height: int, glyphs: Glyphs) -> Text:
+    """P&L of a structure by price, a line for each of its days."""
+    title = Text(no_wrap=True).append(f"{asked.id}: P&L by price", "bold")
+    if width < 24 or height < 7 or len(asked.rows) < 2:
+        return title.append("\nno room for the picture", "dim")
+    price = [row.price for row in asked.rows]
+    so_far = asked.pnl or 0.0
+    styles = (*_CURVES[: len(asked.horizons) - 1], _CURVES[-1])
+    lines = [[so_far + row.change[at] for row in asked.rows] for at in range(len(asked.horizons))]
+    x = span_of(price, margin=0.0)
+    y = span_of([value for line in lines for value in line] + [0.0], margin=0.08)
+    ticks = money(y.high, 0), money(y.low, 0)
+    canvas = Canvas(width - len(max(ticks, key=len)) - 1, height - 4, x, y, glyphs)
+    canvas.level(0.0, "dim")
+    canvas.upright(asked.spot, "dim")
+    for line, style in zip(lines, styles, strict=True):
+        canvas.curve(price, line, style)
+    feet = (f"{price[0]:.5g}", f"{price[-1]:.5g}")
+    spot = (asked.spot, f"spot {asked.spot:,.2f}")
+    key = Text("\n", no_wrap=True)
+    for day, style in zip(asked.horizons, styles, strict=True):
+        key.append("now  " if day == 0.0 else f"{day:.0f} days  ", style)
+    return (
+        title.append("\n")
+        .append_text(framed(canvas, ticks=ticks, feet=feet, mark=spot))
+        .append_text(key)
+    )
+
+
 class HeatMap(Widget):
     """A stress grid; other days and other symbols can be chosen."""
 
@@ -220,15 +261,15 @@ COLUMNS: list[Column[Any]] = [
 
 
 class PortfolioView(View):
-    """What is held."""
+    """What is held: strategies, Greeks, stress and alerts."""
 
     label = "Portfolio"
-    name_of_body = "#structures"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "day", "Day"),
         Binding("y", "grid", "Symbol"),
         Binding("a", "alerts", "Alerts"),
         Binding("w", "consider", "With"),
+        Binding("n", "what_now", "What now"),
         Binding("i", "what_if", "What if"),
         Binding("l", "last", "Last"),
     ]
@@ -237,14 +278,32 @@ class PortfolioView(View):
     _review: BookReview | None = None
     _view: PortfolioReview | None = None
 
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self.totals = FactLines(id="totals", rows=2)
+        self.table = Grid(COLUMNS, key=attrgetter("id"), id="structures")
+        self.stress = HeatMap()
+        self.pictures = Pictures(id="structure")
+        self.alerts = Static("", markup=False, id="alert-text")
+        self._held: Structures | None = None
+
     def body(self) -> ComposeResult:
-        """Totals, structures, then the stress grid beside the alerts."""
-        yield FactLines(id="totals", rows=2)
-        yield Grid(COLUMNS, key=attrgetter("id"), id="structures")
-        with Horizontal(classes="lower"):
-            yield HeatMap()
+        """Totals, structures, then the stress grid beside the P&L of one of them and the alerts."""
+        yield self.totals
+        yield self.table
+        with Row(classes="lower"):
+            yield self.stress
+            yield self.pictures
             with VerticalScroll(id="alerts"):
-                yield Static("", markup=False, id="alert-text")
+                yield self.alerts
+
+    def first_look(self) -> None:
+        """Show the book that was saved last, then read the account."""
+
+        async def ask(desk: Desk) -> PortfolioReview:
+            return await desk.portfolio(last=True, each_symbol=True)
+
+        self.recall(ask, lambda view: self.show(view, stored=True), self.action_load)
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -264,7 +323,10 @@ class PortfolioView(View):
         async def ask(desk: Desk) -> PortfolioReview:
             return await desk.portfolio(last=True, each_symbol=True)
 
-        self.request("reading the last saved book", ask, self.show, online=False)
+        def show(view: PortfolioReview) -> None:
+            self.show(view, stored=True)
+
+        self.request("reading the last saved book", ask, show, online=False)
 
     def action_consider(self) -> None:
         """Put a trade beside the book."""
@@ -291,27 +353,43 @@ class PortfolioView(View):
 
     # -- what is shown ---------------------------------------------------------------------
 
-    def show(self, view: PortfolioReview) -> None:
+    def show(self, view: PortfolioReview, *, stored: bool = False) -> None:
         """Show a review."""
         review = view.review
-        self._review, self._view = review, view
-        self.query_one("#structures", Grid).fill(review.structures)
-        self.query_one("#totals", FactLines).show(
-            [self.panel.joined(line) for line in totals(review)]
-        )
+        self._review, self._view, self._held = review, view, None
+        self.table.fill(review.structures)
+        self.totals.show([self.panel.joined(line) for line in totals(review)])
         grids = [*([review.stress] if review.stress else []), *review.stress_by_symbol]
-        self.query_one(HeatMap).show(grids, self.panel.settings.portfolio.stress.shown_spots)
+        self.stress.show(grids, self.panel.settings.portfolio.stress.shown_spots)
         urgent = [alert for alert in review.alerts if alert.severity is not Severity.INFO]
         text = alerts_text(urgent) if urgent else Text("no warnings (a: all notes)", "dim")
-        self.query_one("#alert-text", Static).update(text)
+        self.alerts.update(text)
         parts = [
-            f"{review.as_of:%Y-%m-%d %H:%M} UTC",
+            stored_text(review.as_of, self.panel.now)
+            if stored
+            else f"{review.as_of:%Y-%m-%d %H:%M} UTC",
             review.data_type.value if review.data_type else "",
             f"{len(review.structures)} strategies",
             f"{len(review.alerts)} alerts, {len(urgent)} urgent",
             f"{len(review.gaps)} not wholly in the figures" if review.gaps else "",
         ]
         self.show_status(self.panel.joined(parts))
+
+    def on_grid_pointed(self, message: Grid.Pointed) -> None:
+        """Draw the P&L of the structure under the cursor by price and day."""
+        view, structure = self._view, message.row
+        if view is None or view.book is None:
+            return
+        work, known = self.panel.background, self._held
+
+        async def draw() -> None:
+            held, asked = await work.compute(_valued, view, known, structure.id)
+            if view is self._view:
+                self._held = held
+                self.pictures.show([partial(what_if_text, asked)], self.panel.glyphs)
+
+        self.pictures.show((), self.panel.glyphs)
+        self.aside(draw)
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Show legs and notes of the chosen strategy."""
@@ -324,24 +402,30 @@ class PortfolioView(View):
 
     def action_what_if(self) -> None:
         """What the chosen strategy would bring if the market moved; nobody is asked."""
-        structure, view = self.query_one("#structures", Grid).pointed, self._view
+        structure, view = self.table.pointed, self._view
         if structure is None or view is None:
             return
         try:
-            held = what_if.subjects(view.book, view.claims, view.review.structures, view.own)
+            held = self._held or _structures(view)
             subject = what_if.find(held, structure.id)
         except TomicError as exc:
             self.show_status(str(exc), failed=True)
             return
         self.app.push_screen(WhatIfSheet(subject, last="--last" in self._words))
 
+    def action_what_now(self) -> None:
+        """Show what can be done with the chosen strategy, the best first."""
+        structure = self.table.pointed
+        if structure is not None:
+            show_what_now(self, name_of(structure))
+
     def action_day(self) -> None:
         """The stress grid at its next day."""
-        self.query_one(HeatMap).turn_day()
+        self.stress.turn_day()
 
     def action_grid(self) -> None:
         """The stress grid of the next symbol."""
-        self.query_one(HeatMap).turn_grid()
+        self.stress.turn_grid()
 
     def action_alerts(self) -> None:
         """Show every alert with its advice, and what the figures lack."""
@@ -352,3 +436,15 @@ class PortfolioView(View):
             for note in self._review.notes:
                 text.append(f"\nnote: {note}", "dim")
             self.app.push_screen(TextSheet("Alerts", text, self.command()))
+
+
+def _structures(view: PortfolioReview) -> Structures:
+    return what_if.subjects(view.book, view.claims, view.review.structures, view.own)
+
+
+def _valued(
+    view: PortfolioReview, known: Structures | None, name: str
+) -> tuple[Structures, WhatIf]:
+    """All structures, and P&L of the named one; takes a while, so not on the panel's loop."""
+    held = known or _structures(view)
+    return held, what_if.what_if(what_if.find(held, name))

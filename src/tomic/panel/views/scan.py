@@ -8,28 +8,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.widget import Widget
+from textual.containers import VerticalScroll
 from textual.widgets import Input, Label, Static
 
 from tomic import errors
 from tomic.desk import Desk
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
 from tomic.panel.views.journal import JournalView
-from tomic.panel.views.view import Sheet, TextSheet, View
+from tomic.panel.views.view import Panel, Sheet, TextSheet, View, stored_text
 from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines, LineInput
+from tomic.panel.widgets.pictures import Pictures
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
+from tomic.panel.widgets.quick import Row
 from tomic.present.proposal import legs_text, review_text, source_text
 from tomic.present.scan import explanation, similar_count
 from tomic.present.text import amount, money, number, points
+from tomic.store.documents import read_as
 
+_MOST_FIGURES = 32
 _LOST = {
     error.code
     for error in (
@@ -60,10 +64,9 @@ COLUMNS: list[Column[Any]] = [
 
 
 class ScanView(View):
-    """The ranking."""
+    """The best trades over many symbols, ranked."""
 
     label = "Scan"
-    name_of_body = "#ranking"
     waits_for_input = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "What", key_display="/"),
@@ -73,41 +76,59 @@ class ScanView(View):
 
     _result: ScanResult | None = None
 
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self.top = LineInput("5", id="top", width=5)
+        self.symbols = LineInput(id="symbols", hint="those of the settings", width=24)
+        self.strategies = LineInput(id="strategies", hint="all", width=24)
+        self.table = Grid(COLUMNS, key=_name, id="ranking")
+        self.pictures = Pictures(id="trade-picture")
+        self.trade = FactLines(id="trade", rows=3)
+
     def body(self) -> ComposeResult:
-        """What is scanned, the ranking, and the trade under the cursor."""
-        with Horizontal(classes="filters"):
+        """What is scanned, the ranking, and the trade under the cursor with its payoff."""
+        with Row(classes="filters"):
             yield Label("top")
-            yield LineInput("5", id="top", width=5)
+            yield self.top
             yield Label("symbols")
-            yield LineInput(id="symbols", hint="those of the settings", width=24)
+            yield self.symbols
             yield Label("strategies")
-            yield LineInput(id="strategies", hint="all", width=24)
-        yield Grid(COLUMNS, key=lambda row: f"{row.id} {row.symbol} {row.trade}", id="ranking")
-        yield FactLines(id="trade", rows=3)
+            yield self.strategies
+        yield self.table
+        yield self.pictures
+        yield self.trade
+
+    def first_look(self) -> None:
+        """Show the last scan that is stored; another is made when it is asked for."""
+        self.recall(last_scan, lambda result: self.show(result, stored=True), self._wait)
+
+    def _wait(self) -> None:
+        if self._result is None:
+            super().first_look()
 
     # -- what is asked for -----------------------------------------------------------------
 
-    def _names_in(self, name: str) -> list[str]:
-        return self.query_one(f"#{name}", LineInput).value.replace(",", " ").split()
+    def _names_in(self, line: LineInput) -> list[str]:
+        return line.value.replace(",", " ").split()
 
     @property
     def _top(self) -> int | None:
-        text = self.query_one("#top", LineInput).value.strip()
+        text = self.top.value.strip()
         return int(text) if text.isdigit() and int(text) > 0 else None
 
     def command(self) -> str:
         """The equivalent command."""
-        strategies = ",".join(self._names_in("strategies"))
-        words: list[object] = ["scan", *(symbol.upper() for symbol in self._names_in("symbols"))]
+        strategies = ",".join(self._names_in(self.strategies))
+        words: list[object] = ["scan", *(symbol.upper() for symbol in self._names_in(self.symbols))]
         words += ["--top", self._top] if self._top else []
         words += ["--strategy", strategies] if strategies else []
         return self.panel.source.command(*words)
 
     def action_load(self) -> None:
         """Scan."""
-        symbols = self._names_in("symbols") or list(self.panel.symbols)
+        symbols = self._names_in(self.symbols) or list(self.panel.symbols)
         strategies = [
-            strategy.replace("-", "_") for strategy in self._names_in("strategies")
+            strategy.replace("-", "_") for strategy in self._names_in(self.strategies)
         ] or None
         top = self._top
 
@@ -118,15 +139,16 @@ class ScanView(View):
 
     # -- what is shown ---------------------------------------------------------------------
 
-    def show(self, result: ScanResult) -> None:
+    def show(self, result: ScanResult, *, stored: bool = False) -> None:
         """Fill the ranking."""
         lost = next((outcome for outcome in result.failed if outcome.error_code in _LOST), None)
-        if lost is not None:
+        if lost is not None and not stored:
             self.panel.set_banner(lost.error)
         self._result = result
-        self.query_one("#ranking", Grid).fill(result.proposals)
+        self.table.fill(result.proposals)
         refused = sorted(result.rejected, key=lambda refusal: -refusal.count)[:3]
         parts = [
+            stored_text(result.as_of, self.panel.now) if stored and result.as_of else "",
             f"partial: {result.partial_text}" if result.partial else "",
             f"{result.considered:,} considered, {result.passed:,} passed",
             "refused " + ", ".join(f"{refusal.rule} {refusal.count:,}" for refusal in refused)
@@ -135,7 +157,8 @@ class ScanView(View):
         ]
         if not result.proposals:
             parts.insert(0, "nothing today (x says why)")
-            self.query_one("#trade", FactLines).show([])
+            self.trade.show([])
+            self.pictures.show((), self.panel.glyphs)
         self.show_status(self.panel.joined(parts))
 
     def on_grid_pointed(self, message: Grid.Pointed) -> None:
@@ -144,8 +167,9 @@ class ScanView(View):
         count = similar_count(proposal)
         more = f"{count} like it" if count else ""
         legs = self.panel.joined([f"{proposal.symbol} {legs_text(proposal)}", more])
-        self.query_one("#trade", FactLines).show(
-            [legs, score_text(proposal).plain, *proposal.notes[:1]]
+        self.trade.show([legs, score_text(proposal).plain, *proposal.notes[:1]])
+        self.pictures.show(
+            [partial(payoff_text, proposal), partial(figures_text, proposal)], self.panel.glyphs
         )
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
@@ -168,7 +192,7 @@ class ScanView(View):
 
     def action_why_not(self) -> None:
         """Ask which rule refuses a given trade."""
-        pointed: Proposal | None = self.query_one("#ranking", Grid).pointed
+        pointed: Proposal | None = self.table.pointed
         symbol = pointed.symbol if pointed else (self.panel.symbols or ("SPY",))[0]
         trade = pointed.trade if pointed else "short_put_spread 560/550 2026-12-18"
         questions = [("symbol", symbol), ("trade", trade)]
@@ -236,21 +260,27 @@ def _below(price: list[float], profit: list[float]) -> tuple[list[float], list[f
     return across, down
 
 
-class PayoffPlot(Widget):
-    """The payoff of one proposal."""
+def figures_text(proposal: Proposal, width: int, height: int, glyphs: Glyphs) -> Text:
+    """As many of the figures as there is room for."""
+    text = Text(no_wrap=True)
+    for name, value in figures(proposal, glyphs.either_way)[:height]:
+        text.append(f"{name:<12}", "dim").append(f"{value}\n")
+    text.right_crop(1)
+    return text
 
-    def __init__(self, proposal: Proposal, glyphs: Glyphs) -> None:
-        super().__init__(id="payoff")
-        self._proposal, self._glyphs = proposal, glyphs
 
-    def show(self, proposal: Proposal) -> None:
-        """Draw another proposal."""
-        self._proposal = proposal
-        self.refresh()
+def _name(proposal: Proposal) -> str:
+    return f"{proposal.id} {proposal.symbol} {proposal.trade}"
 
-    def render(self) -> Text:
-        """The plot, as large as the space it has."""
-        return payoff_text(self._proposal, self.size.width, self.size.height, self._glyphs)
+
+async def last_scan(desk: Desk) -> ScanResult | None:
+    """The scan that was stored last, with its proposals; None where there is none."""
+    store = await desk.store()
+    for kept in await store.scans.latest(limit=1):
+        result = read_as(ScanResult, {**kept.document, "proposals": ()}, f"scan {kept.id}")
+        proposals = [await desk.proposal(name) for name in kept.proposal_ids]
+        return result.model_copy(update={"proposals": tuple(proposals)})
+    return None
 
 
 def contract(leg: Leg) -> str:
@@ -340,6 +370,7 @@ class ProposalSheet(Sheet):
     def __init__(self, proposal: Proposal, result: ScanResult) -> None:
         super().__init__(f"{proposal.id} {proposal.symbol} {proposal.trade}".strip())
         self._proposal, self._result = proposal, result
+        self.payoff = Pictures(id="payoff")
         # Nobody can ask again for what is not kept.
         self._words = ("show", proposal.id) if proposal.id else ()
 
@@ -347,9 +378,9 @@ class ProposalSheet(Sheet):
         """Payoff beside the figures, then score, legs and refusals."""
         proposal = self._proposal
         with VerticalScroll(id="proposal"):
-            with Horizontal(classes="upper"):
+            with Row(classes="upper"):
                 yield Static(self._figures(proposal), id="figures", markup=False)
-                yield PayoffPlot(proposal, self.panel.glyphs)
+                yield self.payoff
             yield Static(score_text(proposal), id="score", markup=False)
             grid: Grid[Leg] = Grid(LEGS, key=attrgetter("text"), id="legs")
             grid.styles.height = len(proposal.legs) + 2
@@ -360,15 +391,15 @@ class ProposalSheet(Sheet):
 
     def on_mount(self) -> None:
         """Fill in the legs."""
-        self.query_one("#legs", Grid).fill(self._proposal.legs)
+        self._draw(self._proposal)
         self.query_one("#proposal").focus()
 
+    def _draw(self, proposal: Proposal) -> None:
+        self.payoff.show([partial(payoff_text, proposal)], self.panel.glyphs)
+        self.query_one("#legs", Grid).fill(proposal.legs)
+
     def _figures(self, proposal: Proposal) -> Text:
-        text = Text(no_wrap=True)
-        for name, value in figures(proposal, self.panel.glyphs.either_way):
-            text.append(f"{name:<12}", "dim").append(f"{value}\n")
-        text.right_crop(1)
-        return text
+        return figures_text(proposal, 0, _MOST_FIGURES, self.panel.glyphs)
 
     def _notes(self, proposal: Proposal) -> Text:
         like = (
@@ -399,8 +430,7 @@ class ProposalSheet(Sheet):
         change = f"score {self._proposal.score:.1f} then, {new.score:.1f} now"
         self.query_one("#figures", Static).update(self._figures(new))
         self.query_one("#score", Static).update(score_text(new))
-        self.query_one(PayoffPlot).show(new)
-        self.query_one("#legs", Grid).fill(new.legs)
+        self._draw(new)
         self.show_status(f"refused now: {refused}" if refused else change, failed=bool(refused))
 
     def action_journal(self) -> None:

@@ -16,7 +16,7 @@ from tomic.config import origins
 from tomic.config.text import plain, set_key, toml_text
 from tomic.desk import Desk
 from tomic.errors import ConfigError
-from tomic.panel.views.view import View
+from tomic.panel.views.view import Panel, View
 from tomic.panel.widgets.grid import Column, Grid, text_column
 from tomic.panel.widgets.lines import Ask, FactLines, LineInput
 from tomic.workflows.doctor.ladder import Check
@@ -66,7 +66,6 @@ class SettingsView(View):
     """Values, their origin, and the way to the gateway."""
 
     label = "Settings"
-    name_of_body = "#settings-table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Find", key_display="/"),
         Binding("e", "change", "Change"),
@@ -82,16 +81,19 @@ class SettingsView(View):
 
     _words: tuple[object, ...] = ("config", "show", "--origin")
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
         self._rows: list[Setting] = []
         self._checks: list[str] = []
+        self.part = LineInput(id="find", hint="part of a key, such as ib.", width=40)
+        self.table = Grid(COLUMNS, key=attrgetter("key"), id="settings-table")
+        self.checks = FactLines(id="checks", rows=0)
 
     def body(self) -> ComposeResult:
         """A search line, the table, and the connection test below it."""
-        yield LineInput(id="find", hint="part of a key, such as ib.", width=40)
-        yield Grid(COLUMNS, key=attrgetter("key"), id="settings-table")
-        yield FactLines(id="checks", rows=0)
+        yield self.part
+        yield self.table
+        yield self.checks
 
     def action_load(self) -> None:
         """Read all settings again."""
@@ -112,9 +114,9 @@ class SettingsView(View):
         self.show_command()
 
     def _refill(self) -> None:
-        part = self.query_one("#find", LineInput).value.strip().lower()
+        part = self.part.value.strip().lower()
         rows = [row for row in self._rows if part in row.key]
-        self.query_one("#settings-table", Grid).fill(rows)
+        self.table.fill(rows)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show the keys that hold what is typed."""
@@ -130,7 +132,7 @@ class SettingsView(View):
 
     def action_change(self) -> None:
         """Change the key under the cursor."""
-        row = self.query_one("#settings-table", Grid).pointed
+        row = self.table.pointed
         if row is not None:
             self._change(row)
 
@@ -164,7 +166,7 @@ class SettingsView(View):
         """Climb the ladder of checks, from the socket to option data."""
         self._checks = []
         self._words = ("doctor",)
-        self.query_one("#checks", FactLines).styles.height = _CHECK_ROWS
+        self.checks.styles.height = _CHECK_ROWS
 
         async def ask(desk: Desk) -> int:
             count = 0
@@ -181,7 +183,7 @@ class SettingsView(View):
         self._checks.append(f"{check.verdict.value:<5}{check.name:<17}{check.found}")
         if check.fix:
             self._checks.append(f"{'':5}fix: {check.fix}")
-        self.query_one("#checks", FactLines).show(self._checks[-_CHECK_ROWS:])
+        self.checks.show(self._checks[-_CHECK_ROWS:])
 
     def tested(self, problems: int) -> None:
         """Say how it ended."""

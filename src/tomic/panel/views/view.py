@@ -7,6 +7,11 @@ A view is one of the pages behind the numbers; a sheet lies over it, and escape 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import datetime as dt
+import inspect
+import textwrap
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -17,7 +22,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
-from textual.widgets import ContentSwitcher, Footer, Input, Label, Static
+from textual.widgets import ContentSwitcher, Input, Label, Static
 from textual.worker import Worker, WorkerState
 
 from tomic.config import Settings, load_settings
@@ -26,8 +31,18 @@ from tomic.errors import SessionError, TomicError
 from tomic.files.reading import parse_file_name
 from tomic.panel.background import Background
 from tomic.panel.source import PanelSource
-from tomic.panel.widgets.lines import Banner, CommandLine, LineInput, StatusLine, ViewBar
+from tomic.panel.widgets.grid import Grid
+from tomic.panel.widgets.lines import (
+    Banner,
+    CommandLine,
+    KeyLine,
+    LineInput,
+    StatusLine,
+    ViewBar,
+    keys_of,
+)
 from tomic.panel.widgets.plot import Glyphs, glyphs_here
+from tomic.panel.widgets.quick import Blank, Ground
 from tomic.workflows.progress import Event, Watcher
 
 T = TypeVar("T")
@@ -35,6 +50,13 @@ Kind = TypeVar("Kind", bound="View")
 
 _BAR = 16
 """Cells of a bar of progress."""
+_STEPS = 256
+"""Steps of the work that may wait to be told."""
+_HEAR_EVERY_S = 0.1
+_KEY, _WORD, _LEAST = 6, 16, 20
+"""Cells of a key, of its word, and the fewest for what it does."""
+_PAGE_MARGIN = 4
+"""Cells at the sides of a page of text."""
 
 
 class Panel(App[None]):
@@ -47,6 +69,8 @@ class Panel(App[None]):
         glyphs: Signs to draw with; by default those that the terminal can show.
     """
 
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-tall")]  # noqa: RUF012
     views: ClassVar[tuple[type[View], ...]] = ()
 
     def __init__(
@@ -63,6 +87,9 @@ class Panel(App[None]):
         self.glyphs = glyphs or glyphs_here()
         self.background = Background(self._open_desk)
         self._bar, self._banner = ViewBar([view.label for view in self.views]), Banner()
+        self._seen: dict[str, View] = {}
+        self.held: tuple[str, ...] = ()
+        """Symbols of the last saved book, once it was read."""
 
     def _open_desk(self, watch: Watcher) -> Desk:
         source = self.source
@@ -84,6 +111,27 @@ class Panel(App[None]):
             return (symbol,) if symbol else ()
         return tuple(self.settings.market.symbols)
 
+    @property
+    def first_symbol(self) -> str:
+        """The symbol to begin with: what is held, else SPY where it is looked at."""
+        symbols = self.symbols
+        if self.source.replay is None and self.held:
+            return self.held[0]
+        return "SPY" if "SPY" in symbols or not symbols else symbols[0]
+
+    @property
+    def now(self) -> dt.datetime | None:
+        """The time of the market; None where that of the computer is not it."""
+        return None if self.source.name else dt.datetime.now(dt.UTC)
+
+    def held_first(self, rows: Sequence[T], symbol: Callable[[T], str]) -> list[T]:
+        """*rows* with those of symbols that are held before the others."""
+        return sorted(rows, key=lambda row: symbol(row) not in self.held)
+
+    def get_default_screen(self) -> Screen[None]:
+        """One that is drawn quickly."""
+        return Ground(id="_default")
+
     def joined(self, parts: Sequence[str]) -> str:
         """Parts that are not empty, with a mark between them."""
         return f" {self.glyphs.bullet} ".join(part for part in parts if part)
@@ -94,8 +142,10 @@ class Panel(App[None]):
         return self.screen_stack[0]
 
     def view(self, kind: type[Kind]) -> Kind:
-        """The view of that kind."""
-        return self.ground.query_one(kind)
+        """The view of that kind, made on first need."""
+        if kind.label not in self._seen:
+            self._seen[kind.label] = kind(self)
+        return cast("Kind", self._seen[kind.label])
 
     def front(self, kind: type[Kind]) -> Kind:
         """The view of that kind, brought to the front."""
@@ -103,10 +153,19 @@ class Panel(App[None]):
         return self.view(kind)
 
     def action_view(self, label: str) -> None:
-        """Bring a view to the front."""
-        self.ground.query_one(ContentSwitcher).current = label.lower()
+        """Bring a view to the front; one that nobody has seen yet is built now."""
+        switcher = self.ground.query_one(ContentSwitcher)
+        view = self.view(next(kind for kind in self.views if kind.label == label))
+        if view.parent is None:
+            switcher.mount(view)
+        switcher.current = view.id
         self._bar.choose(label)
-        self.ground.query_one(f"#{label.lower()}", View).appear()
+        view.appear()
+
+    def action_keys(self) -> None:
+        """Show every key that works here, and what it does."""
+        text = keys_text(self.screen, self.size.width - _PAGE_MARGIN)
+        self.push_screen(TextSheet("Keys", text, ""))
 
     def set_banner(self, reason: str) -> None:
         """Say why there is no connection; hide the banner without a *reason*."""
@@ -147,8 +206,7 @@ class PanelPage(Widget):
 
     def compose(self) -> ComposeResult:
         """Body, status and command."""
-        with Vertical(classes="body"):
-            yield from self.body()
+        yield from self.body()
         yield self._status
         yield self._line
 
@@ -187,6 +245,40 @@ class PanelPage(Widget):
         job = self._ask(self._runs, ask, show, online)
         return self.run_worker(job, name=what, group=self.id or "page", exclusive=True)
 
+    def recall(
+        self,
+        ask: Callable[[Desk], Awaitable[T | None]],
+        show: Callable[[T], None],
+        then: Callable[[], Any],
+    ) -> None:
+        """
+        Show what is stored, which takes no gateway, before *then* asks for what is so now.
+
+        Where nothing is stored, or it cannot be read, *then* says what there is to say.
+        """
+
+        async def stored(desk: Desk) -> T | None:
+            try:
+                return await ask(desk)
+            except TomicError:
+                return None
+
+        def shown(result: T | None) -> None:
+            if result is not None:
+                show(result)
+            then()
+
+        self.request("looking for what is stored", stored, shown, online=False)
+
+    def aside(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what the page can be read without, and which says nothing when it fails."""
+
+        async def quietly() -> None:
+            with contextlib.suppress(TomicError):
+                await work()
+
+        self.run_worker(quietly(), group=f"{self.id} aside", exclusive=True)
+
     async def _ask(
         self, run: int, ask: Callable[[Desk], Awaitable[T]], show: Callable[[T], None], online: bool
     ) -> None:
@@ -209,12 +301,12 @@ class PanelPage(Widget):
                 show(result)
 
 
-class View(Vertical, PanelPage):
+class View(Vertical, Blank, PanelPage):
     """One of the pages behind the numbers."""
 
     label: ClassVar[str] = ""
-    name_of_body: ClassVar[str] = ""
-    """Selector of what has the focus when the view appears."""
+    table: Grid[Any]
+    """What has the focus when the view appears."""
     waits_for_input: ClassVar[bool] = False
     """Whether it loads when what to load was typed, rather than when it is first seen."""
 
@@ -224,34 +316,48 @@ class View(Vertical, PanelPage):
     ]
 
     class Progress(Message):
-        """The work of a view went a step further."""
+        """The work of a view went some steps further."""
 
-        def __init__(self, event: Event) -> None:
-            super().__init__()
-            self.event = event
-
-    def __init__(self) -> None:
+    def __init__(self, panel: Panel) -> None:
         super().__init__(id=self.label.lower())
+        self._panel = panel
         self.appeared = False
+        self._events: deque[Event] = deque(maxlen=_STEPS)
+        self._is_told = False
+
+    @property
+    def panel(self) -> Panel:
+        """The application; known before the view is part of it."""
+        return self._panel
+
+    def on_mount(self) -> None:
+        """Take the focus, which nothing could have before."""
+        if self.display:
+            self.focus_body()
 
     def action_load(self) -> None:
         """Fetch what the view shows."""
 
     def appear(self) -> None:
-        """Take the focus; load when seen for the first time."""
-        self.focus_body()
+        """Take the focus; load when seen for the first time, after it was drawn."""
+        if self.is_mounted:
+            self.focus_body()
         self.show_command()
         if not self.appeared:
             self.appeared = True
-            if self.waits_for_input:
-                self.show_status(f"r loads: {self.command()}")
-            else:
-                self.action_load()
+            self.panel.call_after_refresh(self.first_look)
+
+    def first_look(self) -> None:
+        """Show what is stored and, unless what to load is to be typed, load."""
+        if self.waits_for_input:
+            self.show_status(f"r loads: {self.command()}")
+        else:
+            self.action_load()
 
     def focus_body(self) -> None:
         """Give the focus to what is looked at."""
-        if self.name_of_body:
-            self.query_one(self.name_of_body).focus()
+        # At once, not in a moment: the table would be drawn without the focus first.
+        self.screen.set_focus(self.table, scroll_visible=False)
 
     def action_filter(self) -> None:
         """Go to the first line to type in."""
@@ -289,25 +395,37 @@ class View(Vertical, PanelPage):
             self.panel.set_banner(str(lost))
 
     def follow(self, event: Event) -> None:
-        """Pass the step on to the panel's own thread."""
-        self.post_message(self.Progress(event))
+        """Pass steps on to the panel's own thread, those of a tenth of a second at once."""
+        self._events.append(event)
+        if not self._is_told:
+            self._is_told = True
+            self.post_message(self.Progress())
 
     def on_view_progress(self, message: View.Progress) -> None:
         """Say how far the work is."""
         message.stop()
-        if not self.working:
+        self._hear()
+
+    def _hear(self) -> None:
+        if not self._events:
+            self._is_told = False
             return
-        event = message.event
+        event = self._events[-1]
+        while self._events:
+            event = self._events.popleft()
+            if event.kind == "count":
+                self._counts[event.symbol] = event
+        if self.working:
+            self.show_status(self._step(event))
+        self.set_timer(_HEAR_EVERY_S, self._hear)
+
+    def _step(self, event: Event) -> str:
         where = f"{event.symbol}: " if event.symbol else ""
         if event.kind == "count":
-            self._counts[event.symbol] = event
-            self.show_status(self._how_far(event))
-        elif event.kind == "note":
-            self.show_status(f"note: {event.text}")
-        elif event.kind == "spot":
-            self.show_status(f"{where}spot {event.text}")
-        else:
-            self.show_status(f"{where}{event.text}")
+            return self._how_far(event)
+        if event.kind == "note":
+            return f"note: {event.text}"
+        return f"{where}spot {event.text}" if event.kind == "spot" else f"{where}{event.text}"
 
     def _how_far(self, event: Event) -> str:
         """A bar, and how many of how many; of symbols as well when there are several."""
@@ -342,6 +460,7 @@ class Sheet(ModalScreen[None], PanelPage):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Back"),
+        Binding("question_mark", "app.keys", "Keys", key_display="?"),
         Binding("q", "app.quit", "Quit"),
     ]
 
@@ -353,11 +472,22 @@ class Sheet(ModalScreen[None], PanelPage):
         """Title above, keys below what every page has."""
         yield Label(self._title, markup=False, classes="title")
         yield from PanelPage.compose(self)
-        yield Footer()
+        yield KeyLine()
 
     def action_leave(self) -> None:
         """Go back to the view."""
         self.dismiss(None)
+
+
+def folded(text: str, width: int) -> str:
+    """*text* with its sentences folded at *width*; tables, which begin with #, stay as they are."""
+    lines, in_table = [], False
+    for line in text.splitlines():
+        in_table = bool(line) and (in_table or line.startswith("#"))
+        folds = not in_table and len(line) > width
+        indent = " " * (len(line) - len(line.lstrip()) + 3)
+        lines += textwrap.wrap(line, width, subsequent_indent=indent) if folds else [line]
+    return "\n".join(lines)
 
 
 class TextSheet(Sheet):
@@ -368,16 +498,17 @@ class TextSheet(Sheet):
         title: What it is about.
         text: The page.
         command: The equivalent command.
+        wide: Whether lines that are too long are scrolled sideways rather than folded.
     """
 
-    def __init__(self, title: str, text: Text | str, command: str) -> None:
+    def __init__(self, title: str, text: Text | str, command: str, *, wide: bool = False) -> None:
         super().__init__(title)
-        self._text, self._command = text, command
+        self._text, self._command, self._is_wide = text, command, wide
 
     def body(self) -> ComposeResult:
         """The page, in letters that the terminal has."""
         text = self._text
-        with VerticalScroll(id="page"):
+        with VerticalScroll(id="page", classes="wide" if self._is_wide else ""):
             yield Static(
                 self.panel.glyphs.shown(text) if isinstance(text, str) else text, markup=False
             )
@@ -389,3 +520,34 @@ class TextSheet(Sheet):
     def on_mount(self) -> None:
         """The arrow keys scroll."""
         self.query_one("#page").focus()
+
+
+def keys_text(screen: Screen[Any], width: int) -> Text:
+    """Every key that works on *screen*, and what it does in the words of its action."""
+    app, text = cast("Panel", screen.app), Text()
+    views = {view.label: view for view in app.views}
+    for node, binding in keys_of(screen):
+        name = binding.action.partition("(")[0].rpartition(".")[2]
+        does = views.get(binding.description) or getattr(node, f"action_{name}", None)
+        # Textual's own keys, such as tab, do here what they do everywhere.
+        if does is None or not does.__module__.startswith("tomic."):
+            continue
+        said = (inspect.getdoc(does) or "").partition("\n")[0]
+        text.append(f"{app.get_key_display(binding):>{_KEY}}  ", "bold")
+        text.append(f"{binding.description:<{_WORD}} ")
+        start = _KEY + _WORD + 3
+        lines = textwrap.wrap(said, max(width - start, _LEAST)) or [""]
+        text.append(f"\n{'':{start}}".join(lines) + "\n", "dim")
+    return text
+
+
+def stored_text(at: dt.datetime, now: dt.datetime | None) -> str:
+    """That something is stored, since when and, where *now* is known, how old it is."""
+    text = f"stored {at:%Y-%m-%d %H:%M} UTC"
+    if now is None:
+        return text
+    minutes = round((now - at).total_seconds() / 60.0)
+    for limit, unit, size in ((120, "min", 1), (48 * 60, "h", 60)):
+        if minutes < limit:
+            return f"{text}, {minutes // size} {unit} old"
+    return f"{text}, {minutes // (24 * 60)} days old"

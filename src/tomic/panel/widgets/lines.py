@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
+from textual.dom import DOMNode
 from textual.message import Message
 from textual.reactive import reactive
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, Label
 
@@ -84,66 +86,82 @@ class StatusLine(Widget):
         return Text(self.text, style=style, no_wrap=True, overflow="ellipsis")
 
 
-class ViewName(Widget):
-    """A view that can be clicked."""
+class ViewBar(Widget):
+    """All views by key, the chosen one marked, and at the right what the panel is connected to."""
 
-    chosen = reactive(False)
-
-    class Clicked(Message):
-        """This view is wanted."""
-
-        def __init__(self, view: str) -> None:
-            super().__init__()
-            self.view = view
-
-    def __init__(self, key: str, label: str) -> None:
-        super().__init__()
-        self.label = label
-        self._text = f" {key} {label} "
-        self.styles.width = len(self._text)
-
-    def render(self) -> Text:
-        """Key and name, reversed for the view on the screen."""
-        return Text(self._text, style="bold reverse" if self.chosen else "")
-
-    def on_click(self) -> None:
-        """Ask for it."""
-        self.post_message(self.Clicked(self.label))
-
-
-class LinkLabel(Widget):
-    """What the panel is connected to, at the right."""
-
-    text = reactive("")
-
-    def render(self) -> Text:
-        """A word or two."""
-        return Text(self.text, justify="right", no_wrap=True, overflow="crop")
-
-
-class ViewBar(Horizontal):
-    """All views by key; the chosen one is marked."""
+    chosen: reactive[str | None] = reactive(None)
+    link = reactive("")
 
     def __init__(self, labels: Sequence[str]) -> None:
         super().__init__()
-        self._names = [ViewName(f"{place}", view) for place, view in enumerate(labels, start=1)]
-        self._link = LinkLabel()
-        self.chosen: str | None = None
-
-    def compose(self) -> ComposeResult:
-        """A name each, then the connection."""
-        yield from self._names
-        yield self._link
+        self._labels = tuple(labels)
 
     def choose(self, label: str) -> None:
         """Mark one."""
         self.chosen = label
-        for name in self._names:
-            name.chosen = name.label == label
 
     def show_link(self, text: str) -> None:
         """Show how things stand with the gateway."""
-        self._link.text = text
+        self.link = text
+
+    def render(self) -> Text:
+        """A name each, which can be clicked; then the connection."""
+        text = Text(no_wrap=True, overflow="crop")
+        for place, label in enumerate(self._labels, start=1):
+            clicked = Style(meta={"@click": f"app.view({label!r})"})
+            marked = Style(bold=True, reverse=True) if label == self.chosen else Style()
+            text.append(f" {place} {label} ", marked + clicked)
+        room = self.size.width - text.cell_len - 1
+        return text.append(f"{self.link[: max(room, 0)]:>{max(room, 0)}} ", "dim")
+
+
+class KeyLine(Widget):
+    """
+    The keys that work now, as many as there is room for; `?` says them all.
+
+    Textual's own footer mounts a widget for each key at every change of view, which costs more
+    than the view.
+    """
+
+    def on_mount(self) -> None:
+        """Follow what can be pressed."""
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if self.is_attached and screen is self.screen:
+            self.refresh()
+
+    def render(self) -> Text:
+        """Key and word of each; those of every view at the right."""
+        shown = [binding for _, binding in keys_of(self.screen) if binding.show]
+        tail = [self._word(binding) for binding in shown if binding.key in _EVERYWHERE]
+        others = [self._word(binding) for binding in shown if binding.key not in _EVERYWHERE]
+        room = self.size.width - sum(word.cell_len for word in tail)
+        text = Text(no_wrap=True)
+        for word in others:
+            if text.cell_len + word.cell_len > room:
+                break
+            text.append_text(word)
+        return Text(no_wrap=True).join([text, *tail])
+
+    def _word(self, binding: Binding) -> Text:
+        text = Text().append(f" {self.app.get_key_display(binding)}", "bold")
+        text.append(f" {binding.description} ")
+        text.stylize(Style(meta={"@click": f"app.simulate_key({binding.key!r})"}))
+        return text
+
+
+_EVERYWHERE = ("question_mark", "q")
+
+
+def keys_of(screen: Screen[Any]) -> list[tuple[DOMNode, Binding]]:
+    """What can be pressed now, each action once, with who does it; those of tables after others."""
+    found: dict[str, tuple[DOMNode, Binding]] = {}
+    for node, binding, enabled, _ in screen.active_bindings.values():
+        known = found.get(binding.action)
+        if binding.description and enabled and (known is None or not known[1].show):
+            found[binding.action] = (node, binding)
+    return sorted(found.values(), key=lambda at: (at[0] is screen.focused, at[0] is screen.app))
 
 
 class LineInput(Input):

@@ -30,6 +30,15 @@ class Glyphs:
     either_way: str
     shades: str
     """From nothing to everything."""
+    heights: str = " .-=*#"
+    """The same for a letter of a line that shows how something went."""
+
+    def spark(self, share: float) -> str:
+        """A letter as high as *share* is between 0 and 1; blank where it is missing."""
+        if not math.isfinite(share):
+            return " "
+        steps = self.heights[1:]
+        return steps[min(max(int(share * len(steps)), 0), len(steps) - 1)]
 
     def shown(self, text: str) -> str:
         """*text* in letters that the terminal has."""
@@ -50,7 +59,7 @@ _SPELLED = str.maketrans(
     }
 )
 """What tables and sentences are made of beyond ASCII."""
-UNICODE = Glyphs(True, "●", "·", "×", "│", "─", "└", "·", "±", " ░▒▓█")
+UNICODE = Glyphs(True, "●", "·", "×", "│", "─", "└", "·", "±", " ░▒▓█", " ▁▂▃▄▅▆▇█")
 ASCII = Glyphs(False, "o", ".", "x", "|", "-", "+", "-", "+-", " .:*#")
 
 
@@ -171,8 +180,15 @@ class Canvas:
         for row in range(self.height):
             if row:
                 text.append("\n")
+            # Neighbours of one style together: a terminal's text costs by its parts.
+            run, before = "", ""
             for column in range(self.width):
-                text.append(*self._at((column, row)))
+                sign, style = self._at((column, row))
+                if style != before and run:
+                    text.append(run, before)
+                    run = ""
+                run, before = run + sign, style
+            text.append(run, before)
         return text
 
     def _at(self, where: tuple[int, int]) -> tuple[str, str]:

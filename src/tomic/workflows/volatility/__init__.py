@@ -2,4 +2,4 @@
 
 from tomic import _lazy
 
-_lazy.offer(__name__, modules="measure today")
+_lazy.offer(__name__, modules="cones measure today")

@@ -834,6 +834,7 @@ async def load_days(
         await store.history.iv(symbol, "ib30", days=count),
         await store.history.iv(symbol, "chain30", days=count),
         days,
+        smiles=await store.history.smiles(symbol, days=days),
         window=market.rank_days,
         least=market.rank_min_days,
     )

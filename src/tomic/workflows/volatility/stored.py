@@ -20,8 +20,8 @@ from tomic import dates
 from tomic._typing import FloatArray
 from tomic.models import TradingSession
 from tomic.models.documents import finite
-from tomic.quant import realized
-from tomic.store import Bars, Coverage, VolSeries
+from tomic.quant import realized, surface
+from tomic.store import Bars, Coverage, SmileDay, VolSeries
 
 SeriesName: TypeAlias = Literal["bars", "ib30", "ib_hv30"]
 
@@ -352,6 +352,12 @@ class PastDay:
     iv_percentile: float | None = None
     chain_iv30: float | None = None
     """Of our own chains."""
+    expected_move: float | None = None
+    """One standard deviation over 30 days, of `close` and `iv30`."""
+    skew: float | None = None
+    """This and the terms are of the chain of the day, where one was taken."""
+    term_m1_m2: float | None = None
+    term_m1_m3: float | None = None
 
 
 def by_day(
@@ -360,11 +366,13 @@ def by_day(
     chain_iv: VolSeries,
     days: int,
     *,
+    smiles: Sequence[SmileDay] = (),
     window: int = realized.TRADING_DAYS,
     least: int = 60,
 ) -> list[PastDay]:
     """The last *days* trading days on which anything is stored, oldest first."""
     ends = [series.date[-1].item() for series in (bars, ib_iv, chain_iv) if len(series)]
+    ends += [smile.day for smile in smiles[-1:]]
     width = days + max(window, BARS_NEEDED)
     calendar = _calendar([max(ends)], width) if ends else _calendar([], width)
     if not len(calendar):
@@ -378,6 +386,7 @@ def by_day(
         at, chosen = _places(date, calendar, calendar.size, calendar.size - 1)
         row[name][at] = values[chosen]
     columns = {
+        **_laid(smiles, calendar),
         "close": row["close"],
         **{f"hv{n}": realized.close_to_close(row["close"], n) for n in (30, 60, 90)},
         "atr14": realized.atr_wilder(row["high"], row["low"], row["close"], ATR_DAYS),
@@ -387,12 +396,38 @@ def by_day(
             realized.iv_percentile, row["ib"], window, least=least
         ).value,
         "chain_iv30": row["own"],
+        "expected_move": surface.expected_move_iv(row["close"], row["ib"], 30),
     }
-    stored = np.isfinite(row["close"]) | np.isfinite(row["ib"]) | np.isfinite(row["own"])
+    stored = np.isfinite([columns[name] for name in _STORED]).any(axis=0)
     return [
         PastDay(calendar[at].item(), **{name: finite(v[at]) for name, v in columns.items()})
         for at in np.flatnonzero(stored)[-days:]
     ]
+
+
+_STORED = ("close", "iv30", "chain_iv30", *SmileDay._fields[1:])
+"""Columns that make a day one of which something is stored; the others follow from these."""
+
+
+def _laid(smiles: Sequence[SmileDay], calendar: NDArray[np.datetime64]) -> dict[str, FloatArray]:
+    """Skew and terms on the days of *calendar*, NaN where no chain was taken."""
+    day = np.array([smile.day for smile in smiles], dtype="datetime64[D]")
+    at, chosen = _places(day, calendar, calendar.size, calendar.size - 1)
+    columns = {}
+    for name in SmileDay._fields[1:]:
+        values = np.array([getattr(smile, name) for smile in smiles], dtype=np.float64)
+        columns[name] = np.full(calendar.size, np.nan)
+        columns[name][at] = values[chosen]
+    return columns
+
+
+def with_gaps(days: Sequence[PastDay]) -> list[PastDay]:
+    """*days* and an empty one for each trading day between them of which nothing is stored."""
+    if not days:
+        return []
+    by_date = {past.day: past for past in days}
+    every = {*dates.trading_days(days[0].day, days[-1].day), *by_date}
+    return [by_date.get(day) or PastDay(day) for day in sorted(every)]
 
 
 # -- trading days --------------------------------------------------------------------------
