@@ -8,6 +8,7 @@ matplotlib behind it, is imported when the first picture is asked for and not be
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 
@@ -19,3 +20,20 @@ def draw(picture: str, *args: Any, **options: Any) -> Any:
         UsageError: matplotlib is not installed.
     """
     return getattr(import_module("tomic.report.pictures"), picture)(*args, **options)
+
+
+def save(path: Path, axes: Any) -> None:
+    """
+    Write the whole figure of *axes* to *path*, in the form that its ending names.
+
+    Raises:
+        UsageError: The ending names no form; .svg, .png and .pdf do.
+        BadFile: It cannot be written.
+    """
+    import_module("tomic.report.figures").save(path, axes)
+
+
+def svg(axes: Any) -> str:
+    """The whole figure of *axes* as SVG text."""
+    text: str = import_module("tomic.report.figures").to_svg(axes)
+    return text

@@ -22,9 +22,7 @@ def text(by="strategy", *, spots=(), every_alert=False, totals=None, **changes):
     if totals is not None:
         changes["totals"] = review.totals.model_copy(update=totals)
     view = PortfolioReview(book=None, review=review.model_copy(update=changes))
-    return portfolio.shown(
-        view, Format.TABLE, by, spots=spots, every_alert=every_alert, width=120, color=False
-    )
+    return portfolio.shown(view, Format.TABLE, by, spots=spots, every_alert=every_alert, width=120)
 
 
 def test_an_empty_book():

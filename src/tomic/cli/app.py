@@ -15,10 +15,11 @@ from typing import Annotated
 import typer
 
 from tomic._version import __version__
-from tomic.cli import streams
+from tomic.cli import screen, streams
 from tomic.cli.running import INTERRUPTED, LOOKS_DONE, UNEXPECTED, of_the_system, quiet_pipe, say
 from tomic.errors import TomicError
 from tomic.masking import named_here
+from tomic.present import palette
 
 _COMMANDS = {
     "chain": "chain",
@@ -108,11 +109,14 @@ def _version(value: bool) -> None:
 
 
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Shared options follow the sub-command."""
+    # Otherwise click takes the colours out of what goes to a pipe, which may be wanted.
+    context.color = screen.has_colours()
 
 
 def first_words(words: Sequence[str]) -> str:
@@ -155,7 +159,7 @@ def _code_of(words: list[str]) -> int:
     try:
         if said := first_words(words):
             typer.echo(said, err=True)
-        with quiet_pipe(), of_the_system():
+        with quiet_pipe(), of_the_system(), palette.on(screen.has_colours()):
             command_line(words)()
     except typer.Exit as exc:
         return exc.exit_code

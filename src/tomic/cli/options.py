@@ -207,6 +207,12 @@ TimeoutOption = Annotated[
 RealtimeOnlyOption = Annotated[
     bool, typer.Option("--realtime-only", help="Refuse delayed and frozen data.")
 ]
+PlotOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot", metavar="FILE", help="Draw it instead: FILE.svg, .png or .pdf; - prints SVG."
+    ),
+]
 DteOption = Annotated[
     DteRange | None,
     typer.Option("--dte", parser=parse_dte, metavar="DAYS", help="Fewest days, or 15:60."),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never, Self, get_args, get_ori
 
 import typer
 
-from tomic import config as configuration, desk as desks, disk, models, outside
+from tomic import _drawing, config as configuration, desk as desks, disk, models, outside
 from tomic.cli.options import CommonOptions, GatewayOptions, Invocation, TicketOptions
 from tomic.disk import make_folder, make_private
 from tomic.errors import ConfigError, TomicError, UsageError
@@ -41,6 +41,7 @@ LOOKS_DONE = frozenset({0, 3, 10})
 _WORST_FIRST = (1, 4, 6, 5, 7, 2, 3, 10, 0)
 _FILES = (".csv", ".json", ".ndjson")
 _CONTEXT = "context"
+_STDOUT = Path("-")
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
@@ -393,6 +394,22 @@ def export_folder(common: CommonOptions, settings: configuration.Settings) -> Pa
     return out
 
 
+def draw_to(file: Path, common: CommonOptions, picture: str, *of: Any, **options: Any) -> None:
+    """
+    Draw *picture* of `tomic.report.pictures` into *file*; ``-`` prints it as SVG.
+
+    Raises:
+        UsageError: matplotlib is not installed, or *file* names no form of picture.
+        DataError: There is nothing to draw.
+        BadFile: The file cannot be written.
+    """
+    if file == _STDOUT:
+        typer.echo(_drawing.svg(_drawing.draw(picture, *of, **options)), nl=False)
+        return
+    _drawing.save(file, _drawing.draw(picture, *of, theme="light", **options))
+    common.say(f"{file}: written")
+
+
 def hand_over(
     made: Ticket, wanted: TicketOptions, common: CommonOptions, *, shown: Ticket | None = None
 ) -> None:
@@ -411,7 +428,7 @@ def hand_over(
         raise UsageError(f"no link: {line.why_none}")
     if wanted.ticket is not None:
         text = orders.what_if_csv(made)
-        if wanted.ticket == Path("-"):
+        if wanted.ticket == _STDOUT:
             typer.echo(text, nl=False)
         else:
             common.say(f"{disk.write_text(wanted.ticket, text, private=True)}: written")

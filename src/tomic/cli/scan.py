@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ import typer
 
 import tomic
 from tomic import config as configuration, files, notices
-from tomic.cli import completion, notify as telling, options
+from tomic.cli import completion, notify as telling, options, screen
 from tomic.cli.running import (
     INTERRUPTED,
     at_desk,
@@ -34,15 +32,8 @@ from tomic.strategies.catalogue import templates
 
 def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    shown = present.shown(
-        result, format, explain=explain, width=_width(), color=sys.stdout.isatty()
-    )
+    shown = present.shown(result, format, explain=explain, width=screen.width())
     typer.echo(shown, nl=False)
-
-
-def _width() -> int | None:
-    """Letters a line of the terminal; None in a pipe."""
-    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
 
 
 def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
@@ -244,7 +235,7 @@ async def show(
         document = documents.to_document(now or saved)
         typer.echo(forms.to_json(document | {"ticket": orders.ticket_document(made)}), nl=False)
         return
-    typer.echo(details.proposal_text(now or saved, width=_width(), order=made), nl=False)
+    typer.echo(details.proposal_text(now or saved, width=screen.width(), order=made), nl=False)
     if now is not None:
         typer.echo(f"\n{details.beside(saved, now)}")
     if review is not None and not review.accepted:

@@ -163,7 +163,6 @@ def shown(
     spots: Sequence[float],
     every_alert: bool,
     width: int,
-    color: bool,
 ) -> str:
     """
     The review in *format*; rows hold fractions and money as plain numbers, unknown ones empty.
@@ -175,13 +174,13 @@ def shown(
     review = view.review
 
     def table() -> str:
-        parts = [header(review), _main_table(review, by, width=width, color=color), _totals(review)]
+        parts = [header(review), _main_table(review, by, width=width), _totals(review)]
         if spots:
-            parts += [_grid_text(grid, review, spots, color) for grid in _grids(review)]
+            parts += [_grid_text(grid, review, spots) for grid in _grids(review)]
             parts.append(_events(review))
         parts += [_concentration(review), _alerts(review.alerts, every=every_alert), _gaps(review)]
         if view.considered is not None:
-            parts.append(considered_text(review, view.considered, color=color))
+            parts.append(considered_text(review, view.considered))
         return "\n\n".join(part for part in parts if part) + "\n"
 
     return emit(
@@ -239,7 +238,7 @@ _NUMBERS = (
 )
 
 
-def _main_table(review: nouns.BookReview, by: str, *, width: int, color: bool) -> str:
+def _main_table(review: nouns.BookReview, by: str, *, width: int) -> str:
     if not review.structures:
         return "no positions that can be shown; see what is left out below"
     numbers = [title for title, _, _ in _NUMBERS]
@@ -250,11 +249,11 @@ def _main_table(review: nouns.BookReview, by: str, *, width: int, color: bool) -
         )  # fmt: skip
         for structure in review.structures:
             table.add_row(*_structure_cells(structure))
-        return table.text(width=width, bold=color).rstrip("\n")
+        return table.text(width=width).rstrip("\n")
     table = PlainTable(by, "structures", *numbers, "margin", "share")
     for row in rows(review, by):
         table.add_row(*_group_cells(row, by))
-    return table.text(bold=color).rstrip("\n")
+    return table.text().rstrip("\n")
 
 
 def _structure_cells(structure: nouns.Structure) -> list[str]:
@@ -381,9 +380,7 @@ def _grids(review: nouns.BookReview) -> Iterable[nouns.StressGrid]:
 _SHOWN_VOLS = (-0.5, 0.0, 0.5, 1.0)
 
 
-def _grid_text(
-    grid: nouns.StressGrid, review: nouns.BookReview, shown: Sequence[float], color: bool
-) -> str:
+def _grid_text(grid: nouns.StressGrid, review: nouns.BookReview, shown: Sequence[float]) -> str:
     """P&L today by spot and volatility, and over time with the volatility of today."""
     spots = [place for place, move in enumerate(grid.spot_moves) if _near(move, shown)]
     vols = [place for place, move in enumerate(grid.vol_moves) if _near(move, _SHOWN_VOLS)]
@@ -397,7 +394,7 @@ def _grid_text(
             cells = [_signed(grid.pnl[spot][middle][day], 0) for spot in spots]
             table.add_row(f"+0% in {days} days", *cells)
     title = f"stress of {grid.name}, {review.currency}, from the live spot"
-    return f"{title}\n{table.text(bold=color)}".rstrip("\n")
+    return f"{title}\n{table.text()}".rstrip("\n")
 
 
 def _near(move: float, shown: Sequence[float]) -> bool:
@@ -481,9 +478,7 @@ def _gaps(review: nouns.BookReview) -> str:
 # -- a trade that is considered --------------------------------------------------------------------
 
 
-def considered_text(
-    before: nouns.BookReview, considered: Considered, *, color: bool = False
-) -> str:
+def considered_text(before: nouns.BookReview, considered: Considered) -> str:
     """What a trade would change in the book."""
     first, second = before.totals, considered.after.totals
     table = PlainTable("", "before", "after", "change")
@@ -517,7 +512,7 @@ def considered_text(
         change = new - old if new is not None and old is not None else None
         table.add_row(title, *(_signed(x, decimals) for x in (old, new, change)))
     lines = [f"with {considered.trade}", *(_trade_line(x) for x in considered.structures)]
-    lines.append(table.text(bold=color).rstrip("\n"))
+    lines.append(table.text().rstrip("\n"))
     lines.append(
         f"fit {considered.change.fit:.2f}{''.join(f'; {x}' for x in considered.change.notes)}"
     )

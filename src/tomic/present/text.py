@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tomic import outside
 from tomic.present.forms import to_json
+from tomic.present.palette import Tone, Toned, painted
 
 if TYPE_CHECKING:
     from tomic.figures import Definition, Figure
@@ -68,7 +69,7 @@ class PlainTable:
     """
     Columns of text: the first one and those without a title left, the others right.
 
-    Rich lays out five hundred rows in most of a second; nothing here needs colour.
+    Rich lays out five hundred rows in most of a second. A cell that is `Toned` has its colour.
     """
 
     def __init__(self, *titles: str, left: Collection[int] = (0,)) -> None:
@@ -77,7 +78,7 @@ class PlainTable:
 
     def add_row(self, *cells: str) -> None:
         """Add a row of as many cells as there are titles."""
-        self._rows.append(tuple(map(outside.line, cells)))
+        self._rows.append(tuple(map(_line, cells)))
 
     def fitting(self, width: int | None, droppable: Sequence[str]) -> tuple[list[int], int]:
         """The columns that fit into *width* when the *droppable* go first; how many do not."""
@@ -90,16 +91,13 @@ class PlainTable:
             keep.remove(titles.index(title))
         return keep, len(titles) - len(keep)
 
-    def text(
-        self, keep: Sequence[int] | None = None, *, width: int | None = None, bold: bool = False
-    ) -> str:
+    def text(self, keep: Sequence[int] | None = None, *, width: int | None = None) -> str:
         """
         The table, a line a row.
 
         Args:
             keep: Only these columns.
             width: Where the last column is folded, if that leaves it some room.
-            bold: Whether the titles are.
         """
         kept = range(len(self._rows[0])) if keep is None else keep
         sizes = [max(len(row[at]) for row in self._rows) for at in kept]
@@ -110,13 +108,25 @@ class PlainTable:
             *cells, last = (row[at] for at in kept)
             first, *more = textwrap.wrap(last, room) if len(last) > room else [last]
             padded = (
-                cell.ljust(size) if at in self._left else cell.rjust(size)
+                _padded(cell, size, at in self._left)
                 for at, cell, size in zip(kept, [*cells, first], sizes, strict=True)
             )
             lines += ["  ".join(padded).rstrip(), *(f"{'':{start}}{text}" for text in more)]
-        if bold:
-            lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
+        lines[0] = painted(lines[0], Tone.TITLE)
         return "\n".join(lines) + "\n"
+
+
+def _line(cell: str) -> str:
+    """One line of text, with its meaning if it has one."""
+    plain = outside.line(cell)
+    return Toned(plain, cell.tone) if isinstance(cell, Toned) else plain
+
+
+def _padded(cell: str, size: int, is_left: bool) -> str:
+    """*cell* in its colour if it has one, as wide as its column."""
+    text = painted(cell, cell.tone) if isinstance(cell, Toned) else cell
+    room = " " * (size - len(cell))
+    return f"{text}{room}" if is_left else f"{room}{text}"
 
 
 # -- definitions ---------------------------------------------------------------------------

@@ -409,9 +409,7 @@ _STORED = ("close", "iv30", "chain_iv30", *SmileDay._fields[1:])
 """Columns that make a day one of which something is stored; the others follow from these."""
 
 
-def _laid(
-    smiles: Sequence[SmileDay], calendar: NDArray[np.datetime64]
-) -> dict[str, FloatArray]:
+def _laid(smiles: Sequence[SmileDay], calendar: NDArray[np.datetime64]) -> dict[str, FloatArray]:
     """Skew and terms on the days of *calendar*, NaN where no chain was taken."""
     day = np.array([smile.day for smile in smiles], dtype="datetime64[D]")
     at, chosen = _places(day, calendar, calendar.size, calendar.size - 1)
