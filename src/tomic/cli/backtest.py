@@ -96,7 +96,7 @@ async def backtest(
         options.CommonOptions, "format as_json out no_export demo config verbose quiet"
     ],
 ) -> int:
-    """Walk over history with the scan's own choice, and say what it would have brought."""
+    """Say what the scan's own choice would have brought in history."""
     names = running.checked_symbols(symbols or [])
     if compare is not None and sweep is not None:
         raise UsageError("--compare and --sweep exclude each other; give one of them")

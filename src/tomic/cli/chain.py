@@ -254,7 +254,7 @@ async def chain(
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
 ) -> int:
-    """Fetch option chains, print them and write them to the export folder."""
+    """Fetch option chains: print them and export them."""
     symbols = running.checked_symbols(symbols)
     if shown.plot is not None and len(symbols) > 1:
         raise UsageError(f"--plot {shown.plot}: one symbol makes one picture; name which")

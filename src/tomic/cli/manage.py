@@ -54,7 +54,7 @@ async def manage(
         options.CommonOptions, "format as_json demo paced replay as_of config verbose quiet"
     ],
 ) -> int:
-    """Say what to do with each position: hold, close, roll and the rest, in numbers."""
+    """Say what to do with each position: hold, close or roll."""
     async with at_desk(common, gateway, stops=True, asks=not (offline or history)) as desk:
         if history:
             symbol = position.upper() or None

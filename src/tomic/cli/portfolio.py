@@ -144,7 +144,7 @@ async def portfolio(
         options.CommonOptions, "format as_json show_accounts demo paced config verbose quiet"
     ],
 ) -> int:
-    """Show what is held: strategies, Greeks, margin, stress and alerts."""
+    """Show what is held: Greeks, margin, stress and alerts."""
     shape = common.shape
     asked.check(with_)
     market = {"realtime_only": realtime_only or None}

@@ -161,7 +161,7 @@ async def scan(
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
 ) -> int:
-    """Find the best trades over many symbols, rank them, and say why."""
+    """Find the best trades over many symbols, rank them, say why."""
     names = checked_symbols([*(symbols or []), *_universe(universe)])
     async with (
         at_desk(
@@ -221,7 +221,7 @@ async def show(
     ticket: options.TicketOptions,
     common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
-    """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
+    """Print one proposal whole: legs, payoff, reasons, order to type."""
     async with at_desk(common, quiet=not refresh, brief=True) as desk:
         saved = await desk.proposal(proposal)
         review = await desk.refreshed(saved) if refresh else None
@@ -302,7 +302,7 @@ def show_strategy(
     as_json: options.JsonOption = False,
     config: options.ConfigOption = None,
 ) -> None:
-    """Print one strategy as it is searched, with the names that tomic.toml can change."""
+    """Print one strategy as it is searched, and its settings."""
     (chosen,) = templates.choose(configuration.load_settings(config), [name])
     described = templates.describe(chosen)
     shown = forms.to_json(described) if as_json else present.strategy(described) + "\n"

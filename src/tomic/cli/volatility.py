@@ -97,7 +97,7 @@ async def prices(
     gateway: options.GatewayOptions,
     common: Annotated[options.CommonOptions, "format as_json demo paced config verbose quiet"],
 ) -> int:
-    """Bring stored bars and implied volatility up to date: only what is missing is asked for."""
+    """Bring stored bars and IV up to date: asks for what is missing."""
     names = running.checked_symbols(symbols or [])
     shape = common.shape
     async with running.at_desk(common, gateway, stops=True) as desk:
@@ -139,7 +139,7 @@ async def vol(
         options.CommonOptions, "format as_json out no_export demo paced config verbose quiet"
     ],
 ) -> int:
-    """Show volatility: implied, rank, realised, skew, terms, moves, each with its source."""
+    """Show volatility: implied, rank, realised, skew, terms, moves."""
     names = running.checked_symbols(symbols or [])
     shape, history = common.shape, history or plot is not None
     async with running.at_desk(common, gateway, stops=True, quiet=stored or history) as desk:
@@ -165,7 +165,7 @@ def explain(
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Print definition, unit, formula, source and caveat of a metric."""
+    """Print definition, unit, formula and caveat of a figure."""
     if metric is None:
         typer.echo(definitions.definitions_table(figures.ALL, as_json=as_json), nl=False)
     else:
