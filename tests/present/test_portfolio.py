@@ -46,7 +46,7 @@ def test_notes_without_a_decision_are_counted_unless_asked_for():
     """One of the three alerts is only information."""
     assert "and 1 note that needs no decision; -v shows it" in text()
     every = text(every_alert=True)
-    assert "info  SPY-1: neutral" in every
+    assert "info   SPY-1: neutral" in every
     assert "no decision" not in every
 
 

@@ -19,7 +19,6 @@ from tomic.cli import help, screen, streams
 from tomic.cli.running import INTERRUPTED, LOOKS_DONE, UNEXPECTED, of_the_system, quiet_pipe, say
 from tomic.errors import TomicError
 from tomic.masking import named_here
-from tomic.present import palette
 
 _COMMANDS = {
     "chain": "chain",
@@ -161,7 +160,7 @@ def _code_of(words: list[str]) -> int:
     try:
         if said := first_words(words):
             typer.echo(said, err=True)
-        with quiet_pipe(), of_the_system(), palette.on(screen.has_colours()):
+        with quiet_pipe(), of_the_system(), screen.shown():
             command_line(words)()
     except typer.Exit as exc:
         return exc.exit_code

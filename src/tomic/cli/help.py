@@ -88,7 +88,8 @@ def summary(text: str) -> str:
 def laid_out(app: typer.Typer) -> typer.Typer:
     """*app*, its commands and all below them with the help of this module."""
     for command in app.registered_commands:
-        command.cls = HelpedCommand
+        if command.cls is None or not issubclass(command.cls, HelpedCommand):
+            command.cls = HelpedCommand
     for group in app.registered_groups:
         group.cls = HelpedGroup
         if group.typer_instance is not None:

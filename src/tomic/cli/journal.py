@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from tomic import config as configuration, files, notices, store
-from tomic.cli import completion, notify as telling, options
+from tomic.cli import completion, help, notify as telling, options
 from tomic.cli.running import at_desk, runs, worst
 from tomic.errors import (
     BadFile,
@@ -100,7 +99,7 @@ def _moment(text: str) -> dt.datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=NEW_YORK)
 
 
-class LegsCommand(TyperCommand):
+class LegsCommand(help.HelpedCommand):
     """A command whose legs may begin with a minus: ``"-1 SPY 2026-12-18 580P"`` is no option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -11,6 +11,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tomic.present import palette, text
 
 _USUAL = (100, 24)
 
@@ -29,3 +33,10 @@ def has_colours() -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Inside, what `tomic.present` makes fits stdout and has the colours that it can show."""
+    with palette.on(has_colours()), text.fitted_to(width()):
+        yield

@@ -14,7 +14,7 @@ from tomic.models.trade import Proposal, ScanResult
 from tomic.present import forms, palette
 from tomic.present.forms import Format
 from tomic.present.proposal import legs_text, limit_per_share, score_text
-from tomic.present.text import PlainTable, amount, figure_text, money, number, per_cent
+from tomic.present.text import PlainTable, amount, figure_text, fitted_to, money, number, per_cent
 
 # -- the ranking ---------------------------------------------------------------------------
 
@@ -142,16 +142,22 @@ def ranking(proposals: Sequence[Proposal], *, width: int | None = None) -> str:
     ]
     shown = _fitted(wanted, numbered, width)
     if shown is not None:
-        lines = _table(shown, numbered).text().splitlines()
+        lines = _lines(_table(shown, numbered))
     else:
         below = [column for column in wanted if column.title not in ("trade", "strategy")]
         shown = _fitted(below, numbered, width) or below
-        head, *rows = _table(shown, numbered).text().splitlines()
+        head, *rows = _lines(_table(shown, numbered))
         lines = [head]
         for row, proposal in zip(rows, numbered, strict=True):
             lines += [row, *_trade_lines(proposal, width)]
     lines += _key(shown, numbered, width or max(len(palette.plain(line)) for line in lines))
     return "\n".join(lines)
+
+
+def _lines(table: PlainTable) -> list[str]:
+    """A line a row: what does not fit was left out before."""
+    with fitted_to(None):
+        return table.text().splitlines()
 
 
 def _table(shown: Sequence[RankingColumn], proposals: Sequence[Proposal]) -> PlainTable:
@@ -172,7 +178,7 @@ def _fitted(
     shown = [wanted[at] for at in keep]
     if width is None:
         return shown
-    with palette.on(False):
+    with palette.on(False), fitted_to(None):
         longest = max(map(len, _table(shown, proposals).text().splitlines()))
     return shown if longest <= width else None
 
