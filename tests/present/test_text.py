@@ -39,9 +39,7 @@ def test_money_and_per_cents():
 
 def wide() -> PlainTable:
     table = PlainTable("id", "strategy", "P&L", "why", left=(0, 1, 3), drops=("strategy", "none"))
-    table.add_row(
-        "SPY-1", "iron condor", "+77", "no rule fired, and nothing is better than holding"
-    )
+    table.add_row("SPY-1", "iron condor", "+77", "no rule fired, and nothing beats holding")
     return table
 
 

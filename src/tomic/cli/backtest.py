@@ -103,7 +103,7 @@ async def backtest(
     if sweep is not None and html is not None:
         raise UsageError("--html shows a backtest, or two beside each other; leave --sweep out")
     shape = common.shape
-    async with running.at_desk(common, stops=True, asks=False, brief=True) as desk:
+    async with running.at_desk(common, stops=True, asks=False) as desk:
         asked: dict[str, Any] = {
             "symbols": names,
             "since": period.since,

@@ -262,7 +262,13 @@ async def chain(
     loading = Preloading(*CHAIN)
     async with (
         running.at_desk(
-            common, gateway, stops=True, then=loading, chain=wanted.rules, market=market
+            common,
+            gateway,
+            stops=True,
+            then=loading,
+            brief=False,
+            chain=wanted.rules,
+            market=market,
         ) as desk,
         loading,
     ):

@@ -302,7 +302,7 @@ def open_desk(
     *,
     asks: bool = True,
     quiet: bool = False,
-    brief: bool = False,
+    brief: bool = True,
     **sections: Mapping[str, Any],
 ) -> tuple[desks.Desk, ProgressLine]:
     """

@@ -168,7 +168,6 @@ async def scan(
             common,
             gateway,
             stops=True,
-            brief=True,
             asks=not chain,
             scan={
                 **asdict(limits),
@@ -222,7 +221,7 @@ async def show(
     common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
     """Print one proposal whole: legs, payoff, reasons, order to type."""
-    async with at_desk(common, quiet=not refresh, brief=True) as desk:
+    async with at_desk(common, quiet=not refresh) as desk:
         saved = await desk.proposal(proposal)
         review = await desk.refreshed(saved) if refresh else None
         rules = desk.settings.journal.exits_for(saved.strategy)
@@ -264,7 +263,7 @@ async def why_not(
     """Say which rule refuses a given trade, or where it stands."""
     (name,) = checked_symbols([symbol])
     given = _loaded([chain], [name])[0] if chain is not None else None
-    async with at_desk(common, asks=chain is None, brief=True) as desk:
+    async with at_desk(common, asks=chain is None) as desk:
         review = await desk.why_not(name, trade, chain=given)
     if common.as_json:
         typer.echo(documents.to_text(review, indent=2))

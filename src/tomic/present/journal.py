@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import re
@@ -261,6 +262,8 @@ def _said(key: str, value: Any) -> str:
         return " · ".join(_rule(name, rule) for name, rule in rules.items())
     if key == "trades" and isinstance(value, list):
         return "; ".join(map(_trade_said, value))
+    if isinstance(value, list):
+        return "; ".join(_said("", part) for part in value)
     if isinstance(value, dict):
         return " · ".join(
             _figure_said(name, part)
@@ -297,10 +300,12 @@ _PER_CENT = 100.0
 
 def _moment(text: str) -> str:
     """A time to the minute, as everywhere; any other text as it is."""
-    return f"{text[:10]} {text[11:16]} UTC" if _STAMP.match(text) else text
+    if not _STAMP.match(text):
+        return text
+    return f"{dt.datetime.fromisoformat(text).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
 
 
-_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*(?:Z|\+00:00)$")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$")
 
 
 def _short(value: Any) -> str:

@@ -94,11 +94,14 @@ def _folded(line: str, width: int) -> str:
     label = _LABEL.match(line)
     start = len(label[0]) if label and len(label[0]) <= width // 3 else 0
     head, rest = line[:start], line[start:]
-    # A point between two facts stays at the end of its line.
+    room = max(width - start, _LEAST_ROOM)
+    # A short fact stays whole, and the point after it at the end of its line.
+    facts = [
+        fact if len(fact) > room // 2 else fact.replace(" ", "\xa0") for fact in rest.split(" · ")
+    ]
     parts = textwrap.wrap(
-        rest.replace(" · ", "\xa0· "), max(width - start, _LEAST_ROOM),
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
+        "\xa0· ".join(facts), room, break_long_words=False, break_on_hyphens=False
+    )
     return "\n".join(
         f"{head if place == 0 else ' ' * start}{part}" for place, part in enumerate(parts)
     ).replace("\xa0", " ")
