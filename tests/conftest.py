@@ -30,6 +30,9 @@ hypothesis.settings.load_profile("suite")
 # Many tests start the program anew, and every worker imports it: it shall be compiled but once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Of the screen of whoever runs the tests, or of the runner itself.
+for _name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
+    os.environ.pop(_name, None)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -84,7 +84,7 @@ def test_a_campaign_on_the_command_line():
     assert (row["status"], row["pnl"], row["days"]) == ("closed", 290.0, 10)
     shown = run("journal", "show", "1").stdout
     assert "trade 2  2025-05-29 11:00 roll" in shown
-    assert "rules    profit_target 0.5, stop 3" in shown
+    assert "rules    take 50% of the premium · stop at 3x the credit · " in shown
     assert "plan     half" in shown
 
 
@@ -188,9 +188,11 @@ def test_corrections_notes_and_history():
     history = run("journal", "history", "1").stdout
 
     assert "credit +140.00" in fixed.stdout
-    assert [line.split()[-1] for line in history.splitlines() if "UTC" in line] == [
+    assert [line.split()[-1] for line in history.splitlines() if line[:3].strip()] == [
         "open", "note", "misread",
     ]  # fmt: skip
+    assert "trades:  open 20" in history
+    assert "{" not in history
     changes = document("history", "1")["changes"]
     assert [one["event"] for one in changes] == ["open", "note", "correct"]
     assert changes[2]["set"]["plan"] == "wait"
@@ -578,7 +580,7 @@ def test_the_record_of_proposals_before_there_is_one():
 
 
 def test_unbounded_figures_are_valid_json():
-    """A profit factor without losses is null beside a flag; people read that it is unlimited."""
+    """A profit factor without losses is null beside a flag; people read why."""
     add()
     run("journal", "close", "1", "--price", "0.50", "--at", "2025-05-29T11:00", "--offline", "-q")
 
@@ -589,7 +591,7 @@ def test_unbounded_figures_are_valid_json():
     assert found["overall"]["profit_factor_bounded"] is False
     row = next(csv.DictReader(io.StringIO(run("journal", "stats", "--format", "csv").stdout)))
     assert (row["profit_factor"], row["profit_factor_bounded"]) == ("", "False")
-    assert "unlimited" in run("journal", "stats").stdout
+    assert "no loss" in run("journal", "stats").stdout
 
 
 # -- files -----------------------------------------------------------------------------------

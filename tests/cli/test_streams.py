@@ -18,7 +18,7 @@ import typer
 from support import forked
 from support.command_line import SMALL, outside_gateway, run
 from tomic.cli import streams
-from tomic.present.chain import chain_table, screen_width
+from tomic.present.chain import PIPED_WIDTH, chain_table
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="redirects of a POSIX shell")
 
@@ -91,7 +91,7 @@ CHARSETS = ["cp1252", "latin-1", "ascii", "cp437", "cp1250", "utf-8"]
 @pytest.fixture(scope="module")
 def table(demo_chain) -> str:
     """A chain of the demo as `tomic chain` prints it."""
-    return chain_table(demo_chain, width=screen_width(False))[0]
+    return chain_table(demo_chain, width=PIPED_WIDTH)[0]
 
 
 def printed(folder: Path, text: str, charset: str, *, unbuffered: bool = False) -> str:

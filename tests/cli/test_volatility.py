@@ -228,9 +228,24 @@ def test_vol_history_prints_stored_days():
     rows = run("vol", "SPY", "--history", "--format", "csv")
 
     assert table.exit_code == rows.exit_code == 0
-    assert table.stdout.splitlines()[1].split() == ["2026-11-19", "601.00", "17.0"]
+    # One sigma of 30 days: 601 x 17 % x sqrt(30 / 365).
+    assert table.stdout.splitlines()[1].split() == ["2026-11-19", "601.00", "17.0", "29.29"]
     assert rows.stdout.splitlines()[0].startswith("symbol,day,close,hv30")
     assert len(rows.stdout.splitlines()) == 3
+
+
+def test_vol_history_is_drawn():
+    """Into a file by its ending, or as SVG on stdout; of one symbol."""
+    fill()
+    written = run("vol", "SPY", "--plot", "history.png")
+    printed = run("vol", "SPY", "--plot", "-", "-q")
+    several = run("vol", "SPY", "QQQ", "--plot", "history.png")
+
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert Path("history.png").read_bytes().startswith(b"\x89PNG")
+    assert printed.stdout.startswith("<?xml")
+    assert several.exit_code == 2
+    assert "one symbol makes one picture" in several.stderr
 
 
 def test_vol_history_of_an_empty_store():

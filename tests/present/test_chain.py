@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
+import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tomic.chain import Chain, Fetch
 from tomic.models import OptionQuote, RowStatus, Spot, SpotSource, Underlying
-from tomic.present import chain as render
+from tomic.present import chain as render, palette
+from tomic.present.forms import Format
 
 
 def altered(chain: Chain, **changes) -> Chain:
@@ -116,7 +121,8 @@ def test_summary(demo_chain):
 def test_colour_only_on_request(demo_chain):
     """Escape sequences appear when colour is asked for, and never else."""
     plain, _ = render.chain_table(demo_chain, width=160)
-    colored, _ = render.chain_table(demo_chain, width=160, color=True)
+    with palette.on():
+        colored, _ = render.chain_table(demo_chain, width=160)
 
     assert "\x1b[" not in plain
     assert "\x1b[" in colored
@@ -146,3 +152,32 @@ def test_an_am_expiry_tells_when_it_is_settled():
 
     assert "17 Dec 2026  1 days, settled 18 Dec at the open  (1 strikes)" in table("SPX")
     assert "17 Dec 2026  0 days  (1 strikes)" in table("SPXW")
+
+
+def test_open_interest_has_a_bar_per_strike(demo_chain):
+    """Puts left of calls; the strike nearest to spot is marked, the sums and walls are told."""
+    text = render.open_interest_table(demo_chain)
+
+    lines = text.splitlines()
+    assert lines[2].split() == ["puts", "strike", "calls"]
+    assert sum("›590" in line for line in lines) == 1
+    assert max(line.count("█") for line in lines) <= 48
+    assert "most puts at 590" in text
+    assert "the exchange counted them the evening before" in text
+
+
+def test_open_interest_of_programs(demo_chain):
+    """A row a strike, whole numbers; what is unknown is empty."""
+    rows = list(csv.DictReader(io.StringIO(render.open_interests([demo_chain], Format.CSV))))
+    document = json.loads(render.open_interests([demo_chain], Format.JSON))
+
+    assert list(rows[0]) == ["symbol", "strike", "puts", "calls"]
+    assert len(rows) == len(document["strikes"])
+    assert document["symbols"][0]["put_wall"] == 590.0
+
+
+def test_a_chain_without_open_interest_says_so(demo_chain):
+    """No table of nothing."""
+    blank = demo_chain.with_columns(open_interest=np.full(len(demo_chain), np.nan))
+
+    assert "no option has an open interest" in render.open_interest_table(blank)

@@ -22,9 +22,7 @@ def text(by="strategy", *, spots=(), every_alert=False, totals=None, **changes):
     if totals is not None:
         changes["totals"] = review.totals.model_copy(update=totals)
     view = PortfolioReview(book=None, review=review.model_copy(update=changes))
-    return portfolio.shown(
-        view, Format.TABLE, by, spots=spots, every_alert=every_alert, width=120, color=False
-    )
+    return portfolio.shown(view, Format.TABLE, by, spots=spots, every_alert=every_alert, width=120)
 
 
 def test_an_empty_book():
@@ -48,7 +46,7 @@ def test_notes_without_a_decision_are_counted_unless_asked_for():
     """One of the three alerts is only information."""
     assert "and 1 note that needs no decision; -v shows it" in text()
     every = text(every_alert=True)
-    assert "info  SPY-1: neutral" in every
+    assert "info   SPY-1: neutral" in every
     assert "no decision" not in every
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tomic.present.text import money, number, points
+from tomic.present.text import PlainTable, fitted_to, folded, money, number, points
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,34 @@ def test_money_and_per_cents():
     """Money has its sign; a fraction is written times a hundred."""
     assert [money(1234.5), money(-0.5, 1), money(None)] == ["+1,234.50", "-0.5", ""]
     assert points(0.0415) == "4.2"
+
+
+def wide() -> PlainTable:
+    table = PlainTable("id", "strategy", "P&L", "why", left=(0, 1, 3), drops=("strategy", "none"))
+    table.add_row("SPY-1", "iron condor", "+77", "no rule fired, and nothing beats holding")
+    return table
+
+
+def test_a_narrow_screen_folds_the_last_column_and_then_drops():
+    """What there is no room for is named; without a screen a table is as wide as it is."""
+    with fitted_to(60):
+        folded_only = wide().text()
+    with fitted_to(34):
+        dropped = wide().text()
+
+    assert max(map(len, wide().text().splitlines())) > 60
+    assert max(map(len, folded_only.splitlines())) <= 60
+    assert "strategy" in folded_only
+    assert max(map(len, dropped.splitlines())) <= 34
+    assert dropped.splitlines()[-1] == "no room for: strategy"
+    assert "iron condor" not in dropped
+
+
+def test_a_long_line_folds_under_its_text():
+    """Past its label, at a point between two facts or a blank; no word is broken."""
+    line = "entry    spot 590.16 · IV 17.1% · rank 87%"
+    with fitted_to(30):
+        text = folded(line)
+
+    assert text.splitlines() == ["entry    spot 590.16 ·", "         IV 17.1% · rank 87%"]
+    assert folded(line) == line

@@ -9,10 +9,12 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from matplotlib import image
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
+from tomic import dates
 from tomic.errors import DataError, UsageError
 from tomic.models.journal import Calibration, CalibrationBin, Interval
 from tomic.models.review import StressCell, StressGrid
@@ -21,6 +23,7 @@ from tomic.quant import realized
 from tomic.report import figures, pictures
 from tomic.report.figures import ThemeName, axes_for, theme_named, to_svg
 from tomic.store import Bars
+from tomic.workflows.volatility.stored import PastDay
 
 PRICE = np.linspace(500.0, 680.0, 181)
 
@@ -66,8 +69,59 @@ def test_background_is_transparent(theme):
     """Neither figure nor axes cover the page."""
     ax = figures.payoff(PRICE, PRICE - 590.0, theme=theme)
 
-    assert ax.figure.patch.get_alpha() == 0.0
+    assert ax.figure.get_facecolor()[3] == 0.0
     assert ax.patch.get_alpha() == 0.0
+
+
+@pytest.mark.parametrize(("theme", "paper"), [("auto", 255), ("light", 255), ("dark", 18)])
+def test_a_saved_picture_has_a_background(tmp_path, theme, paper):
+    """A half transparent area is unreadable where the viewer of a PNG has no paper of its own."""
+    ax = figures.payoff(PRICE, PRICE - 590.0, theme=theme)
+
+    figures.save(tmp_path / "ours.png", ax)
+    ax.figure.savefig(tmp_path / "own.png")
+
+    for name in ("ours.png", "own.png"):
+        corner = image.imread(tmp_path / name)[0, 0]
+        assert corner[0] == pytest.approx(paper / 255, abs=0.01)
+        assert corner[3] == 1.0
+
+
+def test_a_page_holds_a_picture_without_a_background(tmp_path):
+    """SVG stays as it is, and whoever asks for transparency gets it."""
+    ax = figures.payoff(PRICE, PRICE - 590.0)
+
+    figures.save(tmp_path / "page.svg", ax)
+    ax.figure.savefig(tmp_path / "clear.png", transparent=True)
+
+    assert (tmp_path / "page.svg").read_text(encoding="utf-8") == to_svg(ax)
+    assert image.imread(tmp_path / "clear.png")[0, 0, 3] == 0.0
+
+
+def test_a_picture_without_a_known_ending_is_refused(tmp_path):
+    """The forms that there are, are named."""
+    with pytest.raises(UsageError, match=r"\.svg, \.png or \.pdf"):
+        figures.save(tmp_path / "x.gif", figures.payoff(PRICE, PRICE - 590.0))
+
+
+def test_a_missing_day_breaks_its_line():
+    """Nothing is interpolated; a value between two gaps is a dot."""
+    days = [dt.date(2026, 11, 16) + dt.timedelta(days=n) for n in range(5)]
+
+    ax = figures.by_day(days, {"IV30": [0.1, 0.2, None, 0.3, None], "HV30": [None] * 5})
+
+    _, values = drawn(ax, "IV30")
+    assert np.isnan(values).tolist() == [False, False, True, False, True]
+    (alone,) = [line.get_ydata().tolist() for line in ax.lines if line.get_marker() == "o"]
+    assert alone == [0.3]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["IV30"]
+
+
+def test_open_interest_stands_left_and_right():
+    """Puts go to the left, calls to the right; what is not known has no bar."""
+    ax = figures.by_strike([580.0, 590.0], [100.0, None], [50.0, 70.0], spot=585.0)
+
+    assert [bar.get_width() for bar in ax.patches] == [-100.0, 0.0, 50.0, 70.0]
 
 
 def test_given_axes_are_drawn_on_and_returned():
@@ -323,3 +377,38 @@ def test_calibration_is_drawn_with_its_counts():
 
     assert [one.get_text() for one in ax.texts] == ["12"]
     assert ax.lines[1].get_xdata().tolist() == [0.66]
+
+
+def past(count=40, **fields):
+    """Trading days with a close and an IV30, but for the tenth."""
+    days = dates.trading_days(dt.date(2026, 1, 5), dt.date(2026, 6, 30))[:count]
+    every = [PastDay(day, 100.0 + n, iv30=0.2, **fields) for n, day in enumerate(days)]
+    return every[:10] + every[11:]
+
+
+def test_history_shows_what_is_stored():
+    """A section a subject; without a chain there is none of skew and terms."""
+    ax = pictures.volatility_history("SPY", past())
+    whole = pictures.volatility_history("SPY", past(iv_rank=0.5, skew=-0.05))
+
+    _, closes = drawn(ax, "close")
+    assert len(closes) == 40
+    assert np.flatnonzero(np.isnan(closes)).tolist() == [10]
+    assert len(ax.figure.axes) == 2
+    assert [one.get_title(loc="left")[:5] for one in whole.figure.axes] == [
+        "SPY: ", "volat", "place", "point",
+    ]  # fmt: skip
+    with pytest.raises(DataError, match="tomic prices SPY"):
+        pictures.volatility_history("SPY", [])
+
+
+def test_open_interest_of_a_chain_is_drawn_by_strike(demo_chain):
+    """All expiries together, or one; a chain without any says so."""
+    ax = pictures.chain_open_interest(demo_chain)
+    one = pictures.chain_open_interest(demo_chain, demo_chain.expiries[0])
+
+    assert len(ax.patches) == 2 * len(np.unique(demo_chain["strike"]))
+    assert str(demo_chain.expiries[0]) in one.get_title(loc="left")
+    blank = demo_chain.with_columns(open_interest=np.full(len(demo_chain), np.nan))
+    with pytest.raises(DataError, match="no option of this chain has an open interest"):
+        pictures.chain_open_interest(blank)

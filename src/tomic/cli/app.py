@@ -16,7 +16,7 @@ import typer
 
 from tomic import outside
 from tomic._version import __version__
-from tomic.cli import streams
+from tomic.cli import help, screen, streams
 from tomic.cli.running import INTERRUPTED, LOOKS_DONE, UNEXPECTED, of_the_system, quiet_pipe, say
 from tomic.errors import TomicError
 from tomic.masking import named_here
@@ -48,6 +48,7 @@ _GROUPS = {
     "notify": ("notify", "app"),
 }
 """Groups of commands: module and name in it."""
+
 _ASKING = frozenset(
     {"chain", "scan", "portfolio", "manage", "prices", "vol", "doctor", "record", "run"}
 )
@@ -81,6 +82,7 @@ def _command_line(modules: Iterable[str], groups: Iterable[str]) -> typer.Typer:
         no_args_is_help=True,
         add_completion=True,
         rich_markup_mode=None,
+        cls=help.HelpedGroup,
         pretty_exceptions_enable=False,
         help=(
             "Tactical Option Modeling & Insight Console: option chains, volatility, ranked trades "
@@ -95,7 +97,7 @@ def _command_line(modules: Iterable[str], groups: Iterable[str]) -> typer.Typer:
     for name in groups:
         module, attribute = _GROUPS[name]
         app.add_typer(getattr(_module(module), attribute), name=name)
-    return app
+    return help.laid_out(app)
 
 
 def _module(name: str) -> ModuleType:
@@ -109,11 +111,14 @@ def _version(value: bool) -> None:
 
 
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Shared options follow the sub-command."""
+    # Otherwise click takes the colours out of what goes to a pipe, which may be wanted.
+    context.color = screen.has_colours()
 
 
 def first_words(words: Sequence[str]) -> str:
@@ -156,7 +161,7 @@ def _code_of(words: list[str]) -> int:
     try:
         if said := first_words(words):
             typer.echo(said, err=True)
-        with quiet_pipe(), of_the_system():
+        with quiet_pipe(), of_the_system(), screen.shown():
             command_line(words)()
     except typer.Exit as exc:
         return exc.exit_code

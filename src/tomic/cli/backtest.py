@@ -102,12 +102,12 @@ async def backtest(
         options.CommonOptions, "format as_json out no_export demo config verbose quiet"
     ],
 ) -> int:
-    """Walk over history with the scan's own choice, and say what it would have brought."""
+    """Say what the scan's own choice would have brought in history."""
     names = running.checked_symbols(symbols or [])
     if compare is not None and sweep is not None:
         raise UsageError("--compare and --sweep exclude each other; give one of them")
     shape = common.shape
-    async with running.at_desk(common, stops=True, asks=False, brief=True) as desk:
+    async with running.at_desk(common, stops=True, asks=False) as desk:
         asked: dict[str, Any] = {
             "symbols": names,
             "since": period.since,

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import importlib
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,8 +14,8 @@ import typer
 
 import tomic
 from tomic import files, models
-from tomic.cli import completion, options, running
-from tomic.errors import BadFile, TomicError
+from tomic.cli import completion, options, running, screen
+from tomic.errors import BadFile, TomicError, UsageError
 from tomic.present import chain as present
 from tomic.present.forms import Format, emit
 from tomic.workflows.progress import Event, counted
@@ -74,10 +75,11 @@ class Writer:
     Args:
         format: Of stdout.
         folder: Where files go; None writes none.
+        by_strike: Print open interest by strike instead of the options.
     """
 
-    def __init__(self, format: Format, folder: Path | None) -> None:
-        self._format, self._folder = format, folder
+    def __init__(self, format: Format, folder: Path | None, *, by_strike: bool = False) -> None:
+        self._format, self._folder, self._by_strike = format, folder, by_strike
         self._paths: dict[str, list[Path]] = {}
         self._unwritten: list[TomicError] = []
         self._text, self._hints = "", list[str]()
@@ -87,7 +89,7 @@ class Writer:
         if outcome.chain is None:
             return
         self._export(outcome.symbol, outcome.chain, outcome.snapshot)
-        if self._format is Format.NDJSON:
+        if self._format is Format.NDJSON and not self._by_strike:
             typer.echo(files.to_ndjson(outcome.chain), nl=False)
             sys.stdout.flush()
 
@@ -116,6 +118,9 @@ class Writer:
     def compose(self, outcomes: list[tomic.ChainOutcome]) -> None:
         """Make what `finish` prints; a thread can do it while the session's cancels leave."""
         chains = [each.chain for each in outcomes if each.chain is not None]
+        if self._by_strike:
+            self._text = present.open_interests(chains, self._format)
+            return
         self._text = emit(
             self._format,
             table=lambda: self._tables(chains),
@@ -125,9 +130,8 @@ class Writer:
         )
 
     def _tables(self, chains: list[tomic.Chain]) -> str:
-        terminal = sys.stdout.isatty()
-        width = present.screen_width(terminal)
-        tables = [present.chain_table(chain, width=width, color=terminal) for chain in chains]
+        width = screen.width() or present.PIPED_WIDTH
+        tables = [present.chain_table(chain, width=width) for chain in chains]
         self._hints = [
             f"{counted(2 * hidden, 'column')} hidden; use a wider terminal"
             for hidden in {hidden for _, hidden in tables if hidden}
@@ -177,6 +181,58 @@ def _empty_code(chain: tomic.Chain) -> int:
     return 6 if "timeout" in counts else 5
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which options to fetch, instead of what [chain] says."""
+
+    dte: options.DteOption = None
+    monthlies: Annotated[int | None, typer.Option(min=0, help="Third-Friday expiries to take.")] = (
+        None
+    )
+    weeklies: Annotated[
+        int | None, typer.Option(min=0, help="Expiries of other weeks to take.")
+    ] = None
+    expiries: Annotated[
+        str | None, typer.Option(metavar="selected|all", help="All: dailies and quarter ends too.")
+    ] = None
+    strike_range: Annotated[
+        str | None,
+        typer.Option(metavar="10|5%|2s", help="Strikes around spot: points, per cent or sigmas."),
+    ] = None
+    delta: options.DeltaOption = None
+    side: Annotated[str | None, typer.Option(metavar="both|calls|puts", help="Which rights.")] = (
+        None
+    )
+    trading_class: Annotated[
+        str | None,
+        typer.Option(help="For example SPX (AM settled) instead of SPXW; ASM:100 with its size."),
+    ] = None
+
+    @property
+    def rules(self) -> dict[str, object]:
+        """The same for the settings of a chain."""
+        given = {member.name: getattr(self, member.name) for member in fields(self)}
+        dte, delta = given.pop("dte"), given.pop("delta")
+        return {**given, **(dte.rules if dte else {}), **(delta.rules if delta else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What to print or draw of a chain."""
+
+    open_interest: Annotated[
+        bool, typer.Option("--open-interest", help="Print open interest by strike instead.")
+    ] = False
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="FILE",
+            help="Draw smile or open interest: FILE.svg, .png or .pdf; - prints SVG.",
+        ),
+    ] = None
+
+
 app = typer.Typer()
 
 
@@ -191,55 +247,42 @@ async def chain(
             autocompletion=completion.symbols,
         ),
     ],
-    dte: options.DteOption = None,
-    monthlies: Annotated[
-        int | None, typer.Option(min=0, help="Third-Friday expiries to take.")
-    ] = None,
-    weeklies: Annotated[
-        int | None, typer.Option(min=0, help="Expiries of other weeks to take.")
-    ] = None,
-    expiries: Annotated[
-        str | None, typer.Option(metavar="selected|all", help="All: dailies and quarter ends too.")
-    ] = None,
-    strike_range: Annotated[
-        str | None,
-        typer.Option(metavar="10|5%|2s", help="Strikes around spot: points, per cent or sigmas."),
-    ] = None,
-    delta: options.DeltaOption = None,
-    side: Annotated[
-        str | None, typer.Option(metavar="both|calls|puts", help="Which rights.")
-    ] = None,
-    trading_class: Annotated[
-        str | None,
-        typer.Option(help="For example SPX (AM settled) instead of SPXW; ASM:100 with its size."),
-    ] = None,
     realtime_only: options.RealtimeOnlyOption = False,
     *,
+    wanted: Selection,
+    shown: Shown,
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
 ) -> int:
-    """Fetch option chains, print them and write them to the export folder."""
+    """Fetch option chains: print them and export them."""
     symbols = running.checked_symbols(symbols)
-    rules: dict[str, object] = {
-        "monthlies": monthlies,
-        "weeklies": weeklies,
-        "expiries": expiries,
-        "strike_range": strike_range,
-        "side": side,
-        "trading_class": trading_class,
-        **(dte.rules if dte else {}),
-        **(delta.rules if delta else {}),
-    }
+    if shown.plot is not None and len(symbols) > 1:
+        raise UsageError(f"--plot {shown.plot}: one symbol makes one picture; name which")
     market = {"realtime_only": realtime_only or None}
     loading = Preloading(*CHAIN)
     async with (
         running.at_desk(
-            common, gateway, stops=True, then=loading, chain=rules, market=market
+            common,
+            gateway,
+            stops=True,
+            then=loading,
+            brief=False,
+            chain=wanted.rules,
+            market=market,
         ) as desk,
         loading,
     ):
-        writer = Writer(common.shape, running.export_folder(common, desk.settings))
+        writer = Writer(
+            common.shape,
+            running.export_folder(common, desk.settings),
+            by_strike=shown.open_interest,
+        )
         outcomes = await desk.chains(symbols, on_done=writer.on_done)
         interrupted = desk.interrupted
-        await asyncio.to_thread(writer.compose, outcomes)
+        if shown.plot is None:
+            await asyncio.to_thread(writer.compose, outcomes)
+    for outcome in outcomes:
+        if shown.plot is not None and outcome.chain is not None:
+            picture = "chain_open_interest" if shown.open_interest else "chain_smile"
+            running.draw_to(shown.plot, common, picture, outcome.chain)
     return writer.finish(outcomes, interrupted=interrupted, quiet=common.quiet)

@@ -50,7 +50,7 @@ def init(
         "tomic.toml"
     ),
 ) -> None:
-    """Write a commented configuration file with every key and its default."""
+    """Write a commented configuration file with every key."""
     from tomic.config.text import write_defaults
 
     write_defaults(path)
@@ -59,7 +59,7 @@ def init(
 
 @app.command()
 def check(config: ConfigOption = None) -> None:
-    """Read all settings and say what is wrong with them; exit code 2 when something is."""
+    """Say what is wrong with the settings: exit code 2 if so."""
     from tomic.config.loading import leaves
 
     plain = dict(leaves(configuration.Settings()))
@@ -87,7 +87,7 @@ def _of_the_account(settings: configuration.Settings) -> list[Path]:
 
 @app.command()
 def path(config: ConfigOption = None) -> None:
-    """Print the configuration file in effect, or where one would be found."""
+    """Print where the configuration file is, or would be."""
     from tomic.config.loading import PROJECT_FILE, user_config_file
 
     file = configuration.config_file(config)

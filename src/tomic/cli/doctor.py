@@ -22,7 +22,7 @@ async def doctor(
     gateway: Annotated[options.GatewayOptions, "host port client_id"],
     common: Annotated[options.CommonOptions, "as_json demo replay config verbose quiet"],
 ) -> int:
-    """Check the way from the socket to option data, and the store; say how to mend it."""
+    """Check each step from TWS to option data, and how to fix it."""
     desk, _ = open_desk(common, gateway, quiet=common.as_json)
     checks = []
     async with desk:

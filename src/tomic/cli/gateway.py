@@ -52,7 +52,7 @@ async def gateway(
         typer.Option(metavar="NAME[:KEY=VALUE,…]", help="What goes wrong; may be repeated."),
     ] = None,
 ) -> None:
-    """Run the simulated TWS gateway, with IB's limits enforced, until Ctrl-C."""
+    """Run the simulated TWS, IB's limits enforced, until Ctrl-C."""
     if replay is not None and (closed or synthetic):
         raise UsageError("--closed and --synthetic shape the model market, not a recording")
     broken = [sim.faults.parse(text) for text in fault or ()]

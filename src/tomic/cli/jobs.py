@@ -48,7 +48,7 @@ async def run_(
     *,
     common: Annotated[options.CommonOptions, "demo config verbose quiet"],
 ) -> int:
-    """Run the steps of a job over one connection; without a name, list the jobs."""
+    """Run the steps of a job over one connection, or list the jobs."""
     if common.invocation.host is not None:
         raise UsageError(f"run cannot be a step: {_NOT_A_STEP['run']}")
     # Steps run in the folder of the file, so it must not be named relative to this one.

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from tomic import config as configuration, files, notices, store
-from tomic.cli import completion, notify as telling, options
+from tomic.cli import completion, help, notify as telling, options
 from tomic.cli.running import at_desk, runs, worst
 from tomic.errors import (
     BadFile,
@@ -100,7 +99,7 @@ def _moment(text: str) -> dt.datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=NEW_YORK)
 
 
-class LegsCommand(TyperCommand):
+class LegsCommand(help.HelpedCommand):
     """A command whose legs may begin with a minus: ``"-1 SPY 2026-12-18 580P"`` is no option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -294,7 +293,7 @@ async def show(entry: EntryArgument, *, common: EntryOptions) -> None:
 @app.command()
 @runs
 async def history(entry: EntryArgument, *, common: RowsOptions) -> None:
-    """Print every change of an entry, oldest first: nothing is ever lost."""
+    """Print every change of an entry, oldest first."""
     async with opened(common, asks=False) as journal:
         changes = await journals.history(journal, entry)
     common.give(present.history(changes, common.shape))
@@ -314,7 +313,7 @@ async def check(
     gateway: options.GatewayOptions,
     common: JudgingOptions,
 ) -> int:
-    """Judge the exit rules of open entries on live marks, or on those of a recording."""
+    """Judge the exit rules of open entries on live marks."""
     async with opened(common, gateway, asks=not offline) as journal:
         run = await review.check(journal, entries or (), keep=not no_keep)
         if telling.is_wanted(common, notify):
@@ -348,7 +347,7 @@ async def snapshot(
     gateway: options.GatewayOptions,
     common: Annotated[options.CommonOptions, "format as_json demo config verbose quiet"],
 ) -> int:
-    """Keep the marks of this moment with open entries: what attributions start from."""
+    """Keep the marks of this moment with open entries."""
     async with opened(common, gateway) as journal:
         taken = await review.snapshot(journal, entries or (), note=note)
     typer.echo(present.snapshots(taken, common.shape), nl=False)
@@ -367,7 +366,7 @@ async def attribute(
     gateway: options.GatewayOptions,
     common: JudgingOptions,
 ) -> int:
-    """Say where the P&L came from, by Greeks and by revaluation, since entry and yesterday."""
+    """Say where the P&L came from: by Greeks and by revaluation."""
     async with opened(common, gateway, asks=not offline) as journal:
         explained = await review.attribute(journal, entries or ())
     typer.echo(present.attributions(explained, common.shape), nl=False)
@@ -396,7 +395,7 @@ async def stats(
     *,
     common: RowsOptions,
 ) -> None:
-    """Win rate, expectancy, drawdown, and how honest the forecasts and the score have been."""
+    """Win rate, expectancy, drawdown, and how honest forecasts were."""
     if by is not None and by not in statistics.BY:
         raise UsageError(f"--by {by}: there are {', '.join(statistics.BY)}")
     if proposals and by is not None:
@@ -439,7 +438,7 @@ async def add(
     trade: TradeOptions,
     common: EntryOptions,
 ) -> None:
-    """Open an entry from a proposal, from positions or from legs; its context is taken with it."""
+    """Open an entry from a proposal, from positions or from legs."""
     if sum(given is not None for given in (legs, source, position)) != 1:
         raise UsageError('name one of LEGS, --from PROPOSAL and --position ID, as in "-1 SPY …"')
     kept = trades.EntryNotes(
@@ -505,7 +504,7 @@ async def close(
     trade: TradeOptions,
     common: EntryOptions,
 ) -> None:
-    """Close an entry at a price, at what the market asks, by expiry or by assignment."""
+    """Close an entry: at a price, by expiry or by assignment."""
     if expired and assigned:
         raise UsageError("--expired and --assigned exclude each other; record one after the other")
     asks = not (trade.offline or expired or assigned)
@@ -562,7 +561,7 @@ async def roll(
     trade: TradeOptions,
     common: EntryOptions,
 ) -> None:
-    """Close legs and open others in one trade, or add legs; the campaign goes on."""
+    """Close legs and open others in one trade, or add legs."""
     if (legs is None) == (to is None and strikes is None):
         raise UsageError(
             "name LEGS, --to EXPIRY or --strikes A/B, as in --to 2027-01-15, "
@@ -618,7 +617,7 @@ async def link(
     *,
     common: PlainOptions,
 ) -> None:
-    """Say what belongs together: entries of one campaign, executions, positions."""
+    """Link what belongs together: entries, executions, positions."""
     if continues is None and not execution and position is None:
         raise UsageError("name --continues ID, --execution EXEC_ID or --position LEG=CON_ID")
     async with opened(common, asks=False) as journal:
@@ -661,7 +660,7 @@ async def correct(
     *,
     common: EntryOptions,
 ) -> None:
-    """Put something right; what it was before stays in `tomic journal history`."""
+    """Put something right; the history keeps what it was."""
     wanted = journals.Correction(
         fields=journals.parse_fields(sets or []),
         rules=parse_rules(rule),
@@ -697,7 +696,7 @@ async def import_(
     gateway: Annotated[options.GatewayOptions, "host port client_id"],
     common: RowsOptions,
 ) -> int:
-    """Take files or executions into the journal; doing it again adds nothing."""
+    """Import files or executions; doing it again adds nothing."""
     if not files and not tws and not flex:
         raise UsageError(
             "name files, or --tws for the executions that TWS still knows, or --flex for the Flex "
@@ -757,7 +756,7 @@ async def executions(
     *,
     common: RowsOptions,
 ) -> None:
-    """List imported executions and what became of them; set aside what belongs to no entry."""
+    """List imported executions, or set aside what has no entry."""
     if ignore and restore:
         raise UsageError("--ignore and --restore exclude each other; do one after the other")
     if because and not (ignore or restore):
@@ -809,7 +808,7 @@ async def export(
     *,
     common: EntryOptions,
 ) -> None:
-    """Write the journal: everything as JSON, entries or fills as CSV, or as the original did."""
+    """Write the journal as JSON, or entries or fills as CSV."""
     if form not in ("json", "csv", "fills", "original"):
         raise UsageError(f"--form {form}: there are json, csv, fills and original")
     shape = "json" if common.as_json else form

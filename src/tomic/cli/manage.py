@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tomic.cli import completion, options
+from tomic.cli import completion, options, screen
 from tomic.cli.running import at_desk, hand_over, runs, worst
 from tomic.errors import UsageError
 from tomic.journal.manage import orders
@@ -55,7 +54,7 @@ async def manage(
         options.CommonOptions, "format as_json demo paced replay as_of config verbose quiet"
     ],
 ) -> int:
-    """Say what to do with each position: hold, close, roll and the rest, in numbers."""
+    """Say what to do with each position: hold, close or roll."""
     async with at_desk(common, gateway, stops=True, asks=not (offline or history)) as desk:
         if history:
             symbol = position.upper() or None
@@ -72,7 +71,7 @@ async def manage(
         if made is not None:
             hand_over(made, ticket, common, shown=shown)
         return code_of(run, exit_code=exit_code)
-    width = chain.screen_width(sys.stdout.isatty())
+    width = screen.width() or chain.PIPED_WIDTH
     run = run if pick is None else _only(run, pick)
     typer.echo(present.shown(run, common.shape, whole=bool(position), width=width), nl=False)
     if pick is not None and common.shape is Format.TABLE:

@@ -25,6 +25,7 @@ from tomic.masking import named_here
 from tomic.present.forms import Format
 
 GATEWAY_PANEL = "Gateway"
+_OUTPUT, _DATA, _PROGRAM = "Output", "Data", "Program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +126,33 @@ def parse_moment(text: str) -> dt.datetime:
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Configuration file instead of ./tomic.toml."),
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Configuration file instead of ./tomic.toml.",
+        rich_help_panel=_PROGRAM,
+    ),
 ]
 DemoOption = Annotated[
-    bool, typer.Option("--demo", help="Use the built-in demo market; needs no TWS.")
+    bool,
+    typer.Option(
+        "--demo", help="Use the built-in demo market; needs no TWS.", rich_help_panel=_DATA
+    ),
 ]
 PacedOption = Annotated[
-    bool, typer.Option("--paced", help="Keep IB's message limit in the demo as well.")
+    bool,
+    typer.Option(
+        "--paced", help="Keep IB's message limit in the demo as well.", rich_help_panel=_DATA
+    ),
 ]
 ReplayOption = Annotated[
     Path | None,
     typer.Option(
-        "--replay", dir_okay=False, metavar="FILE", help="Replay a recorded chain or session."
+        "--replay",
+        dir_okay=False,
+        metavar="FILE",
+        help="Replay a recorded chain or session.",
+        rich_help_panel=_DATA,
     ),
 ]
 AsOfOption = Annotated[
@@ -145,15 +161,26 @@ AsOfOption = Annotated[
         "--as-of",
         parser=parse_moment,
         metavar="TIME",
-        help="Moment that recorded data belong to, such as 2025-05-19T16:00.",
+        help="Moment that recorded data belong to, such as 2025-05-19T16:00-04:00.",
+        rich_help_panel=_DATA,
     ),
 ]
 FormatOption = Annotated[
-    Format, typer.Option("--format", case_sensitive=False, help="Form of the result on stdout.")
+    Format,
+    typer.Option(
+        "--format",
+        case_sensitive=False,
+        metavar="FORM",
+        help="Form of the result: table, json, ndjson or csv.",
+        rich_help_panel=_OUTPUT,
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Short for --format json.", rich_help_panel=_OUTPUT)
+]
 ShowAccountsOption = Annotated[
-    bool, typer.Option("--show-accounts", help="Print account numbers in full.")
+    bool,
+    typer.Option("--show-accounts", help="Print account numbers in full.", rich_help_panel=_OUTPUT),
 ]
 
 
@@ -171,20 +198,45 @@ def target(context: typer.Context, path: Path | None) -> Path | None:
 
 STDOUT = Path("-")
 OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder for exported files, or a file.")
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Folder for exported files, or a file.",
+        rich_help_panel=_OUTPUT,
+    ),
 ]
-NoExportOption = Annotated[bool, typer.Option("--no-export", help="Write no files.")]
+NoExportOption = Annotated[
+    bool, typer.Option("--no-export", help="Write no files.", rich_help_panel=_OUTPUT)
+]
 VerboseOption = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, help="Log more; -vv logs everything.")
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        show_default=False,
+        help="Log more; -vv logs everything.",
+        rich_help_panel=_PROGRAM,
+    ),
 ]
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print the result and errors only.")
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Print the result and errors only.", rich_help_panel=_PROGRAM
+    ),
 ]
 ExitCodeOption = Annotated[
-    bool, typer.Option("--exit-code", help="End with code 10 when a check fires.")
+    bool,
+    typer.Option(
+        "--exit-code", help="End with code 10 when a check fires.", rich_help_panel=_PROGRAM
+    ),
 ]
 NotifyOption = Annotated[
-    bool, typer.Option("--notify", help="Tell what changed by the services of [notify].")
+    bool,
+    typer.Option(
+        "--notify", help="Tell what changed by the services of [notify].", rich_help_panel=_PROGRAM
+    ),
 ]
 HostOption = Annotated[
     str | None,
@@ -220,7 +272,17 @@ TimeoutOption = Annotated[
     ),
 ]
 RealtimeOnlyOption = Annotated[
-    bool, typer.Option("--realtime-only", help="Refuse delayed and frozen data.")
+    bool,
+    typer.Option("--realtime-only", help="Refuse delayed and frozen data.", rich_help_panel=_DATA),
+]
+PlotOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="FILE",
+        help="Draw it instead: FILE.svg, .png or .pdf; - prints SVG.",
+        rich_help_panel=_OUTPUT,
+    ),
 ]
 DteOption = Annotated[
     DteRange | None,

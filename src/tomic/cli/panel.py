@@ -26,7 +26,7 @@ def panel(
     ] = False,
     config: options.ConfigOption = None,
 ) -> None:
-    """Open the control panel: market, chain, scan, portfolio, journal, data and settings."""
+    """Open the control panel: all of it on one screen."""
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("the panel needs a terminal; every view has a command, see tomic --help")
     if demo and replay is not None:

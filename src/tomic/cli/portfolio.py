@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tomic import notices
-from tomic.cli import completion, notify as telling, options
+from tomic.cli import completion, notify as telling, options, screen
 from tomic.cli.running import INTERRUPTED, at_desk, runs, worst
 from tomic.errors import UsageError
 from tomic.portfolio import what_if as work
@@ -145,7 +144,7 @@ async def portfolio(
         options.CommonOptions, "format as_json show_accounts demo paced config verbose quiet"
     ],
 ) -> int:
-    """Show what is held: strategies, Greeks, margin, stress and alerts."""
+    """Show what is held: Greeks, margin, stress and alerts."""
     shape = common.shape
     asked.check(with_)
     market = {"realtime_only": realtime_only or None}
@@ -183,15 +182,13 @@ def _text(
     spots: Sequence[float],
     every_alert: bool,
 ) -> str:
-    terminal = sys.stdout.isatty()
     return present.shown(
         view,
         shape,
         by,
         spots=spots,
         every_alert=every_alert,
-        width=chain.screen_width(terminal),
-        color=terminal,
+        width=screen.width() or chain.PIPED_WIDTH,
     )
 
 

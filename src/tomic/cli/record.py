@@ -26,7 +26,7 @@ def record(
         list[str], typer.Argument(metavar="COMMAND…", help="What to run, as in: chain SPY --dte 15")
     ],
 ) -> None:
-    """Run a command and record its session: a bug report that can be run with --replay FILE."""
+    """Run a command and record its session, for --replay FILE."""
     from tomic.cli.app import app as whole
 
     if command[0] == "record":

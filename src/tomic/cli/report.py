@@ -35,7 +35,7 @@ app.callback(invoke_without_command=True)(help_when_alone)
 @app.command()
 @runs
 async def day(html: HtmlOption, *, common: ReportOptions) -> int:
-    """The last scan, volatility, open trades, and what was refused; from the store."""
+    """The last scan, volatility, open trades, what was refused."""
     return await _write(collect.day, html, common)
 
 
@@ -52,7 +52,7 @@ async def proposal(
     *,
     common: ReportOptions,
 ) -> int:
-    """One saved trade: payoff, figures, legs, Greeks and the parts of its score."""
+    """One saved trade: payoff, figures, legs, Greeks, score."""
 
     async def collected(desk: tomic.Desk) -> layout.ReportPage:
         return await collect.proposal(desk, proposal)
@@ -70,7 +70,7 @@ async def portfolio(
     *,
     common: ReportOptions,
 ) -> int:
-    """What is held: alerts, totals, structures, stress grid, and what is missing."""
+    """What is held: alerts, totals, structures, stress grid."""
 
     async def collected(desk: tomic.Desk) -> layout.ReportPage:
         return await collect.portfolio(desk, last=last)
@@ -81,14 +81,14 @@ async def portfolio(
 @app.command()
 @runs
 async def journal(html: HtmlOption, *, common: ReportOptions) -> int:
-    """Open trades and their signals, results, and how honest the forecasts were."""
+    """Open trades, signals, results, and how honest forecasts were."""
     return await _write(collect.journal, html, common)
 
 
 @app.command()
 @runs
 async def track(html: HtmlOption, *, common: ReportOptions) -> int:
-    """What saved proposals came to, traded or not: promised and realised, grade by grade."""
+    """What saved proposals came to: promised and realised by grade."""
     return await _write(collect.track, html, common)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never, Self, get_args, get_ori
 
 import typer
 
-from tomic import config as configuration, desk as desks, disk, models, outside
+from tomic import _drawing, config as configuration, desk as desks, disk, models, outside
 from tomic.cli.options import STDOUT, CommonOptions, GatewayOptions, Invocation, TicketOptions
 from tomic.disk import make_folder, make_private
 from tomic.errors import ConfigError, TomicError, UsageError
@@ -301,7 +301,7 @@ def open_desk(
     *,
     asks: bool = True,
     quiet: bool = False,
-    brief: bool = False,
+    brief: bool = True,
     **sections: Mapping[str, Any],
 ) -> tuple[desks.Desk, ProgressLine]:
     """
@@ -396,6 +396,22 @@ def export_folder(common: CommonOptions, settings: configuration.Settings) -> Pa
             f"--out {out}: {exc.filename} is no folder that can be written to"
         ) from exc
     return out
+
+
+def draw_to(file: Path, common: CommonOptions, picture: str, *of: Any, **options: Any) -> None:
+    """
+    Draw *picture* of `tomic.report.pictures` into *file*; ``-`` prints it as SVG.
+
+    Raises:
+        UsageError: matplotlib is not installed, or *file* names no form of picture.
+        DataError: There is nothing to draw.
+        BadFile: The file cannot be written.
+    """
+    if file == STDOUT:
+        typer.echo(_drawing.svg(_drawing.draw(picture, *of, **options)), nl=False)
+        return
+    _drawing.save(file, _drawing.draw(picture, *of, theme="light", **options))
+    common.say(f"{file}: written")
 
 
 def hand_over(

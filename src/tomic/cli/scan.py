@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +11,7 @@ import typer
 
 import tomic
 from tomic import config as configuration, files, notices
-from tomic.cli import completion, notify as telling, options
+from tomic.cli import completion, notify as telling, options, screen
 from tomic.cli.running import (
     INTERRUPTED,
     at_desk,
@@ -34,15 +32,8 @@ from tomic.strategies.catalogue import templates
 
 def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> None:
     """Print the proposals on stdout; with *explain*, the refusals as well."""
-    shown = present.shown(
-        result, format, explain=explain, width=_width(), color=sys.stdout.isatty()
-    )
+    shown = present.shown(result, format, explain=explain, width=screen.width())
     typer.echo(shown, nl=False)
-
-
-def _width() -> int | None:
-    """Letters a line of the terminal; None in a pipe."""
-    return shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
 
 
 def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
@@ -170,14 +161,13 @@ async def scan(
     gateway: options.GatewayOptions,
     common: options.CommonOptions,
 ) -> int:
-    """Find the best trades over many symbols, rank them, and say why."""
+    """Find the best trades over many symbols, rank them, say why."""
     names = checked_symbols([*(symbols or []), *_universe(universe)])
     async with (
         at_desk(
             common,
             gateway,
             stops=True,
-            brief=True,
             asks=not chain,
             scan={
                 **asdict(limits),
@@ -231,8 +221,8 @@ async def show(
     ticket: options.TicketOptions,
     common: Annotated[options.CommonOptions, "as_json demo config quiet"],
 ) -> None:
-    """Print one proposal whole: legs, figures, payoff, reasons, and the order to type."""
-    async with at_desk(common, quiet=not refresh, brief=True) as desk:
+    """Print one proposal whole: legs, payoff, reasons, order to type."""
+    async with at_desk(common, quiet=not refresh) as desk:
         saved = await desk.proposal(proposal)
         review = await desk.refreshed(saved) if refresh else None
         rules = desk.settings.journal.exits_for(saved.strategy)
@@ -245,7 +235,7 @@ async def show(
         document = documents.to_document(now or saved)
         typer.echo(forms.to_json(document | {"ticket": orders.ticket_document(made)}), nl=False)
         return
-    typer.echo(details.proposal_text(now or saved, width=_width(), order=made), nl=False)
+    typer.echo(details.proposal_text(now or saved, width=screen.width(), order=made), nl=False)
     if now is not None:
         typer.echo(f"\n{details.beside(saved, now)}")
     if review is not None and not review.accepted:
@@ -274,7 +264,7 @@ async def why_not(
     """Say which rule refuses a given trade, or where it stands."""
     (name,) = checked_symbols([symbol])
     given = _loaded([chain], [name])[0] if chain is not None else None
-    async with at_desk(common, asks=chain is None, brief=True) as desk:
+    async with at_desk(common, asks=chain is None) as desk:
         review = await desk.why_not(name, trade, chain=given)
     if common.as_json:
         typer.echo(documents.to_text(review, indent=2))
@@ -312,7 +302,7 @@ def show_strategy(
     as_json: options.JsonOption = False,
     config: options.ConfigOption = None,
 ) -> None:
-    """Print one strategy as it is searched, with the names that tomic.toml can change."""
+    """Print one strategy as it is searched, and its settings."""
     (chosen,) = templates.choose(configuration.load_settings(config), [name])
     described = templates.describe(chosen)
     shown = forms.to_json(described) if as_json else present.strategy(described) + "\n"

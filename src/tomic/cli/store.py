@@ -34,7 +34,7 @@ StoreOfDemo = Annotated[
 async def info(
     as_json: JsonOption = False, demo: StoreOfDemo = False, config: ConfigOption = None
 ) -> None:
-    """Print size, version, rows per table and the span of each series."""
+    """Print size, version, rows and the span of each series."""
     async with _open(config, demo=demo) as db:
         described = await db.info()
     typer.echo(present.info(described, as_json=as_json), nl=False)
@@ -47,7 +47,7 @@ async def backup(
     demo: StoreOfDemo = False,
     config: ConfigOption = None,
 ) -> None:
-    """Copy the store to a file while it is in use; an earlier backup there is replaced."""
+    """Copy the store to a file, replacing an earlier backup there."""
     async with _open(config, demo=demo) as db:
         size = await db.backup(file)
     typer.echo(f"{file}: {present.megabytes(size)}, checked", err=True)
@@ -60,7 +60,7 @@ async def restore(
     demo: StoreOfDemo = False,
     config: ConfigOption = None,
 ) -> None:
-    """Put a backup in the store's place, checked first; what was there is kept aside."""
+    """Put a backup in the store's place; what was there is kept."""
     db = _open(config, demo=demo)
     done = await db.restore(file)
     typer.echo(
@@ -85,7 +85,7 @@ async def check(
     demo: StoreOfDemo = False,
     config: ConfigOption = None,
 ) -> int:
-    """Look for damage in the store, or judge the rows of exported CSV files."""
+    """Look for damage in the store, or in exported CSV files."""
     if files:
         _judge(files, as_json=as_json)
         return 0
@@ -99,7 +99,7 @@ async def check(
 @app.command()
 @runs
 async def prune(demo: StoreOfDemo = False, config: ConfigOption = None) -> None:
-    """Delete kept chains that are older than store.keep_chains; with "0d" all of them."""
+    """Delete kept chains older than store.keep_chains."""
     keep = configuration.load_settings(config).store.keep_chains
     today = dt.datetime.now(ZoneInfo("America/New_York")).date()
     before = today - keep if keep else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 
 import tomic
 from tomic import figures, files
-from tomic.cli import completion, options, running
+from tomic.cli import completion, options, running, screen
 from tomic.present import text as definitions, volatility as present
 from tomic.present.forms import Format
 
@@ -22,8 +21,7 @@ def print_vol(reports: list[tomic.VolReport], shape: Format, *, detail: bool, qu
     if shape is not Format.TABLE or detail:
         typer.echo(present.vol(reports, shape), nl=False)
         return
-    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else None
-    text, hidden = present.vol_table(reports, width)
+    text, hidden = present.vol_table(reports, screen.width())
     typer.echo(text, nl=False)
     if hidden and not quiet:
         typer.echo(hidden, nl=False, err=True)
@@ -83,7 +81,7 @@ HistoryDaysOption = Annotated[
         "--days", min=1, max=7560, help="Trading days to keep, and the one before them.  [252]"
     ),
 ]
-_SHOWN_DAYS = 30
+_SHOWN_DAYS, _MONTHS_OF_DAYS = 30, 252
 
 
 @app.command()
@@ -99,7 +97,7 @@ async def prices(
     gateway: options.GatewayOptions,
     common: Annotated[options.CommonOptions, "format as_json demo paced config verbose quiet"],
 ) -> int:
-    """Bring stored bars and implied volatility up to date: only what is missing is asked for."""
+    """Bring stored bars and IV up to date: asks for what is missing."""
     names = running.checked_symbols(symbols or [])
     shape = common.shape
     async with running.at_desk(common, gateway, stops=True) as desk:
@@ -129,8 +127,9 @@ async def vol(
         bool, typer.Option("--chain", help="Take the chain of the day: skew, terms, moves.")
     ] = False,
     history: Annotated[
-        bool, typer.Option("--history", help="Print stored closes and volatilities instead.")
+        bool, typer.Option("--history", help="Print stored days, and what each month expected.")
     ] = False,
+    plot: options.PlotOption = None,
     stored: Annotated[
         bool, typer.Option("--stored", help="From the store alone; nobody is asked.")
     ] = False,
@@ -140,14 +139,12 @@ async def vol(
         options.CommonOptions, "format as_json out no_export demo paced config verbose quiet"
     ],
 ) -> int:
-    """Show volatility: implied, rank, realised, skew, terms, moves, each with its source."""
+    """Show volatility: implied, rank, realised, skew, terms, moves."""
     names = running.checked_symbols(symbols or [])
-    shape = common.shape
+    shape, history = common.shape, history or plot is not None
     async with running.at_desk(common, gateway, stops=True, quiet=stored or history) as desk:
         if history:
-            text = await _history(desk, names, days or _SHOWN_DAYS, shape)
-            typer.echo(text, nl=False)
-            return 0
+            return await _show_history(desk, names, days, plot, common)
         folder = running.export_folder(common, desk.settings)
         reports = await desk.vols(names, days=days, chain=chain, smiles=detail, stored=stored)
         interrupted = desk.interrupted
@@ -169,7 +166,7 @@ def explain(
     ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Print definition, unit, formula, source and caveat of a metric."""
+    """Print definition, unit, formula and caveat of a figure."""
     if metric is None:
         typer.echo(definitions.definitions_table(figures.ALL, as_json=as_json), nl=False)
     else:
@@ -177,9 +174,26 @@ def explain(
         typer.echo(definitions.definition(definition, as_json=as_json), nl=False)
 
 
-async def _history(desk: tomic.Desk, names: list[str], days: int, shape: Format) -> str:
+async def _show_history(
+    desk: tomic.Desk,
+    names: list[str],
+    days: int | None,
+    plot: Path | None,
+    common: options.CommonOptions,
+) -> int:
+    """Print or draw what is stored."""
     if desk.demo:
         await desk.prices(names)
     symbols = names or desk.settings.market.symbols
-    rows = {symbol: await desk.vol_history(symbol, days) for symbol in symbols}
-    return present.history(rows, shape)
+    if plot is not None and len(symbols) > 1:
+        raise tomic.UsageError(f"--plot {plot}: one symbol makes one picture; name which")
+    reach = max(days or 0, _MONTHS_OF_DAYS)
+    rows = {symbol: await desk.vol_history(symbol, reach) for symbol in symbols}
+    if plot is not None:
+        past = rows[symbols[0]][-days:] if days else rows[symbols[0]]
+        running.draw_to(plot, common, "volatility_history", symbols[0], past)
+        return 0
+    shown = days or _SHOWN_DAYS
+    text = present.history(rows, common.shape, days=shown, width=screen.width())
+    typer.echo(text, nl=False)
+    return 0

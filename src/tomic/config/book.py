@@ -40,7 +40,9 @@ class AlertsSettings(Section):
     delta_light: Fraction = 0.15
     """Delta per share of a structure that is lightly directional."""
     delta_dollars_high: Amount = 15000.0
-    """Currency delta of a structure, either sign, that is an alarm."""
+    """Currency delta of a structure, either sign, that is an alarm if the account is unknown."""
+    delta_share: Fraction = 0.25
+    """Currency delta of a structure over net liquidation, either sign, that is an alarm."""
     delta_dollars_low: Amount = 3000.0
     """Currency delta of a structure below which direction hardly matters."""
     vega: Amount = 50.0

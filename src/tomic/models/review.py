@@ -99,6 +99,14 @@ class Structure(UnboundedModel):
     max_profit: float | None = None
     """At the first expiry, from entry; inf where unbounded."""
     max_loss: float | None = None
+    spot: float | None = None
+    """Price of the underlying in its own currency, as `breakevens` are."""
+    breakevens: tuple[float, ...] = ()
+    """At the expiry that all its options share, ascending; empty where they do not."""
+    short_delta: float | None = None
+    """The largest delta of its short options, signed."""
+    to_close: float | None = None
+    """What buying its options back costs at the middle of the market; negative where it pays."""
     profit_share: float | None = None
     """P&L over the largest possible profit."""
     margin: float | None = None

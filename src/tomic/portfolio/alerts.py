@@ -262,11 +262,19 @@ def of_entry(
 
 
 def of_structure(
-    structure: nouns.Structure, market: SymbolMarket | None, limits: AlertsSettings
+    structure: nouns.Structure,
+    market: SymbolMarket | None,
+    limits: AlertsSettings,
+    *,
+    net_liquidation: float | None = None,
 ) -> Iterator[nouns.Alert]:
-    """Alerts about one structure; what is unknown fires nothing."""
+    """
+    Alerts about one structure; what is unknown fires nothing.
+
+    How far it may lean is a share of *net_liquidation*, or an amount where that is not known.
+    """
     for thresholds in (
-        _direction(structure, limits),
+        _direction(structure, limits, net_liquidation),
         _vega(structure, market, limits),
         _volatility(structure, market, limits),
         _result(structure, limits),
@@ -280,7 +288,9 @@ def of_structure(
         )  # fmt: skip
 
 
-def _direction(structure: nouns.Structure, limits: AlertsSettings) -> Iterator[_Threshold]:
+def _direction(
+    structure: nouns.Structure, limits: AlertsSettings, net_liquidation: float | None
+) -> Iterator[_Threshold]:
     delta, value = structure.delta_per_share, structure.greeks.delta_value
     if delta is not None:
         strong = abs(delta) >= limits.delta_strong
@@ -292,13 +302,27 @@ def _direction(structure: nouns.Structure, limits: AlertsSettings) -> Iterator[_
             f"delta {delta:+.2f}", "fine when it is meant",
         )  # fmt: skip
     few = abs(value) < limits.delta_dollars_low and abs(value) <= limits.delta_dollars_high
+    yield _too_far(value, limits, net_liquidation)
     yield from (
-        (abs(value) > limits.delta_dollars_high,
-         "delta_dollars_high", ALARM, value, limits.delta_dollars_high, "currency",
-         f"it moves like {value:+,.0f} of the underlying", "reduce, or hedge the direction"),
         (delta is not None and few,
          "delta_dollars_low", INFO, value, limits.delta_dollars_low, "currency",
          f"it moves like only {value:+,.0f} of the underlying", "direction hardly matters"),
+    )  # fmt: skip
+
+
+def _too_far(value: float, limits: AlertsSettings, net_liquidation: float | None) -> _Threshold:
+    text, advice = (
+        f"it moves like {value:+,.0f} of the underlying",
+        "reduce, or hedge the direction",
+    )
+    if net_liquidation is None or net_liquidation <= 0.0:
+        limit = limits.delta_dollars_high
+        return (abs(value) > limit, "delta_dollars_high", ALARM, value, limit, "currency", text,
+                advice)  # fmt: skip
+    share = value / net_liquidation
+    return (
+        abs(share) > limits.delta_share, "delta_share", ALARM, share, limits.delta_share,
+        "fraction", f"{text}, {abs(share):.0%} of net liquidation", advice,
     )  # fmt: skip
 
 

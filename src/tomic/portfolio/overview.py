@@ -159,7 +159,12 @@ def _alerts(
         *alerts.of_assignment(risks, limits),
     ]
     for structure in built:
-        fired += alerts.of_structure(structure, book.markets.get(structure.symbol), limits)
+        fired += alerts.of_structure(
+            structure,
+            book.markets.get(structure.symbol),
+            limits,
+            net_liquidation=book.net_liquidation,
+        )
     return alerts.ordered(fired)
 
 
@@ -205,6 +210,7 @@ class StructureFigures(NamedTuple):
     pnl: float
     max_profit: float
     max_loss: float
+    breakevens: tuple[float, ...] = ()
 
 
 def structures(
@@ -274,6 +280,10 @@ def _structure(
         pnl=_known(pnl),
         max_profit=_known(figures.max_profit * rate),
         max_loss=_known(figures.max_loss * rate),
+        spot=_known(rows[0].line.underlying),
+        breakevens=figures.breakevens,
+        short_delta=_short_delta(rows),
+        to_close=_known(_to_close(rows) * rate) if options else None,
         profit_share=_ratio(pnl, figures.max_profit * rate),
         margin=_known(requirement),
         margin_net=_known(net),
@@ -310,6 +320,17 @@ def _leg(row: ExposureRow) -> nouns.HeldLeg:
     )
 
 
+def _to_close(rows: Sequence[ExposureRow]) -> float:
+    """What buying back all options costs at the middle of the market; negative where it pays."""
+    return -sum(row.line.price * _shares(row) for row in rows if not row.line.position.is_stock)
+
+
+def _short_delta(rows: Sequence[ExposureRow]) -> float | None:
+    """The largest delta of what is sold, signed; None where one is unknown."""
+    sold = [row.line.delta for row in rows if row.line.position.is_option and row.quantity < 0.0]
+    return _known(max(sold, key=abs)) if sold and not any(map(math.isnan, sold)) else None
+
+
 def _opened(group: Group, rows: Sequence[ExposureRow]) -> tuple[dt.date | None, bool]:
     """Day of entry, and whether that is only the first day on which a saved book held it."""
     if group.opened is not None:
@@ -341,8 +362,9 @@ def _figures(rows: Sequence[ExposureRow]) -> StructureFigures:
     complete = all(row.line.position.is_stock or row.line.counted for row in rows)
     if not options or not complete or math.isnan(credit):
         return StructureFigures(credit, pnl, *_of_shares(rows))
-    extremes = _at_expiry(rows, credit) if len(moments) == 1 else _at_first(rows, credit)
-    return StructureFigures(credit, pnl, *extremes)
+    if len(moments) == 1:
+        return StructureFigures(credit, pnl, *_at_expiry(rows, credit))
+    return StructureFigures(credit, pnl, *_at_first(rows, credit))
 
 
 def _shares(row: ExposureRow) -> float:
@@ -365,8 +387,10 @@ def _outlay(rows: Sequence[ExposureRow]) -> tuple[float, float]:
     return sum(r.quantity for r in stock), sum(r.quantity * r.line.cost for r in stock)
 
 
-def _at_expiry(rows: Sequence[ExposureRow], credit: float) -> tuple[float, float]:
-    """Largest profit and loss at the common expiry, exact."""
+def _at_expiry(
+    rows: Sequence[ExposureRow], credit: float
+) -> tuple[float, float, tuple[float, ...]]:
+    """Largest profit and loss and the breakevens at the common expiry, exact."""
     options = [row for row in rows if row.line.position.is_option]
     shares, outlay = _outlay(rows)
     shape = payoff.segments(
@@ -377,7 +401,8 @@ def _at_expiry(rows: Sequence[ExposureRow], credit: float) -> tuple[float, float
         stock=shares,
     )
     profile = payoff.profile(shape)
-    return float(profile.max_profit), float(profile.max_loss)
+    breakevens = profile.breakevens[np.isfinite(profile.breakevens)]
+    return float(profile.max_profit), float(profile.max_loss), tuple(breakevens.tolist())
 
 
 def _at_first(rows: Sequence[ExposureRow], credit: float) -> tuple[float, float]:

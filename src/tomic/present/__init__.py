@@ -4,6 +4,6 @@ from tomic import _lazy
 
 _lazy.offer(
     __name__,
-    modules="backtest chain journal manage portfolio proposal scan store text ticket track"
+    modules="backtest chain journal manage palette portfolio proposal scan store text ticket track"
     " volatility what_if",
 )

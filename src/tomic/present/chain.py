@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from tomic import dates, figures
 from tomic.chain import Chain
 from tomic.figures import Figure
 from tomic.models import Carry, OptionQuote, RowStatus
-from tomic.present.text import figure_text
+from tomic.present.forms import Format, emit_rows
+from tomic.present.palette import Tone, painted
+from tomic.present.text import PlainTable, figure_text, number
+from tomic.workflows.chain import open_interest
 
-_PIPED_WIDTH = 160
+PIPED_WIDTH = 160
+"""Letters a line where no screen says another width: room for everything."""
 
 
 _CHAIN_COLUMNS = figures.columns("open_interest volume bid ask iv delta gamma vega theta")
@@ -24,15 +29,10 @@ _USUAL_SIZE = 100
 """Shares per contract that need not be said."""
 
 
-def screen_width(is_terminal: bool) -> int:
-    """Columns of the terminal, or enough for everything when the output goes elsewhere."""
-    return shutil.get_terminal_size((100, 24)).columns if is_terminal else _PIPED_WIDTH
-
-
 # -- chain ---------------------------------------------------------------------------------
 
 
-def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, int]:
+def chain_table(chain: Chain, *, width: int) -> tuple[str, int]:
     """The chain as one table per expiry, calls left and puts right; and how many columns hid."""
     shown = _columns_for(width)
     hidden = len(_CHAIN_COLUMNS) - len(shown)
@@ -54,7 +54,7 @@ def chain_table(chain: Chain, *, width: int, color: bool = False) -> tuple[str, 
             title = f"{expiry:%d %b %Y}  {dte} days{until}  ({len(rows)} strikes)"
             if expiry in carries:
                 title += f"  {_carried(carries[expiry], chain.rate)}"
-            parts.append(f"{title}\n{_expiry_table(rows, shown, chain.spot.price, color=color)}")
+            parts.append(f"{title}\n{_expiry_table(rows, shown, chain.spot.price)}")
     return "\n\n".join(parts) + "\n", hidden
 
 
@@ -75,11 +75,7 @@ def _columns_for(width: int) -> list[Figure]:
 
 
 def _expiry_table(
-    rows: dict[float, dict[str, OptionQuote]],
-    columns: Sequence[Figure],
-    spot: float,
-    *,
-    color: bool,
+    rows: dict[float, dict[str, OptionQuote]], columns: Sequence[Figure], spot: float
 ) -> str:
     """
     A line per strike, numbers to the right, the strike in the middle.
@@ -97,19 +93,19 @@ def _expiry_table(
     widths = [max(_LEAST_WIDTH, *map(len, cells)) for cells in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            _shown(text, width, centred=at == middle, bold=color and (at == middle or line == 0))
+            _shown(text, width, centred=at == middle, title=at == middle or line == 0)
             for at, (text, width) in enumerate(zip(cells, widths, strict=True))
         ).rstrip()
         for line, cells in enumerate(lines)
     )
 
 
-def _shown(text: str, width: int, *, centred: bool, bold: bool) -> str:
+def _shown(text: str, width: int, *, centred: bool, title: bool) -> str:
     """A cell as wide as its column."""
     text = text.rstrip() if centred else text
     left = (width - len(text)) // 2 if centred else width - len(text)
     padded = f"{'':{left}}{text}".ljust(width)
-    return f"\x1b[1m{padded}\x1b[0m" if bold else padded
+    return painted(padded, Tone.TITLE) if title else padded
 
 
 def _cells(row: OptionQuote | None, columns: Sequence[Figure]) -> list[str]:
@@ -148,3 +144,79 @@ def chain_summary(chain: Chain, paths: Sequence[object]) -> str:
         f"spot {chain.spot.price:,.2f} ({chain.spot.source.value}) · {chain.data_type.value}"
     )
     return text + (f" · {', '.join(str(path) for path in paths)}" if paths else "")
+
+
+# -- open interest -------------------------------------------------------------------------
+
+INTEREST_SCHEMA = "tomic.open_interest/1"
+_BAR = 24
+"""Letters of the longest bar."""
+
+
+def open_interest_table(chain: Chain) -> str:
+    """Open interest of all expiries of *chain* together, a line a strike, puts left of calls."""
+    strikes = open_interest.by_strike(chain)
+    total = open_interest.summary(chain, strikes)
+    if not strikes:
+        return f"{chain_header(chain)}\n\nno option has an open interest\n"
+    most = max(max(row.puts or 0.0, row.calls or 0.0) for row in strikes)
+    nearest = min((row.strike for row in strikes), key=lambda k: abs(k - chain.spot.price))
+    table = PlainTable("", "puts", "strike", "calls", "", left=(4,))
+    for row in strikes:
+        table.add_row(
+            _bar(row.puts, most),
+            number(row.puts, 0) or "?",
+            f"{'›' if row.strike == nearest else ''}{row.strike:g}",
+            number(row.calls, 0) or "?",
+            _bar(row.calls, most),
+        )
+    first, *more = table.text().splitlines()
+    return (
+        "\n".join((chain_header(chain), "", first, *more, "", _interest_text(chain, total))) + "\n"
+    )
+
+
+def _bar(value: float | None, most: float) -> str:
+    return "█" * round(_BAR * (value or 0.0) / most) if most else ""
+
+
+def _interest_text(chain: Chain, total: open_interest.InterestSummary) -> str:
+    walls = ", ".join(
+        f"most {side} at {strike:g}"
+        for side, strike in (("puts", total.put_wall), ("calls", total.call_wall))
+        if strike is not None
+    )
+    ratio = "" if total.put_call is None else f", {total.put_call:.2f} puts a call"
+    unknown = f"; not known of {total.unknown:,} options" if total.unknown else ""
+    days = chain.expiries
+    count = "1 expiry" if len(days) == 1 else f"{len(days)} expiries"
+    return (
+        f"{total.puts:,} puts and {total.calls:,} calls open{ratio}; {walls}\n"
+        f"of the strikes fetched, {count}, {days[0]} to {days[-1]}{unknown}\n"
+        "contracts, as the exchange counted them the evening before\n"
+    )
+
+
+def open_interest_rows(chain: Chain) -> list[dict[str, Any]]:
+    """A row a strike: contracts, None where unknown."""
+    return [{"symbol": chain.symbol, **asdict(row)} for row in open_interest.by_strike(chain)]
+
+
+def open_interests(chains: Sequence[Chain], format: Format) -> str:
+    """Open interest by strike of several chains."""
+    return emit_rows(
+        format,
+        [row for chain in chains for row in open_interest_rows(chain)],
+        lambda: "\n".join(map(open_interest_table, chains)),
+        schema=INTEREST_SCHEMA,
+        name="strikes",
+        symbols=[
+            {
+                "symbol": chain.symbol,
+                "spot": chain.spot.price,
+                "as_of": chain.as_of,
+                **asdict(open_interest.summary(chain, open_interest.by_strike(chain))),
+            }
+            for chain in chains
+        ],
+    )

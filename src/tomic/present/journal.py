@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tomic import figures
+from tomic.errors import UsageError
 from tomic.journal import campaign, statistics
 from tomic.models import journal as nouns
 from tomic.models.documents import to_document
 from tomic.models.moves import EndedMoves, MoveKind
 from tomic.present.forms import NOT_ADVICE, Format, emit, emit_rows, to_csv, to_json, to_ndjson
-from tomic.present.text import PlainTable, money, number, per_cent
+from tomic.present.palette import Tone, Toned, by_sign
+from tomic.present.text import PlainTable, figure_text, fitted_to, folded, money, number, per_cent
 
 if TYPE_CHECKING:
     from tomic.store import Change
@@ -40,6 +45,7 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
         "id", "symbol", "strategy", "legs", "status", "opened", "held", "DTE",
         *(["currency"] if has_currency else []), "premium", "P&L", "of prem", "PoS", "grade",
         left=(1, 2, 3, 4, 5, *([8] if has_currency else [])),
+        drops=("opened", "grade", "of prem", "held", "status", "PoS"),
     )  # fmt: skip
     for row in rows:
         dte = row["dte"]
@@ -54,7 +60,7 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> str:
             "" if dte is None else str(dte),
             *([row["currency"] or "?"] if has_currency else []),
             money(row["premium"]),
-            money(row["pnl"]),
+            by_sign(money(row["pnl"])),
             per_cent(row["share"]),
             per_cent(row["pos"]),
             row["grade"],
@@ -118,7 +124,7 @@ def whole(entry: nouns.JournalEntry, *, as_json: bool) -> str:
     lines += _cost_lines(entry)
     lines += _figure_lines(entry)
     rules = {k: v for k, v in entry.rules.model_dump().items() if v is not None and v is not False}
-    lines.append("rules    " + (", ".join(f"{k} {_value(v)}" for k, v in rules.items()) or "none"))
+    lines.append("rules    " + (" · ".join(_rule(k, v) for k, v in rules.items()) or "none"))
     for name in ("plan", "reason"):
         if text := getattr(entry, name):
             lines.append(f"{name:<8} {text}")
@@ -133,11 +139,25 @@ def whole(entry: nouns.JournalEntry, *, as_json: bool) -> str:
             f"{number(last.spot, 2)}, P&L {money(last.pnl)}"
             + (", before the last trade" if entry.trades[-1].at > last.at else "")
         )
-    return "\n".join(lines) + "\n"
+    return folded("\n".join(lines)) + "\n"
 
 
-def _value(value: Any) -> str:
-    return "yes" if value is True else f"{value:g}" if isinstance(value, float) else str(value)
+_RULES: Mapping[str, Callable[[Any], str]] = {
+    "profit_target": lambda share: f"take {share:.0%} of the premium",
+    "stop": lambda times: f"stop at {times:g}x the credit",
+    "min_dte": lambda days: f"close at {days} days to expiry",
+    "earnings_days": lambda days: f"close {days} days before earnings",
+    "dividend_days": lambda days: f"close {days} days before a dividend",
+    "negative_ev": lambda _: "close where holding no longer pays",
+}
+
+
+def _rule(name: str, value: Any) -> str:
+    """An exit rule as it would be said."""
+    if name in _RULES:
+        return _RULES[name](value)
+    said = "" if value is True else f" {value:g}" if isinstance(value, float) else f" {value}"
+    return f"{name.replace('_', ' ')}{said}"
 
 
 def _trade_lines(entry: nouns.JournalEntry) -> list[str]:
@@ -168,7 +188,7 @@ def _cost_lines(entry: nouns.JournalEntry) -> list[str]:
 
 def _figure_lines(entry: nouns.JournalEntry) -> list[str]:
     context = entry.context
-    figures = {
+    values = {
         "spot": number(context.spot, 2),
         "IV": per_cent(context.iv, 1),
         "rank": per_cent(context.iv_rank),
@@ -188,13 +208,21 @@ def _figure_lines(entry: nouns.JournalEntry) -> list[str]:
         "EV": money(context.ev),
         "score": number(context.score, 1) + (f" {context.grade}" if context.grade else ""),
     }
-    known = [f"{name} {text}" for name, text in figures.items() if text]
+    known = [f"{name} {text}" for name, text in values.items() if text]
     lines = [f"entry    {' · '.join(known)}"] if known else []
     if context.missing:
-        lines.append(f"missing  {', '.join(context.missing)}")
+        lines.append(f"missing  {', '.join(map(_figure_name, context.missing))}")
     if context.proposal:
         lines.append(f"from     proposal {context.proposal}")
     return lines
+
+
+def _figure_name(name: str) -> str:
+    """A figure as tables head it."""
+    try:
+        return figures.find(name).heading
+    except UsageError:
+        return name.replace("_", " ")
 
 
 def history(changes: Iterable[Change], shape: Format) -> str:
@@ -220,9 +248,65 @@ def _changes(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         head = f"{row['revision']:>3}  {str(row['at'])[:16].replace('T', ' ')} UTC  {row['event']}"
         lines.append(head + (f"  {row['note']}" if row["note"] else ""))
-        lines += [f"       {key}: {_short(value)}" for key, value in row["set"].items()]
+        lines += [
+            folded(f"       {key.replace('_', ' ')}:  {_said(key, value)}")
+            for key, value in row["set"].items()
+        ]
         lines += [f"       {key} taken away" for key in row["removed"]]
     return "\n".join(lines) + "\n"
+
+
+def _said(key: str, value: Any) -> str:
+    """What was set, as it would be said; else as JSON, no longer than a line or two."""
+    if key == "rules" and isinstance(value, dict):
+        rules = {name: rule for name, rule in value.items() if rule not in (None, False)}
+        return " · ".join(_rule(name, rule) for name, rule in rules.items())
+    if key == "trades" and isinstance(value, list):
+        return "; ".join(map(_trade_said, value))
+    if isinstance(value, list):
+        return "; ".join(_said("", part) for part in value)
+    if isinstance(value, dict):
+        return " · ".join(
+            _figure_said(name, part)
+            for name, part in value.items()
+            if isinstance(part, str | int | float) and not isinstance(part, bool)
+        )
+    return _moment(value) if isinstance(value, str) else _short(value)
+
+
+def _trade_said(trade: Mapping[str, Any]) -> str:
+    legs = [
+        f"{fill['quantity']:+g} {fill.get('strike') or 0:g}{fill.get('right') or ''} "
+        f"{fill.get('expiry') or 'shares'}"
+        + ("" if fill.get("price") is None else f" @{fill['price']:.2f}")
+        for fill in trade.get("fills", ())
+    ]
+    return f"{trade.get('action', '')} {_moment(str(trade.get('at', '')))}: {', '.join(legs)}"
+
+
+def _figure_said(name: str, value: str | float) -> str:
+    """A figure as tables head and write it; what is none by its own name."""
+    if isinstance(value, str):
+        return f"{_figure_name(name)} {_moment(value)}"
+    try:
+        (figure,) = figures.columns(name)
+    except KeyError:
+        return f"{_figure_name(name)} {value:,.6g}"
+    sign = "%" if figure.factor == _PER_CENT else ""
+    return f"{figure.heading} {figure_text(figure, value)}{sign}"
+
+
+_PER_CENT = 100.0
+
+
+def _moment(text: str) -> str:
+    """A time to the minute, as everywhere; any other text as it is."""
+    if not _STAMP.match(text):
+        return text
+    return f"{dt.datetime.fromisoformat(text).astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)$")
 
 
 def _short(value: Any) -> str:
@@ -348,13 +432,14 @@ def _checked(run: CheckRun) -> str:
             str(check.entry_id),
             check.symbol,
             check.strategy.replace("_", " "),
-            money(check.pnl) or "?",
+            by_sign(money(check.pnl) or "?"),
             per_cent(check.share_of_premium) or "?",
             "" if check.dte is None else str(check.dte),
             _verdict(check),
         )
         details.append(_details(check))
-    head, *lines = table.text().splitlines()
+    with fitted_to(None):
+        head, *lines = table.text().splitlines()
     blocks = ["\n".join([line, *below]) for line, below in zip(lines, details, strict=True)]
     return "\n".join([head, *blocks]) + "\n"
 
@@ -366,18 +451,20 @@ def _verdict(check: nouns.ExitCheck) -> str:
         nouns.Verdict.STALE: "no signal, on old marks",
         nouns.Verdict.UNJUDGED: "NOT JUDGED",
     }
-    return words[check.verdict]
+    text = words[check.verdict]
+    return text if check.verdict is nouns.Verdict.HOLD else Toned(text, Tone.WARNING)
 
 
 def _details(check: nouns.ExitCheck) -> list[str]:
     fired = [f"      {signal.rule}: {signal.text} · {signal.advice}" for signal in check.signals]
     levels = levels_text(check)
-    return [
+    lines = [
         *([f"      {levels}"] if levels else []),
         *fired,
         *(f"      ? {signal.text}" for signal in check.unjudged),
         *(f"      {text}" for text in check.notes),
     ]
+    return list(map(folded, lines))
 
 
 def levels_text(check: nouns.ExitCheck) -> str:
@@ -490,7 +577,7 @@ def _attributed(rows: Sequence[Mapping[str, Any]]) -> str:
     table = PlainTable(
         "id", "symbol", "line", "P&L", "delta", "gamma", "vega", "theta", "residual", "|", "time",
         "vol", "spot", "|", "fills", "fees",
-        left=(1, 2),
+        left=(1, 2), drops=("residual", "gamma"),
     )  # fmt: skip
     for row in rows:
         table.add_row(
@@ -572,8 +659,9 @@ def _span(interval: nouns.Interval, form: str) -> str:
 
 def _totals(rows: Sequence[nouns.Statistics]) -> str:
     table = PlainTable(
-        "", "n", "win (95 %)", "expectancy (95 %)", "total", "PF", "max DD", "days", "ROM", "slip"
-    )
+        "", "n", "win (95 %)", "expectancy (95 %)", "total", "PF", "drawdown", "days", "ROM",
+        "beyond mid", drops=("ROM", "days", "PF"),
+    )  # fmt: skip
     for group in rows:
         factor = group.profit_factor
         table.add_row(
@@ -582,11 +670,11 @@ def _totals(rows: Sequence[nouns.Statistics]) -> str:
             _span(group.win_rate, ".0%"),
             _span(group.expectancy, "+,.2f"),
             money(group.total),
-            number(factor, 2),
-            money(group.max_drawdown),
+            "no loss" if factor == math.inf else number(factor, 2),
+            number(group.max_drawdown, 2),
             number(group.average_days, 1),
             per_cent(group.rom, 1),
-            money(group.slippage),
+            number(group.slippage, 2),
         )
     return table.text()
 

@@ -11,7 +11,8 @@ from tomic.models.documents import to_document, with_flags
 from tomic.models.manage import Advice, Move, MoveRefusal
 from tomic.models.moves import EndedMoves, MoveKind
 from tomic.present.forms import NOT_ADVICE, Format, emit, emit_rows, to_csv, to_json, to_ndjson
-from tomic.present.text import PlainTable, amount, figure_text, money, number, per_cent
+from tomic.present.palette import by_sign
+from tomic.present.text import PlainTable, amount, figure_text, folded, money, number, per_cent
 from tomic.present.ticket import side_text, ticket_text
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _text(run: ManageRun, *, whole: bool, width: int | None) -> str:
 def _listed(positions: Sequence[Advice]) -> str:
     table = PlainTable(
         "id", "symbol", "strategy", _narrow("dte"), "P&L", "best", "at", _narrow("ev_change"),
-        "why", left=(1, 2, 5, 8),
+        "why", left=(1, 2, 5, 8), drops=("DTE", "at", "strategy", "P&L"),
     )  # fmt: skip
     for advice in positions:
         best = advice.best
@@ -72,7 +73,7 @@ def _listed(positions: Sequence[Advice]) -> str:
             advice.symbol,
             advice.strategy.replace("_", " "),
             "" if advice.dte is None else str(advice.dte),
-            money(advice.pnl) or "?",
+            by_sign(money(advice.pnl) or "?"),
             "?" if best is None else best.text,
             "" if best is None else _price(best, best.limit),
             "" if best is None or best.kind is MoveKind.HOLD else _change(best),
@@ -92,11 +93,14 @@ def _whole(advice: Advice, width: int | None) -> str:
     return "\n".join(
         [
             head(advice),
-            *(f"  {signal.rule}: {signal.text} · {signal.advice}" for signal in advice.signals),
+            *(
+                folded(f"  {signal.rule}: {signal.text} · {signal.advice}")
+                for signal in advice.signals
+            ),
             *(f"  ? {text}" for text in advice.notes),
             *([f"  {advice.problem}"] if advice.problem else []),
             *(_moves(advice.moves, width) if advice.moves else []),
-            *(f"  {line}" for line in refused_lines(advice.refused)),
+            *(folded(f"  {line}") for line in refused_lines(advice.refused)),
             "",
         ]
     )
@@ -128,7 +132,7 @@ def _moves(moves: Sequence[Move], width: int | None) -> list[str]:
 
 
 def _why(moves: Sequence[Move]) -> list[str]:
-    return [f"  {move.rank}. {move.reason}" for move in moves if move.reason] + [""]
+    return [folded(f"  {move.rank}.  {move.reason}") for move in moves if move.reason] + [""]
 
 
 def _price(move: Move, value: float) -> str:
@@ -157,8 +161,8 @@ _CELLS: tuple[tuple[str, Callable[[Move], str]], ...] = (
     ("costs", lambda move: amount(move.spread_cost + move.commission, 2) if move.trades else ""),
     _figure("locked_in", lambda move: move.locked_in),
     ("breakevens", lambda move: " ".join(number(level) for level in move.breakevens)),
-    _figure("pos", lambda move: move.pos),
-    _figure("p_target", lambda move: move.p_target),
+    (_FIGURES["pos"].narrow, lambda move: per_cent(move.pos)),
+    (_FIGURES["p_target"].narrow, lambda move: per_cent(move.p_target)),
     _figure("ev", lambda move: move.ev),
     (_FIGURES["ev_change"].narrow, _change),
     _figure("cvar95", lambda move: move.cvar95),

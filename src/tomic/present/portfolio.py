@@ -14,7 +14,8 @@ from tomic.models.documents import to_document, with_flags
 from tomic.portfolio.exposure import Total
 from tomic.present import forms
 from tomic.present.forms import Format, emit
-from tomic.present.text import PlainTable, amount, money, number, per_cent
+from tomic.present.palette import Tone, by_sign, painted
+from tomic.present.text import PlainTable, amount, folded, money, number, per_cent
 from tomic.workflows.portfolio.review import Considered, PortfolioReview
 
 SCHEMA = "tomic.portfolio/1"
@@ -67,7 +68,11 @@ def structure_row(structure: nouns.Structure) -> dict[str, Any]:
         "dte": structure.dte,
         "days_in_trade": structure.days_in_trade,
         "credit": structure.credit,
+        "to_close": structure.to_close,
         "pnl": structure.pnl,
+        "breakevens": " ".join(f"{price:.2f}" for price in structure.breakevens) or None,
+        "to_breakeven": _to_breakeven(structure),
+        "short_delta": structure.short_delta,
         "max_profit": structure.max_profit,
         "max_loss": structure.max_loss,
         "profit_share": structure.profit_share,
@@ -82,6 +87,14 @@ def structure_row(structure: nouns.Structure) -> dict[str, Any]:
         "currency": structure.currency,
     }
     return with_flags(row, structure.unbounded)
+
+
+def _to_breakeven(structure: nouns.Structure) -> float | None:
+    """Way from the spot to the nearest breakeven, a fraction; negative below it."""
+    if structure.spot is None or not structure.breakevens:
+        return None
+    nearest = min(structure.breakevens, key=lambda price: abs(price - structure.spot))
+    return nearest / structure.spot - 1.0
 
 
 def _group_row(
@@ -163,7 +176,6 @@ def shown(
     spots: Sequence[float],
     every_alert: bool,
     width: int,
-    color: bool,
 ) -> str:
     """
     The review in *format*; rows hold fractions and money as plain numbers, unknown ones empty.
@@ -175,14 +187,17 @@ def shown(
     review = view.review
 
     def table() -> str:
-        parts = [header(review), _main_table(review, by, width=width, color=color), _totals(review)]
+        parts = [folded(header(review)), _main_table(review, by, width=width)]
+        parts.append(folded(_totals(review)))
         if spots:
-            parts += [_grid_text(grid, review, spots, color) for grid in _grids(review)]
+            parts += [_grid_text(grid, review, spots) for grid in _grids(review)]
             parts.append(_events(review))
-        parts += [_concentration(review), _alerts(review.alerts, every=every_alert), _gaps(review)]
+        parts.append(folded(_concentration(review)))
+        parts += [_alerts(review.alerts, every=every_alert), folded(_gaps(review))]
         if view.considered is not None:
-            parts.append(considered_text(review, view.considered, color=color))
-        return "\n\n".join(part for part in parts if part) + "\n"
+            parts.append(considered_text(review, view.considered))
+        whole = "\n\n".join(part for part in parts if part)
+        return f"{whole}\n"
 
     return emit(
         format,
@@ -239,22 +254,29 @@ _NUMBERS = (
 )
 
 
-def _main_table(review: nouns.BookReview, by: str, *, width: int, color: bool) -> str:
+def _main_table(review: nouns.BookReview, by: str, *, width: int) -> str:
     if not review.structures:
         return "no positions that can be shown; see what is left out below"
     numbers = [title for title, _, _ in _NUMBERS]
     if by == "strategy":
         table = PlainTable(
-            "id", "strategy", "DTE", "days", *numbers, "%max", "ROM", "margin", "legs",
-            left=(0, 1, len(numbers) + 7),
+            "id", "strategy", "DTE", "held", "credit", "to close", "P&L", "%max", "short Δ",
+            "breakevens", "to BE", *numbers[1:], "ROM", "margin", "legs",
+            left=(0, 1, len(numbers) + 12), drops=_DROPPED_FIRST,
         )  # fmt: skip
         for structure in review.structures:
             table.add_row(*_structure_cells(structure))
-        return table.text(width=width, bold=color).rstrip("\n")
+        return table.text(width=width).rstrip("\n")
     table = PlainTable(by, "structures", *numbers, "margin", "share")
     for row in rows(review, by):
         table.add_row(*_group_cells(row, by))
-    return table.text(bold=color).rstrip("\n")
+    return table.text().rstrip("\n")
+
+
+_DROPPED_FIRST = (
+    "ROM", "Γ value/1%", "Δ value", "held", "V/pt", "Δ shares", "breakevens", "Θ/day", "margin",
+    "credit", "strategy", "short Δ",
+)  # fmt: skip
 
 
 def _structure_cells(structure: nouns.Structure) -> list[str]:
@@ -262,13 +284,20 @@ def _structure_cells(structure: nouns.Structure) -> list[str]:
     times = f" x{structure.quantity:g}" if structure.quantity != 1.0 else ""
     mark = {"pin": " (pin)", "journal": f" (#{structure.link})"}.get(structure.source, "")
     days = "" if structure.days_in_trade is None else f"{structure.days_in_trade}"
+    away = row["to_breakeven"]
     return [
         structure.id,
         f"{structure.strategy.replace('_', ' ')}{times}{mark}",
         "" if structure.dte is None else str(structure.dte),
         f"≥{days}" if structure.days_at_least and structure.days_in_trade else days,
-        *(_signed(row[field], decimals) for _, field, decimals in _NUMBERS),
+        money(structure.credit, 0),
+        number(structure.to_close, 0),
+        by_sign(_signed(structure.pnl, 0)),
         per_cent(structure.profit_share),
+        number(structure.short_delta),
+        " ".join(number(price) for price in structure.breakevens),
+        "" if away is None else f"{away:+z.1%}",
+        *(_signed(row[field], decimals) for _, field, decimals in _NUMBERS[1:]),
         per_cent(structure.rom),
         _amount(structure.margin),
         ", ".join(leg_text(leg) for leg in structure.legs),
@@ -349,7 +378,7 @@ def _worst(review: nouns.BookReview) -> str:
     left = f"; without {', '.join(grid.without)}" if grid.without else ""
     return (
         f"worst {cell.pnl:+,.0f}{share} at spot {cell.spot_move:+.0%}, volatility "
-        f"{cell.vol_move:+.0%}, {cell.days} days; driven by {drivers}{left}"
+        f"{_vol_text(cell.vol_move)}, {_when(cell.days)}; driven by {drivers}{left}"
     )
 
 
@@ -381,23 +410,29 @@ def _grids(review: nouns.BookReview) -> Iterable[nouns.StressGrid]:
 _SHOWN_VOLS = (-0.5, 0.0, 0.5, 1.0)
 
 
-def _grid_text(
-    grid: nouns.StressGrid, review: nouns.BookReview, shown: Sequence[float], color: bool
-) -> str:
+def _grid_text(grid: nouns.StressGrid, review: nouns.BookReview, shown: Sequence[float]) -> str:
     """P&L today by spot and volatility, and over time with the volatility of today."""
     spots = [place for place, move in enumerate(grid.spot_moves) if _near(move, shown)]
     vols = [place for place, move in enumerate(grid.vol_moves) if _near(move, _SHOWN_VOLS)]
-    table = PlainTable("vol \\ spot", *(f"{grid.spot_moves[place]:+.0%}" for place in spots))
+    table = PlainTable("volatility \\ spot", *(f"{grid.spot_moves[place]:+.0%}" for place in spots))
     for vol in vols:
-        cells = [_signed(grid.pnl[spot][vol][0], 0) for spot in spots]
-        table.add_row(f"{grid.vol_moves[vol]:+.0%} today", *cells)
+        cells = [by_sign(_signed(grid.pnl[spot][vol][0], 0)) for spot in spots]
+        table.add_row(f"{_vol_text(grid.vol_moves[vol])}, now", *cells)
     middle = grid.vol_moves.index(0.0)
     for day, days in enumerate(grid.days):
         if days:
-            cells = [_signed(grid.pnl[spot][middle][day], 0) for spot in spots]
-            table.add_row(f"+0% in {days} days", *cells)
+            cells = [by_sign(_signed(grid.pnl[spot][middle][day], 0)) for spot in spots]
+            table.add_row(f"unchanged, {_when(days)}", *cells)
     title = f"stress of {grid.name}, {review.currency}, from the live spot"
-    return f"{title}\n{table.text(bold=color)}".rstrip("\n")
+    return f"{title}\n{table.text()}".rstrip("\n")
+
+
+def _when(days: int) -> str:
+    return {0: "now", 1: "tomorrow"}.get(days, f"in {days} days")
+
+
+def _vol_text(move: float) -> str:
+    return f"{move:+.0%}" if move else "unchanged"
 
 
 def _near(move: float, shown: Sequence[float]) -> bool:
@@ -437,6 +472,11 @@ def _share(row: nouns.Concentration) -> str:
     return "?" if row.share is None else f"{row.share:.0%}"
 
 
+_TONES = {
+    nouns.Severity.ALARM: Tone.LOSS,
+    nouns.Severity.WARNING: Tone.WARNING,
+    nouns.Severity.INFO: Tone.MUTED,
+}
 _WORDS = {
     nouns.Severity.ALARM: "ALARM",
     nouns.Severity.WARNING: "warn",
@@ -446,16 +486,22 @@ _WORDS = {
 
 def _alerts(alerts: Sequence[nouns.Alert], *, every: bool) -> str:
     shown = [alert for alert in alerts if every or alert.severity is not nouns.Severity.INFO]
-    lines = [
-        f"{_WORDS[alert.severity]:<6}{alert.scope}: {alert.message}"
-        f"{f' ({alert.limit_text})' if alert.limit_text else ''} -> {alert.advice}"
-        for alert in shown
-    ]
+    lines = [_alert(alert) for alert in shown]
     hidden = len(alerts) - len(shown)
     if hidden:
         notes, them = ("note that needs", "it") if hidden == 1 else ("notes that need", "them")
         lines.append(f"and {hidden} {notes} no decision; -v shows {them}")
     return "\n".join(lines)
+
+
+def _alert(alert: nouns.Alert) -> str:
+    limit = f" ({alert.limit_text})" if alert.limit_text else ""
+    # The label is as wide as its column, whose two blanks part it from what may be folded.
+    text = folded(
+        f"{_WORDS[alert.severity]:<5}  {alert.scope}: {alert.message}{limit} -> {alert.advice}"
+    )
+    word = _WORDS[alert.severity]
+    return f"{painted(word, _TONES[alert.severity])}{text[len(word) :]}"
 
 
 def _gaps(review: nouns.BookReview) -> str:
@@ -481,9 +527,7 @@ def _gaps(review: nouns.BookReview) -> str:
 # -- a trade that is considered --------------------------------------------------------------------
 
 
-def considered_text(
-    before: nouns.BookReview, considered: Considered, *, color: bool = False
-) -> str:
+def considered_text(before: nouns.BookReview, considered: Considered) -> str:
     """What a trade would change in the book."""
     first, second = before.totals, considered.after.totals
     table = PlainTable("", "before", "after", "change")
@@ -517,7 +561,7 @@ def considered_text(
         change = new - old if new is not None and old is not None else None
         table.add_row(title, *(_signed(x, decimals) for x in (old, new, change)))
     lines = [f"with {considered.trade}", *(_trade_line(x) for x in considered.structures)]
-    lines.append(table.text(bold=color).rstrip("\n"))
+    lines.append(table.text().rstrip("\n"))
     lines.append(
         f"fit {considered.change.fit:.2f}{''.join(f'; {x}' for x in considered.change.notes)}"
     )

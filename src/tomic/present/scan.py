@@ -11,10 +11,10 @@ from typing import Any
 from tomic.figures import Figure, columns
 from tomic.models.documents import to_document, to_text, with_flags
 from tomic.models.trade import Proposal, ScanResult
-from tomic.present import forms
+from tomic.present import forms, palette
 from tomic.present.forms import Format
 from tomic.present.proposal import legs_text, limit_per_share, score_text
-from tomic.present.text import PlainTable, amount, figure_text, money, number, per_cent
+from tomic.present.text import PlainTable, amount, figure_text, fitted_to, money, number, per_cent
 
 # -- the ranking ---------------------------------------------------------------------------
 
@@ -127,14 +127,13 @@ _DROPPED_FIRST = (
 """What goes first where the terminal is too narrow; the rest always stands."""
 
 
-def ranking(proposals: Sequence[Proposal], *, width: int | None = None, color: bool = False) -> str:
+def ranking(proposals: Sequence[Proposal], *, width: int | None = None) -> str:
     """
     The chosen proposals, best first, with a key of what the headings mean.
 
     Args:
         width: Letters a line. Columns are dropped until they fit; where even those that are always
             wanted do not, each trade has a line of its own below its figures. None shows all.
-        color: Whether the titles are bold.
     """
     wanted = [column for column in RANKING if any(map(column.wanted, proposals))]
     numbered = [
@@ -143,16 +142,22 @@ def ranking(proposals: Sequence[Proposal], *, width: int | None = None, color: b
     ]
     shown = _fitted(wanted, numbered, width)
     if shown is not None:
-        lines = _table(shown, numbered).text(bold=color).splitlines()
+        lines = _lines(_table(shown, numbered))
     else:
         below = [column for column in wanted if column.title not in ("trade", "strategy")]
         shown = _fitted(below, numbered, width) or below
-        head, *rows = _table(shown, numbered).text(bold=color).splitlines()
+        head, *rows = _lines(_table(shown, numbered))
         lines = [head]
         for row, proposal in zip(rows, numbered, strict=True):
             lines += [row, *_trade_lines(proposal, width)]
-    lines += _key(shown, numbered, width or max(map(len, lines)))
+    lines += _key(shown, numbered, width or max(len(palette.plain(line)) for line in lines))
     return "\n".join(lines)
+
+
+def _lines(table: PlainTable) -> list[str]:
+    """A line a row: what does not fit was left out before."""
+    with fitted_to(None):
+        return table.text().splitlines()
 
 
 def _table(shown: Sequence[RankingColumn], proposals: Sequence[Proposal]) -> PlainTable:
@@ -173,7 +178,8 @@ def _fitted(
     shown = [wanted[at] for at in keep]
     if width is None:
         return shown
-    longest = max(map(len, _table(shown, proposals).text().splitlines()))
+    with palette.on(False), fitted_to(None):
+        longest = max(map(len, _table(shown, proposals).text().splitlines()))
     return shown if longest <= width else None
 
 
@@ -339,28 +345,21 @@ def to_json(result: ScanResult) -> str:
     return forms.to_json({**head, **to_document(result)})
 
 
-def shown(
-    result: ScanResult,
-    format: Format,
-    *,
-    explain: bool,
-    width: int | None = None,
-    color: bool = False,
-) -> str:
+def shown(result: ScanResult, format: Format, *, explain: bool, width: int | None = None) -> str:
     """The proposals in *format*; a table has the refusals as well where *explain* is set."""
     return forms.emit(
         format,
-        table=lambda: _text(result, explain=explain, width=width, color=color),
+        table=lambda: _text(result, explain=explain, width=width),
         json=lambda: to_json(result),
         ndjson=lambda: "".join(f"{to_text(proposal)}\n" for proposal in result.proposals),
         csv=lambda: to_csv(result),
     )
 
 
-def _text(result: ScanResult, *, explain: bool, width: int | None, color: bool) -> str:
+def _text(result: ScanResult, *, explain: bool, width: int | None) -> str:
     parts = []
     if result.proposals:
-        parts.append(ranking(result.proposals, width=width, color=color))
+        parts.append(ranking(result.proposals, width=width))
     if explain:
         parts += [f"#1: {score_text(first)}" for first in result.proposals[:1]]
         parts.append(explanation(result))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tomic import outside
 from tomic.present.forms import to_json
+from tomic.present.palette import Tone, Toned, painted
 
 if TYPE_CHECKING:
     from tomic.figures import Definition, Figure
@@ -62,22 +66,70 @@ def per_cent(value: float | None, decimals: int = 0) -> str:
 
 _LEAST_ROOM = 20
 """Letters of a column that is folded."""
+_LABEL = re.compile(r"\s*(?:\S+ )*?\S*\s{2,}|\s*")
+_WIDTH: ContextVar[int | None] = ContextVar("tomic.width", default=None)
+
+
+@contextmanager
+def fitted_to(width: int | None) -> Iterator[None]:
+    """Inside, tables and long lines fit into *width* letters; without one they are as they are."""
+    token = _WIDTH.set(width)
+    try:
+        yield
+    finally:
+        _WIDTH.reset(token)
+
+
+def folded(text: str) -> str:
+    """Lines no longer than the screen, each folded under where its text begins, past its label."""
+    width = _WIDTH.get()
+    if width is None:
+        return text
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    label = _LABEL.match(line)
+    start = len(label[0]) if label and len(label[0]) <= width // 3 else 0
+    head, rest = line[:start], line[start:]
+    room = max(width - start, _LEAST_ROOM)
+    # A short fact stays whole, and the point after it at the end of its line.
+    facts = [
+        fact if len(fact) > room // 2 else fact.replace(" ", "\xa0") for fact in rest.split(" · ")
+    ]
+    parts = textwrap.wrap(
+        "\xa0· ".join(facts), room, break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(
+        f"{head if place == 0 else ' ' * start}{part}" for place, part in enumerate(parts)
+    ).replace("\xa0", " ")
 
 
 class PlainTable:
     """
     Columns of text: the first one and those without a title left, the others right.
 
-    Rich lays out five hundred rows in most of a second; nothing here needs colour.
+    Rich lays out five hundred rows in most of a second. A cell that is `Toned` has its colour.
     """
 
-    def __init__(self, *titles: str, left: Collection[int] = (0,)) -> None:
+    def __init__(
+        self, *titles: str, left: Collection[int] = (0,), drops: Sequence[str] = ()
+    ) -> None:
+        """
+        Args:
+            titles: Of the columns.
+            left: Columns whose text begins at their left.
+            drops: Titles of columns that give way to a narrow screen, the least important first.
+        """
         self._rows: list[tuple[str, ...]] = [titles]
         self._left = {*left, *(at for at, title in enumerate(titles) if not title)}
+        self._drops = [title for title in drops if title in titles]
 
     def add_row(self, *cells: str) -> None:
         """Add a row of as many cells as there are titles."""
-        self._rows.append(tuple(map(outside.line, cells)))
+        self._rows.append(tuple(map(_line, cells)))
 
     def fitting(self, width: int | None, droppable: Sequence[str]) -> tuple[list[int], int]:
         """The columns that fit into *width* when the *droppable* go first; how many do not."""
@@ -90,33 +142,61 @@ class PlainTable:
             keep.remove(titles.index(title))
         return keep, len(titles) - len(keep)
 
-    def text(
-        self, keep: Sequence[int] | None = None, *, width: int | None = None, bold: bool = False
-    ) -> str:
+    def text(self, keep: Sequence[int] | None = None, *, width: int | None = None) -> str:
         """
-        The table, a line a row.
+        The table, a line a row; what a narrow screen has no room for is named below it.
 
         Args:
             keep: Only these columns.
-            width: Where the last column is folded, if that leaves it some room.
-            bold: Whether the titles are.
+            width: Where the last column is folded, if that leaves it some room; by default that
+                of the screen (`fitted_to`), where a last column of text folds.
         """
-        kept = range(len(self._rows[0])) if keep is None else keep
+        kept, hidden = (list(keep), []) if keep is not None else self._that_fit()
         sizes = [max(len(row[at]) for row in self._rows) for at in kept]
         start = sum(sizes[:-1]) + 2 * (len(sizes) - 1)
-        room = sizes[-1] if width is None else max(width - start, _LEAST_ROOM)
+        screen = _WIDTH.get() if width is None and kept[-1] in self._left else width
+        room = sizes[-1] if screen is None else max(screen - start, _LEAST_ROOM)
         lines = []
         for row in self._rows:
             *cells, last = (row[at] for at in kept)
             first, *more = textwrap.wrap(last, room) if len(last) > room else [last]
             padded = (
-                cell.ljust(size) if at in self._left else cell.rjust(size)
+                _padded(cell, size, at in self._left)
                 for at, cell, size in zip(kept, [*cells, first], sizes, strict=True)
             )
             lines += ["  ".join(padded).rstrip(), *(f"{'':{start}}{text}" for text in more)]
-        if bold:
-            lines[0] = f"\x1b[1m{lines[0]}\x1b[0m"
+        lines[0] = painted(lines[0], Tone.TITLE)
+        if hidden:
+            lines.append(painted(f"no room for: {', '.join(hidden)}", Tone.MUTED))
         return "\n".join(lines) + "\n"
+
+    def _that_fit(self) -> tuple[list[int], list[str]]:
+        """The columns that the screen has room for, and the titles of the others."""
+        width = _WIDTH.get()
+        titles = self._rows[0]
+        sizes = [max(len(row[at]) for row in self._rows) for at in range(len(titles))]
+        if len(titles) - 1 in self._left:
+            sizes[-1] = min(sizes[-1], _LEAST_ROOM)
+        kept, hidden = list(range(len(titles))), []
+        for title in self._drops:
+            if width is None or sum(sizes[at] + 2 for at in kept) - 2 <= width:
+                break
+            kept.remove(titles.index(title))
+            hidden.append(title)
+        return kept, hidden
+
+
+def _line(cell: str) -> str:
+    """One line of text, with its meaning if it has one."""
+    plain = outside.line(cell)
+    return Toned(plain, cell.tone) if isinstance(cell, Toned) else plain
+
+
+def _padded(cell: str, size: int, is_left: bool) -> str:
+    """*cell* in its colour if it has one, as wide as its column."""
+    text = painted(cell, cell.tone) if isinstance(cell, Toned) else cell
+    room = " " * (size - len(cell))
+    return f"{text}{room}" if is_left else f"{room}{text}"
 
 
 # -- definitions ---------------------------------------------------------------------------

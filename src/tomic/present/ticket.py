@@ -278,9 +278,14 @@ def _limit(ticket: Ticket) -> tuple[str, ...]:
     whole = ticket.with_shares
     shares = "" if whole is None else f"; with the shares in one order {side_text(round(whole, 2))}"
     return (
-        f"limit {side_text(ticket.price)} per share (mid {abs(ticket.mid):.4g} on a tick of "
+        f"limit {side_text(ticket.price)} per share (mid {_mid_text(ticket.mid)} on a tick of "
         f"{ticket.tick:.2f}{because}){natural}{shares}",
     )
+
+
+def _mid_text(mid: float) -> str:
+    """A price between ticks: in cents, with the part of a cent it has."""
+    return f"{abs(mid):.2f}" if round(mid, 2) == round(mid, 4) else f"{abs(mid):.4g}"
 
 
 def side_text(credit: float) -> str:

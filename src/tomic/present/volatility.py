@@ -14,6 +14,7 @@ from tomic.present.text import PlainTable, figure_text, number
 from tomic.quant import realized
 from tomic.quant.surface import THIRTY_DAYS
 from tomic.workflows.progress import counted
+from tomic.workflows.volatility import cones
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,11 @@ _DROPPED_FIRST = (
     "skew", "pct", "IV-HV",
 )  # fmt: skip
 """Columns that make room on a narrow screen, the least important first."""
-PAST_COLUMNS = figures.columns("close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30")
+PAST_COLUMNS = figures.columns(
+    "close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30 expected_move skew "
+    "term_m1_m2 term_m1_m3"
+)
+_PAST_DROPPED_FIRST = ("HV90", "HV60", "ATR14", "M1-M3", "own IV30", "pct", "M1-M2")
 _DETAIL = figures.columns(
     "spot iv30 iv_rank iv_percentile hv20 hv30 hv60 hv90 hv252 atr14 vix skew term_m1_m2 term_m1_m3"
 )
@@ -222,6 +227,15 @@ def _sources(reports: Sequence[VolReport]) -> str:
     return " · ".join(parts)
 
 
+def extremes(ranks: Sequence[float]) -> list[str]:
+    """What a rank outside its window means, where one is."""
+    texts = {
+        "rank above 100: a new high of its window": any(rank > 1.0 for rank in ranks),
+        "rank below 0: a new low of its window": any(rank < 0.0 for rank in ranks),
+    }
+    return [text for text, applies in texts.items() if applies]
+
+
 def _ranked_over(reports: Sequence[VolReport]) -> str:
     short = [
         f"{report.symbol} {report.snapshot.iv_days}"
@@ -239,6 +253,8 @@ def _ranked_over(reports: Sequence[VolReport]) -> str:
         f"rank and percentile of IV30 in its last {max(windows)} trading days, today excluded; "
         "percentile = share of days below today"
     )
+    ranks = [each.snapshot.iv_rank for each in reports if each.snapshot.iv_rank is not None]
+    text = "\n".join((text, *extremes(ranks)))
     text += f"\nfewer days: {', '.join(short)}" if short else ""
     return text + (f"\nIV30 of our own chains: {', '.join(own)}" if own else "")
 
@@ -378,26 +394,97 @@ def _age(snapshot: Any, field: str) -> str:
 # -- history -------------------------------------------------------------------------------
 
 
-def history(rows: Mapping[str, Sequence[PastDay]], format: Format) -> str:
-    """Stored closes and volatilities, day by day."""
+def history(
+    rows: Mapping[str, Sequence[PastDay]],
+    format: Format,
+    *,
+    days: int | None = None,
+    width: int | None = None,
+) -> str:
+    """
+    Stored closes and volatilities, day by day, and the expected moves of months.
+
+    Args:
+        rows: Of each symbol its days, oldest first, from which the expected moves are taken.
+        days: How many of them are listed; all by default.
+        width: Columns of the screen; without one, everything fits.
+    """
+    listed = {symbol: past[-days:] if days else past for symbol, past in rows.items()}
     flat = [
-        {"symbol": symbol, **_plain(asdict(day))} for symbol, days in rows.items() for day in days
+        {"symbol": symbol, **_plain(asdict(day))} for symbol, past in listed.items() for day in past
     ]
     return emit_rows(
-        format, flat, lambda: _history_tables(rows), schema=HISTORY_SCHEMA, name="rows"
+        format,
+        flat,
+        lambda: "\n".join(
+            _history_table(symbol, past, width) + _cones_table(rows[symbol])
+            for symbol, past in listed.items()
+        ),
+        schema=HISTORY_SCHEMA,
+        name="rows",
+        expected_moves=list(map(_cones_document, rows, rows.values())),
     )
 
 
-def _history_tables(rows: Mapping[str, Sequence[PastDay]]) -> str:
-    parts = []
-    for symbol, days in rows.items():
-        table = PlainTable(symbol, *(figure.narrow for figure in PAST_COLUMNS))
-        for day in days:
-            cells = (figure_text(figure, getattr(day, figure.name)) for figure in PAST_COLUMNS)
-            table.add_row(day.day.isoformat(), *cells)
-        nothing = f"{symbol}: nothing stored; run tomic prices {symbol}\n"
-        parts.append(table.text() if days else nothing)
-    return "\n".join(parts)
+def _history_table(symbol: str, days: Sequence[PastDay], width: int | None) -> str:
+    if not days:
+        return f"{symbol}: nothing stored; run tomic prices {symbol}\n"
+    known = [
+        figure
+        for figure in PAST_COLUMNS
+        if any(getattr(day, figure.name) is not None for day in days)
+    ]
+    table = PlainTable(symbol, *(figure.narrow for figure in known))
+    for day in days:
+        cells = (figure_text(figure, getattr(day, figure.name)) for figure in known)
+        table.add_row(day.day.isoformat(), *cells)
+    titles = {figure.narrow for figure in known}
+    keep, _ = table.fitting(width, [title for title in _PAST_DROPPED_FIRST if title in titles])
+    ranks = [day.iv_rank for day in days if day.iv_rank is not None]
+    return table.text(keep) + "".join(f"{text}\n" for text in extremes(ranks))
+
+
+def _cones_table(days: Sequence[PastDay]) -> str:
+    """What was expected month by month, what came, and how often it held."""
+    drawn, record = cones.move_cones(days), cones.move_record(days)
+    if not drawn:
+        return ""
+    table = PlainTable("expected from", "close", "IV30", "move", "until", "closed at", "sigmas")
+    for cone in drawn:
+        table.add_row(
+            cone.day.isoformat(),
+            number(cone.close),
+            number(cone.iv30, 1, 100.0),
+            _either_way(cone.move),
+            cone.ends.isoformat(),
+            number(cone.outcome) or ("open" if cone.ends > days[-1].day else "?"),
+            number(cone.sigmas, 1, signed=True),
+        )
+    how = f"move: one sigma, close x IV30 x √(days / 365), over {cones.HORIZON} calendar days"
+    return f"\n{table.text()}{how}\n{_held(record)}"
+
+
+def _held(record: cones.MoveRecord) -> str:
+    if record.share is None:
+        return ""
+    return (
+        f"the price ended within it on {record.inside} of {record.n} days, {record.share:.0%} "
+        f"(normal: {cones.NORMAL_SHARE:.0%}); only {record.apart} of them do not overlap\n"
+    )
+
+
+def _cones_document(symbol: str, days: Sequence[PastDay]) -> dict[str, Any]:
+    record = cones.move_record(days)
+    return {
+        "symbol": symbol,
+        "horizon": record.horizon,
+        "inside": record.inside,
+        "n": record.n,
+        "without_overlap": record.apart,
+        "cones": [
+            {**_plain(asdict(cone)), "sigmas": cone.sigmas} for cone in cones.move_cones(days)
+        ],
+    }
 
 
 # -- shared --------------------------------------------------------------------------------

@@ -13,11 +13,13 @@ import datetime as dt
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tomic.disk import write_bytes, write_text
 from tomic.errors import UsageError
 from tomic.quant.arguments import as_calls
 from tomic.quant.realized import Cones
@@ -25,6 +27,7 @@ from tomic.quant.realized import Cones
 try:
     import matplotlib
     from matplotlib.axes import Axes
+    from matplotlib.dates import DateFormatter
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, PercentFormatter
 except ModuleNotFoundError as exc:
@@ -34,6 +37,9 @@ except ModuleNotFoundError as exc:
 
 ThemeName: TypeAlias = Literal["auto", "light", "dark"]
 
+DayUnit: TypeAlias = Literal["share", "points", "price"]
+"""Fractions in per cent, differences of fractions in points, or currency."""
+
 WIDE = (7.2, 4.0)
 """Inches of a picture that is not asked to be another size."""
 
@@ -42,10 +48,12 @@ _MARGINS = {"left": 0.12, "right": 0.98, "top": 0.92, "bottom": 0.13}
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of a picture; the background is always transparent."""
+    """Colours of a picture."""
 
     ink: str
     """Text and axes."""
+    paper: str
+    """Background of a file that is saved; SVG, and what a page holds, have none."""
     grid: str
     profit: str
     loss: str
@@ -63,18 +71,34 @@ class Theme:
 _THEMES = {
     # Each has a contrast of at least 3:1 on white and on black; the ink has 4.5:1 on both.
     "auto": Theme(
-        ink="#777777", grid="#8a8a8a", profit="#1f9d6b", loss="#d94a5a", main="#2f86d1",
-        second="#cf7a14", third="#9a6fd0", density="#8a8f98",
+        ink="#777777", paper="#ffffff", grid="#8a8a8a", profit="#1f9d6b", loss="#d94a5a",
+        main="#2f86d1", second="#cf7a14", third="#9a6fd0", density="#8a8f98",
     ),
     "light": Theme(
-        ink="#24292f", grid="#b6bcc4", profit="#14804a", loss="#c02c3c", main="#1563ad",
-        second="#a85d00", third="#7345b0", density="#8a929c",
+        ink="#24292f", paper="#ffffff", grid="#b6bcc4", profit="#14804a", loss="#c02c3c",
+        main="#1563ad", second="#a85d00", third="#7345b0", density="#8a929c",
     ),
     "dark": Theme(
-        ink="#dde3ea", grid="#5b6470", profit="#4cc38a", loss="#ff7583", main="#6cb6ff",
-        second="#f0a24a", third="#c49bff", density="#8b949e",
+        ink="#dde3ea", paper="#12161b", grid="#5b6470", profit="#4cc38a", loss="#ff7583",
+        main="#6cb6ff", second="#f0a24a", third="#c49bff", density="#8b949e",
     ),
 }  # fmt: skip
+
+
+class Sheet(Figure):
+    """A figure without a background on a page, which gets one where it becomes a file."""
+
+    paper = "#ffffff"
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """
+        As matplotlib's, on paper: what is half transparent is unreadable where a viewer has none.
+
+        ``transparent=True`` or ``facecolor=`` leave it to the caller.
+        """
+        if not options.get("transparent"):
+            options.setdefault("facecolor", self.paper)
+        super().savefig(fname, **options)
 
 
 class Picture(Axes):
@@ -103,10 +127,20 @@ def axes_for(
     colours = theme_named(theme)
     if ax is None:
         # Room for the widest labels; a layout engine would measure every letter, twice.
-        figure = Figure(figsize=size)
+        figure = _sheet(colours, size)
         figure.subplots_adjust(**_MARGINS)
-        figure.patch.set_alpha(0.0)
         ax = figure.add_subplot(axes_class=Picture)
+    return _styled(ax, colours, title), colours
+
+
+def _sheet(colours: Theme, size: tuple[float, float]) -> Sheet:
+    sheet = Sheet(figsize=size, facecolor="none")
+    sheet.paper = colours.paper
+    return sheet
+
+
+def _styled(ax: Axes, colours: Theme, title: str) -> Axes:
+    """*ax* with the grid and the colours that all have."""
     ax.patch.set_alpha(0.0)
     for spine in ax.spines.values():
         spine.set_color(colours.ink)
@@ -120,7 +154,7 @@ def axes_for(
     ax.set_axisbelow(True)
     if title:
         ax.set_title(title, color=colours.ink, fontsize=11, loc="left")
-    return ax, colours
+    return ax
 
 
 def legend(ax: Axes, colours: Theme, **where: Any) -> None:
@@ -142,6 +176,29 @@ def to_svg(ax: Axes) -> str:
     return text.getvalue()
 
 
+def save(path: Path, ax: Axes) -> None:
+    """
+    Write the whole figure of *ax*; the file is whole or not there.
+
+    SVG has no background, so that it fits any page; the others have that of their theme.
+
+    Raises:
+        UsageError: The ending of *path* is not .svg, .png or .pdf.
+        BadFile: It cannot be written.
+    """
+    form = path.suffix.lower().removeprefix(".")
+    if form not in _FORMS:
+        raise UsageError(f"{path}: end the name of a picture with .svg, .png or .pdf")
+    if form == "svg":
+        write_text(path, to_svg(ax))
+        return
+    data = io.BytesIO()
+    cast(Figure, ax.get_figure(root=True)).savefig(data, format=form, dpi=_DPI)
+    write_bytes(path, data.getvalue())
+
+
+_FORMS = ("svg", "png", "pdf")
+_DPI = 160
 _MOST_PRINTED_CELLS = 120
 _LIGHT_CELL = 0.55
 
@@ -499,6 +556,141 @@ def equity(
     ax.set_ylabel(f"P&L{f', {currency}' if currency else ''}")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     ax.tick_params(axis="x", labelsize=8)
+    legend(ax, colours)
+    return ax
+
+
+_TALL = (7.2, 8.4)
+_SECTIONS = {"left": 0.1, "right": 0.96, "top": 0.95, "bottom": 0.05, "hspace": 0.22}
+_TWO_SIGMAS = 2.0
+
+
+def sections(heights: Sequence[float], *, theme: ThemeName = "auto") -> tuple[list[Axes], Theme]:
+    """Empty axes above each other that share days, as high as *heights* say beside each other."""
+    colours = theme_named(theme)
+    sheet = _sheet(colours, _TALL)
+    sheet.subplots_adjust(**_SECTIONS)
+    places = sheet.add_gridspec(len(heights), 1, height_ratios=heights)
+    stacked: list[Axes] = []
+    for place in places:
+        first = stacked[0] if stacked else None
+        ax = sheet.add_subplot(place, axes_class=Picture, sharex=first)
+        stacked.append(_styled(ax, colours, ""))
+        ax.tick_params(axis="x", labelsize=8, labelbottom=len(stacked) == len(heights))
+        ax.xaxis.set_major_formatter(DateFormatter("%b %Y"))
+    return stacked, colours
+
+
+def by_day(
+    days: Sequence[dt.date],
+    lines: Mapping[str, ArrayLike],
+    *,
+    unit: DayUnit = "share",
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    Series over days. A day without a value breaks its line; a value alone is a dot.
+
+    Args:
+        days: Ascending, (n,); every trading day, as a line joins what stands side by side.
+        lines: Label to values, (n,), NaN where unknown; one without any value is left out.
+    """
+    ax, colours = axes_for(ax, theme, title=title)
+    x = np.array(days, dtype="datetime64[D]")
+    for (label, values), colour in zip(lines.items(), colours.lines, strict=False):
+        y = np.asarray(values, dtype=float)
+        if not np.isfinite(y).any():
+            continue
+        ax.plot(x, y, color=colour, linewidth=1.3, label=label)
+        alone = _alone(y)
+        ax.plot(x[alone], y[alone], color=colour, linestyle="none", marker="o", markersize=3.5)
+    ax.yaxis.set_major_formatter(FuncFormatter(_UNITS[unit]))
+    if ax.lines:
+        legend(ax, colours, loc="upper left", ncols=len(lines))
+    return ax
+
+
+_UNITS = {
+    "share": lambda value, _: f"{100.0 * value:z.4g}%",
+    "points": lambda value, _: f"{100.0 * value:+z.1f}",
+    "price": lambda value, _: f"{value:,.6g}",
+}
+
+
+def _alone(values: np.ndarray) -> np.ndarray:
+    """Values between two gaps, which a line would not show."""
+    gap = np.concatenate([[True], ~np.isfinite(values), [True]])
+    return ~gap[1:-1] & gap[:-2] & gap[2:]
+
+
+def cones(
+    starts: Sequence[dt.date],
+    close: ArrayLike,
+    reach: ArrayLike,
+    offset: ArrayLike,
+    *,
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    Expected moves from several days on, one and two standard deviations either way.
+
+    Args:
+        starts, close: Where each begins, (n,).
+        reach: One standard deviation, (n, steps), currency per share.
+        offset: Calendar days of the steps, (steps,).
+    """
+    ax, colours = axes_for(ax, theme)
+    after = np.asarray(offset, dtype="timedelta64[D]")
+    for start, middle, sigma in zip(
+        starts, np.asarray(close, dtype=float), np.asarray(reach, dtype=float), strict=True
+    ):
+        days = np.datetime64(start, "D") + after
+        for times, alpha in ((_TWO_SIGMAS, 0.12), (1.0, 0.2)):
+            ax.fill_between(
+                days, middle - times * sigma, middle + times * sigma,
+                color=colours.second, alpha=alpha, linewidth=0,
+            )  # fmt: skip
+    return ax
+
+
+def by_strike(
+    strike: ArrayLike,
+    puts: ArrayLike,
+    calls: ArrayLike,
+    *,
+    spot: float | None = None,
+    unit: str = "contracts",
+    title: str = "",
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    A number of each strike, puts to the left and calls to the right of the middle.
+
+    Args:
+        strike: Ascending, (n,).
+        puts, calls: (n,); NaN, which is unknown, has no bar.
+    """
+    ax, colours = axes_for(ax, theme, title=title, size=(7.2, 6.0))
+    k = np.asarray(strike, dtype=float)
+    thick = 0.8 * float(np.min(np.diff(k))) if k.size > 1 else 1.0
+    sides = (("puts", -1.0, puts, colours.second), ("calls", 1.0, calls, colours.third))
+    for label, sign, values, colour in sides:
+        width = sign * np.nan_to_num(np.asarray(values, dtype=float))
+        ax.barh(k, width, height=thick, color=colour, label=label)
+    ax.axvline(0.0, color=colours.ink, linewidth=0.8)
+    if spot is not None:
+        ax.axhline(spot, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
+        ax.annotate(
+            f"spot {spot:,.2f}", (1.0, spot), xycoords=("axes fraction", "data"), va="bottom",
+            ha="right", fontsize=8, color=colours.ink,
+        )  # fmt: skip
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
+    ax.set_xlabel(unit)
+    ax.set_ylabel("strike")
     legend(ax, colours)
     return ax
 

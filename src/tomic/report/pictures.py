@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +29,9 @@ from tomic.report import figures
 from tomic.report.figures import ThemeName
 from tomic.store import Bars
 from tomic.strategies.pricing.board import Board, prepare
+from tomic.workflows.chain import open_interest
+from tomic.workflows.volatility import cones
+from tomic.workflows.volatility.stored import PastDay, with_gaps
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -251,6 +254,108 @@ def volatility_cone(
         cones,
         iv=None if iv30 is None else {21: iv30},
         title=f"{bars.symbol} realised volatility, {len(bars)} days to {bars.date[-1]}",
+        ax=ax,
+        theme=theme,
+    )
+
+
+def volatility_history(symbol: str, days: Sequence[PastDay], *, theme: ThemeName = "auto") -> Axes:
+    """
+    Months of one symbol: price in its expected-move cones, IV and HV, rank, skew and terms.
+
+    Days of which nothing is stored are gaps. See `tomic.workflows.volatility.cones` for how the
+    cones are computed.
+
+    Args:
+        days: Oldest first, as `tomic.Desk.vol_history` gives them.
+
+    Returns:
+        The axes of the price, the first of those above each other.
+
+    Raises:
+        DataError: Nothing is stored.
+    """
+    whole = with_gaps(days)
+    if not whole:
+        raise DataError(f"{symbol}: nothing stored; run tomic prices {symbol}")
+    shown = [
+        (height, title, unit, lines)
+        for height, title, unit, names in _SECTIONS
+        if any((lines := _series(whole, names)).values())
+    ]
+    stacked, _ = figures.sections([height for height, *_ in shown], theme=theme)
+    for ax, (_, title, unit, lines) in zip(stacked, shown, strict=True):
+        if unit == "price":
+            _draw_cones(cones.move_cones(days), ax, theme)
+        figures.by_day(
+            [past.day for past in whole],
+            {label: list(map(_number, values)) for label, values in lines.items()},
+            unit=unit,
+            title=title.format(symbol=symbol),
+            ax=ax,
+            theme=theme,
+        )
+    return stacked[0]
+
+
+_SECTIONS: tuple[tuple[float, str, figures.DayUnit, Mapping[str, str]], ...] = (
+    (3.0, "{symbol}: close, and the expected moves of 30 days (1 and 2 sigma of IV30)", "price",
+     {"close": "close"}),
+    (2.2, "volatility", "share", {"iv30": "IV30", "hv30": "HV30", "chain_iv30": "own IV30"}),
+    (1.6, "place of IV30 in its year", "share", {"iv_rank": "rank", "iv_percentile": "percentile"}),
+    (1.8, "points of volatility, of days on which a chain was taken", "points",
+     {"skew": "skew, 25 delta", "term_m1_m2": "M1-M2", "term_m1_m3": "M1-M3"}),
+)  # fmt: skip
+"""Height beside the others, title, unit, and figure to label."""
+
+
+def _series(days: Sequence[PastDay], names: Mapping[str, str]) -> dict[str, list[float | None]]:
+    """Label to a value a day; a figure that no day has is left out."""
+    lines = {label: [getattr(past, name) for past in days] for name, label in names.items()}
+    return {label: line for label, line in lines.items() if any(x is not None for x in line)}
+
+
+def _draw_cones(drawn: Sequence[cones.MoveCone], ax: Axes, theme: ThemeName) -> None:
+    offset = np.arange(cones.HORIZON + 1)
+    figures.cones(
+        [cone.day for cone in drawn],
+        [cone.close for cone in drawn],
+        np.array([cone.reach(offset) for cone in drawn]).reshape(-1, offset.size),
+        offset,
+        ax=ax,
+        theme=theme,
+    )
+
+
+def chain_open_interest(
+    chain: Chain,
+    expiry: dt.date | None = None,
+    *,
+    ax: Axes | None = None,
+    theme: ThemeName = "auto",
+) -> Axes:
+    """
+    Open interest of each strike, puts to the left, calls to the right.
+
+    Args:
+        expiry: Of that one alone; by default all expiries of the chain together.
+
+    Raises:
+        UsageError: The chain has no such expiry.
+        DataError: No option has an open interest.
+    """
+    day = None if expiry is None else _expiry(chain, expiry)
+    strikes = open_interest.by_strike(chain, day)
+    if not strikes:
+        raise DataError(f"{chain.symbol}: no option of this chain has an open interest")
+    when = "all expiries" if day is None else f"{day}"
+    return figures.by_strike(
+        [row.strike for row in strikes],
+        [_number(row.puts) for row in strikes],
+        [_number(row.calls) for row in strikes],
+        spot=chain.spot.price,
+        unit="open interest, contracts: puts left, calls right",
+        title=f"{chain.symbol} {when}, {chain.as_of:%d %b %H:%M}",
         ax=ax,
         theme=theme,
     )
