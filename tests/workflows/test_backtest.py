@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -12,7 +14,9 @@ from support import quote_tables, walked
 from tomic import Desk
 from tomic.config import Settings
 from tomic.errors import BadFile, ConfigError, DataError
+from tomic.evidence import quoted
 from tomic.evidence.quoted import Day
+from tomic.files.option_tables import read_days
 from tomic.models import Underlying
 from tomic.store import Bars, Earnings
 from tomic.store.history import VolSeries
@@ -287,3 +291,31 @@ async def test_what_a_symbol_is_follows_from_what_is_known(settings):
         found = await backtesting._funds(desk._resources, names)
 
     assert found == {"FUND", "SPX", "DDD"}
+
+
+async def test_quotes_of_a_day_are_let_go(settings, tmp_path):
+    """Following chains holds the quotes of the day at hand, however many days there are."""
+    days = [str(day) for day in np.busday_offset("2022-04-04", np.arange(12), roll="forward")]
+    text = quote_tables.table(dict.fromkeys(days, 100.0), ("2022-05-06",), symbol="AAA")
+    scan = settings.scan.model_copy(update={"strategies": ("naked_put",), "keep_to_exits": False})
+    settings = settings.model_copy(
+        update={"scan": scan, "strategies": {"naked_put": {"dte": [25, 50]}}}
+    )
+    tables = read_days([quote_tables.written(tmp_path, text)], rate={2022: 0.02})
+    searched = [quoted.packed(quoted.searched(*table, {}, settings, None)) for table in tables]
+    refs, alive = [], []
+
+    class Shelf:
+        def days(self):
+            for columns in searched:
+                day = quoted.unpacked({name: part.copy() for name, part in columns.items()})
+                refs.append(weakref.ref(day.quotes[0].mid))
+                yield day
+                del day
+                gc.collect()
+                alive.append(sum(ref() is not None for ref in refs))
+
+    made = backtesting._followed(Shelf(), settings, {})
+
+    assert made.pool.size >= 4
+    assert max(alive) <= 1

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
+import time
 from multiprocessing import spawn
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +77,53 @@ async def test_a_process_that_cannot_start_is_named(tmp_path):
             await gathered(doubled, 2, processes=2)
     finally:
         spawn.set_executable(before)
+
+
+ALONE = """
+import asyncio, sys
+sys.path[:0] = {paths!r}
+from tomic.workflows import workers
+import test_workers
+
+async def main():
+    jobs = ((name, (name,)) for name in range(99))
+    async for _, pid in workers.spread(
+        test_workers.waited, jobs, processes=2, stopped=lambda: False
+    ):
+        print(pid, flush=True)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def waited(_):
+    """A job that takes a moment, and which process did it."""
+    time.sleep(0.04)
+    return os.getpid()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are listed elsewhere")
+def test_killing_the_program_leaves_no_process_behind(tmp_path):
+    """What waits for jobs ends when nobody is left to send any."""
+    script = tmp_path / "alone.py"
+    script.write_text(ALONE.format(paths=[str(Path(__file__).parent)]))
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as run:
+        pids = {int(run.stdout.readline())}
+        run.kill()
+    deadline = time.monotonic() + 60.0
+    while any(is_running(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert not any(is_running(pid) for pid in pids)
+
+
+def is_running(pid):
+    """Whether a process is there and not merely unclaimed."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 async def test_few_jobs_wait_in_memory():
