@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from support import command_reference
 from support.clean_home import make_clean_home
 from support.command_line import TREE, run
 
@@ -49,6 +53,46 @@ def test_every_command_is_documented():
             missing.append(typed)
 
     assert missing == []
+
+
+GIVES_NO_DATA = {
+    *("config check", "config init", "config path", "config set", "gateway", "notify test"),
+    *("panel", "record", "report day", "report journal", "report portfolio", "report proposal"),
+    *("report track", "run", "store backup", "store import", "store prune", "store restore"),
+    *("journal export", "journal link", "journal note"),
+    *("config", "journal", "notify", "report", "store"),
+}
+"""Groups, and commands that write a file, change something, or run others; all others show data."""
+
+
+def test_every_command_that_shows_data_has_its_forms_and_a_demo():
+    """What the README says of `--format`, `--json` and `--demo` holds for each of them."""
+    lacking = {
+        typed: {"--format", "--json", "--demo"}
+        - {name for each in command.params for name in each.opts}
+        for typed, command in command_reference.commands()
+        if typed not in GIVES_NO_DATA
+    }
+
+    assert {typed: options for typed, options in lacking.items() if options} == {}
+
+
+@pytest.mark.parametrize(
+    "words", ["strategies", "strategies show iron_condor", "explain", "explain pos", "config show"]
+)
+def test_what_asks_nobody_is_read_in_every_form(words, tmp_path, monkeypatch):
+    """JSON is one document, NDJSON a document a line, CSV as many cells a row as it has titles."""
+    make_clean_home(tmp_path, monkeypatch)
+    given = {
+        form: run(*words.split(), "--demo", "--format", form) for form in ("json", "ndjson", "csv")
+    }
+
+    assert {result.exit_code for result in given.values()} == {0}
+    assert json.loads(given["json"].stdout)
+    lines = [json.loads(line) for line in given["ndjson"].stdout.splitlines()]
+    titles, *rows = csv.reader(io.StringIO(given["csv"].stdout))
+    assert len(lines) == len(rows) > 0
+    assert {len(row) for row in rows} == {len(titles)}
 
 
 def test_every_documented_option_exists():

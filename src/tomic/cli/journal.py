@@ -170,7 +170,7 @@ SymbolOption = Annotated[
     ),
 ]
 RowsOptions = Annotated[options.CommonOptions, "format as_json show_accounts demo config quiet"]
-EntryOptions = Annotated[options.CommonOptions, "as_json show_accounts demo config quiet"]
+ExportOptions = Annotated[options.CommonOptions, "as_json show_accounts demo config quiet"]
 PlainOptions = Annotated[options.CommonOptions, "demo config quiet"]
 JudgingOptions = Annotated[
     options.CommonOptions, "format as_json demo replay as_of config verbose quiet"
@@ -284,11 +284,11 @@ async def list_(
 
 @app.command()
 @runs
-async def show(entry: EntryArgument, *, common: EntryOptions) -> None:
+async def show(entry: EntryArgument, *, common: RowsOptions) -> None:
     """Print one entry whole: trades, result, context, rules, notes."""
     async with opened(common, asks=False) as journal:
         shown = await journals.load(journal, entry)
-    common.give(present.whole(shown, as_json=common.as_json), [shown.account])
+    common.give(present.whole(shown, common.shape), [shown.account])
 
 
 @app.command()
@@ -432,7 +432,7 @@ async def add(
     *,
     notes: PlanOptions,
     trade: TradeOptions,
-    common: EntryOptions,
+    common: RowsOptions,
 ) -> None:
     """Open an entry from a proposal, from positions or from legs; its context is taken with it."""
     if sum(given is not None for given in (legs, source, position)) != 1:
@@ -498,7 +498,7 @@ async def close(
     ] = None,
     *,
     trade: TradeOptions,
-    common: EntryOptions,
+    common: RowsOptions,
 ) -> None:
     """Close an entry at a price, at what the market asks, by expiry or by assignment."""
     if expired and assigned:
@@ -555,7 +555,7 @@ async def roll(
     price: PriceOption = None,
     *,
     trade: TradeOptions,
-    common: EntryOptions,
+    common: RowsOptions,
 ) -> None:
     """Close legs and open others in one trade, or add legs; the campaign goes on."""
     if (legs is None) == (to is None and strikes is None):
@@ -654,7 +654,7 @@ async def correct(
     ] = False,
     because: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
     *,
-    common: EntryOptions,
+    common: RowsOptions,
 ) -> None:
     """Put something right; what it was before stays in `tomic journal history`."""
     wanted = journals.Correction(
@@ -796,7 +796,7 @@ async def export(
     status: StatusOption = None,
     symbol: SymbolOption = None,
     *,
-    common: EntryOptions,
+    common: ExportOptions,
 ) -> None:
     """Write the journal: everything as JSON, entries or fills as CSV, or as the original did."""
     if form not in ("json", "csv", "fills", "original"):
@@ -814,5 +814,5 @@ async def export(
 def _print(recorded: journals.Recorded, common: options.CommonOptions) -> None:
     """Print the entry as it is now, and what the trader should know."""
     entry = recorded.entry
-    common.give(present.recorded(entry, as_json=common.as_json), [entry.account])
+    common.give(present.recorded(entry, common.shape), [entry.account])
     common.say(*(f"note: {text}" for text in recorded.notes))
