@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support import command_reference
+from support import command_reference, documented
 from support.clean_home import make_clean_home
 from support.command_line import TREE, run
 
@@ -118,6 +118,29 @@ def test_every_line_of_the_docs_can_be_typed(line):
         command = command.commands[words.pop(0)]
 
     command.make_context(typed, words)
+
+
+SETTING = {line for line in LINES if line.startswith("tomic config")}
+
+
+@pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_every_line_of_the_docs_does_what_it_says(slow, tmp_path, monkeypatch):
+    """On the demo each ends with code 0, or with the one that `support.documented` has for it."""
+    make_clean_home(tmp_path, monkeypatch)
+    lines = [line for line in LINES if line not in SETTING and documented.is_slow(line) == slow]
+
+    assert list(documented.problems(lines)) == []
+
+
+def test_settings_are_made_and_changed_as_the_docs_say(tmp_path, monkeypatch):
+    """`config init` first, as it refuses to write over a file; then all others."""
+    make_clean_home(tmp_path, monkeypatch)
+    first = next(line for line in SETTING if line.startswith("tomic config init"))
+    others = {line for line in SETTING if not line.startswith("tomic config init")}
+
+    ends = {line: run(*documented.typed(line)).exit_code for line in (first, *sorted(others))}
+
+    assert set(ends.values()) == {0}, ends
 
 
 def test_every_command_has_help():
