@@ -184,7 +184,7 @@ def dependencies(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the pages into build/site, strictly; `nox -s docs -- serve` shows them while written."""
+    """Build the pages into build/site, strictly; `nox -s docs -- serve` shows them."""
     session.install("-q", *PINS, "--group", "docs")
     # Of no use to a build that is pinned: what its makers say about versions to come.
     session.env["NO_MKDOCS_2_WARNING"] = "1"

@@ -1,10 +1,10 @@
 """
-What mkdocs does beyond its plugins: pages from outside this folder, and pages made from the program.
+What mkdocs does beyond its plugins: pages from outside this folder, and pages that are made.
 
 The README, the guide for contributors, the changelog, the page on security and the examples are
 pages of the site, under their own links; the tables of settings and of the Python API are made of
-`tomic.toml` and of what `tomic` exports, and the page of the notebook of its stored outputs. Imports
-nothing of the program: `mkdocs` reads it as text.
+`tomic.toml` and of what `tomic` exports, and the page of the notebook of its stored outputs. It
+imports nothing of the program: it reads its text.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def without_code(text: str) -> str:
 
 
 def anchors(text: str) -> set[str]:
-    """What links to a page may end in: its headings as pages of GitHub and of the site name them."""
+    """What links to a page may end in: its headings, as GitHub and the site name them."""
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
     titles = re.findall(r"^#+ (.+)$", prose, re.M)
     plain = (re.sub(r"[^\w\s-]", "", title.lower()).strip() for title in titles)

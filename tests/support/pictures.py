@@ -228,7 +228,7 @@ def _dialog_rows() -> Iterator[str]:
 
 
 def made(pages: dict[Path, str]) -> tuple[dict[Path, str], dict[str, str]]:
-    """The *pages* with their outputs made anew, and every picture by its name; in a folder apart."""
+    """The *pages* with their outputs made anew, and every picture by name; in a folder apart."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         make_clean_home(Path(folder), patch)
         every: dict[str, str] = {}

@@ -29,7 +29,8 @@ try:
     from matplotlib.ticker import FuncFormatter, PercentFormatter
 except ModuleNotFoundError as exc:
     raise UsageError(
-        f"pictures need matplotlib ({exc.name} is not installed); in the clone: pip install '.[plot]'"
+        f"pictures need matplotlib ({exc.name} is not installed); "
+        "in the clone: pip install '.[plot]'"
     ) from exc
 
 ThemeName: TypeAlias = Literal["auto", "light", "dark"]
