@@ -163,6 +163,9 @@ def kernels() -> str:
     return "\n".join(lines)
 
 
+_TABLE = "overflow-x: auto; font-size: .6rem; white-space: nowrap"
+
+
 def notebook(document: dict[str, Any]) -> str:
     """The notebook with its stored outputs."""
     return "\n\n".join(part for cell in document["cells"] for part in _cell(cell)) + "\n"
@@ -179,9 +182,9 @@ def _cell(cell: dict[str, Any]) -> Iterator[str]:
         if picture := "".join(data.get("image/svg+xml", "")):
             # A blank line would end the block of HTML.
             inner = re.sub(r"\n\s*\n", "\n", picture[picture.index("<svg") :])
-            yield f'<div class="output" markdown="0">{inner}</div>'
+            yield f'<div markdown="0">{inner}</div>'
         elif table := "".join(data.get("text/html", "")):
             flat = re.sub(r"\n\s*\n", "\n", table)
-            yield f'<div class="output" style="overflow-x:auto" markdown="0">{flat}</div>'
+            yield f'<div style="{_TABLE}" markdown="0">{flat}</div>'
         elif shown := "".join(output.get("text") or data.get("text/plain", "")):
             yield f"<pre>{escape(shown)}</pre>"

@@ -124,38 +124,32 @@ def test_extras_can_be_typed_in_every_shell():
 
     for path in [*pages, *(ROOT / "src").rglob("*.py")]:
         text = path.read_text(encoding="utf-8")
-        assert not re.search(r"(?<!['\"\w-])(?:\.|tomic)\[(?:all|panel|plot|notify)", text), path
+        assert not re.search(r"\binstall\b[^\n'\"`]*\s(?:\.|tomic)\[", text), path
         assert not re.search(r"\b(?:pip|pipx|uv tool) install tomic\b", text), path
 
 
 # -- pictures ------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def anew():
-    """The pages with outputs made now, and the pictures made now."""
-    return pictures.made({path: path.read_text(encoding="utf-8") for path in pictures.PAGES})
+PICTURES = {path.stem: path.read_text(encoding="utf-8") for path in pictures.FOLDER.glob("*.svg")}
 
 
-def test_outputs_in_the_pages_are_current(anew):
-    """What a page shows below a command is what it prints; `nox -s pictures` makes it anew."""
-    pages, _ = anew
+@pytest.mark.parametrize("drawings", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_outputs_and_pictures_are_current(drawings):
+    """What a page shows of a command is what it prints; `nox -s pictures` makes all of it anew."""
+    before = {path: path.read_text(encoding="utf-8") for path in pictures.PAGES}
 
-    for path, text in pages.items():
-        shown = pictures.normal(path.read_text(encoding="utf-8"))
-        assert pictures.normal(text) == shown, f"{pictures.COMMAND} makes {path.name} anew"
+    after, every = pictures.made(before, drawings=drawings)
 
-
-def test_pictures_are_current(anew):
-    """Each says what the program shows now; `nox -s pictures` makes them anew."""
-    _, every = anew
-    kept = {path.stem: path.read_text(encoding="utf-8") for path in pictures.FOLDER.glob("*.svg")}
-
-    assert set(kept) == set(every), f"{pictures.COMMAND} makes them anew"
-    for name, svg in every.items():
-        assert pictures.texts_of(kept[name]) == pictures.texts_of(svg), (
-            f"{pictures.COMMAND}: {name}"
-        )
+    stale = [path.name for path, text in after.items() if not pictures.alike(before[path], text)]
+    words = {name: pictures.texts_of(svg) for name, svg in every.items()}
+    stale += [
+        f"{name}.svg"
+        for name, text in words.items()
+        if not pictures.alike(pictures.texts_of(PICTURES.get(name, "")), text)
+    ]
+    assert stale == [], f"{pictures.COMMAND} makes them anew"
+    assert set(every) == set(PICTURES) or not drawings
 
 
 def test_pictures_are_small_and_fetch_nothing():

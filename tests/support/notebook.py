@@ -1,8 +1,8 @@
 """
 The notebook of the examples, run cell by cell, and stored with its outputs.
 
-``python tests/support/notebook.py`` (`nox -s pictures`) runs it on the demo, in an empty folder,
-and writes the outputs into it; a test keeps them current with the sources. A notebook's server would do
+``python tests/support/notebook.py`` (`nox -s pictures`) runs it on the demo in an empty folder and
+writes the outputs into it; a test keeps them current with the code. A notebook's server would do
 the same with more packages than there are cells.
 """
 
