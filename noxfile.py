@@ -245,6 +245,23 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages into build/site, strictly; `nox -s docs -- serve` shows them."""
+    session.install("-q", *PINS, "--group", "docs")
+    # Of no use to a build that is pinned: what its makers say about versions to come.
+    session.env["NO_MKDOCS_2_WARNING"] = "1"
+    session.run("mkdocs", *(session.posargs or ("build", "--strict", "--quiet")))
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Make the pictures of the pages, the outputs in them, and those of the notebook anew."""
+    install_dev(session)
+    session.run("python", "tests/support/pictures.py")
+    session.run("python", "tests/support/notebook.py")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure beside peers: `nox -s bench -- [PART …] [--json FILE] [--page]`."""
     install_dev(session)

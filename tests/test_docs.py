@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from support import command_reference, documented
 from support.clean_home import make_clean_home
 from support.command_line import TREE, run
 
@@ -51,6 +55,46 @@ def test_every_command_is_documented():
     assert missing == []
 
 
+GIVES_NO_DATA = {
+    *("config check", "config init", "config path", "config set", "gateway", "notify test"),
+    *("panel", "record", "report day", "report journal", "report portfolio", "report proposal"),
+    *("report track", "run", "store backup", "store import", "store prune", "store restore"),
+    *("journal export", "journal link", "journal note"),
+    *("config", "journal", "notify", "report", "store"),
+}
+"""Groups, and commands that write a file, change something, or run others; all others show data."""
+
+
+def test_every_command_that_shows_data_has_its_forms_and_a_demo():
+    """What the README says of `--format`, `--json` and `--demo` holds for each of them."""
+    lacking = {
+        typed: {"--format", "--json", "--demo"}
+        - {name for each in command.params for name in each.opts}
+        for typed, command in command_reference.commands()
+        if typed not in GIVES_NO_DATA
+    }
+
+    assert {typed: options for typed, options in lacking.items() if options} == {}
+
+
+@pytest.mark.parametrize(
+    "words", ["strategies", "strategies show iron_condor", "explain", "explain pos", "config show"]
+)
+def test_what_asks_nobody_is_read_in_every_form(words, tmp_path, monkeypatch):
+    """JSON is one document, NDJSON a document a line, CSV as many cells a row as it has titles."""
+    make_clean_home(tmp_path, monkeypatch)
+    given = {
+        form: run(*words.split(), "--demo", "--format", form) for form in ("json", "ndjson", "csv")
+    }
+
+    assert {result.exit_code for result in given.values()} == {0}
+    assert json.loads(given["json"].stdout)
+    lines = [json.loads(line) for line in given["ndjson"].stdout.splitlines()]
+    titles, *rows = csv.reader(io.StringIO(given["csv"].stdout))
+    assert len(lines) == len(rows) > 0
+    assert {len(row) for row in rows} == {len(titles)}
+
+
 def test_every_documented_option_exists():
     """An option named in the docs belongs to some command."""
     known = {"--help", "--version", "--install-completion", "--show-completion"}
@@ -74,6 +118,29 @@ def test_every_line_of_the_docs_can_be_typed(line):
         command = command.commands[words.pop(0)]
 
     command.make_context(typed, words)
+
+
+SETTING = {line for line in LINES if line.startswith("tomic config")}
+
+
+@pytest.mark.parametrize("slow", [False, pytest.param(True, marks=pytest.mark.soak)])
+def test_every_line_of_the_docs_does_what_it_says(slow, tmp_path, monkeypatch):
+    """On the demo each ends with code 0, or with the one that `support.documented` has for it."""
+    make_clean_home(tmp_path, monkeypatch)
+    lines = [line for line in LINES if line not in SETTING and documented.is_slow(line) == slow]
+
+    assert list(documented.problems(lines)) == []
+
+
+def test_settings_are_made_and_changed_as_the_docs_say(tmp_path, monkeypatch):
+    """`config init` first, as it refuses to write over a file; then all others."""
+    make_clean_home(tmp_path, monkeypatch)
+    first = next(line for line in SETTING if line.startswith("tomic config init"))
+    others = {line for line in SETTING if not line.startswith("tomic config init")}
+
+    ends = {line: run(*documented.typed(line)).exit_code for line in (first, *sorted(others))}
+
+    assert set(ends.values()) == {0}, ends
 
 
 def test_every_command_has_help():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import json
 import runpy
 from pathlib import Path
 
 import pytest
 
+from support import notebook
 from support.clean_home import make_clean_home, write
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -46,26 +44,6 @@ def test_example_prints_what_it_promises(name, capsys, monkeypatch):
     assert SHOWN[name] in capsys.readouterr().out
 
 
-def cells():
-    notebook = json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))
-    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
-    return ["".join(one["source"]) for one in notebook["cells"] if one["cell_type"] == "code"]
-
-
-async def run_cell(source: str, names: dict) -> object:
-    """Run a cell in the loop that runs, as a notebook does; return its last expression."""
-    tree = ast.parse(source)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    value = eval(compile(tree, "cell", "exec", flags), names)
-    if inspect.iscoroutine(value):
-        await value
-    if last is None:
-        return None
-    value = eval(compile(ast.Expression(last.value), "cell", "eval", flags), names)
-    return await value if inspect.iscoroutine(value) else value
-
-
 def size(name: str) -> int:
     return Path(name).stat().st_size
 
@@ -73,8 +51,9 @@ def size(name: str) -> int:
 async def test_tour_runs_in_a_running_loop():
     """The notebook runs cell by cell with plain await, and its results show themselves."""
     names: dict = {}
+    cells = notebook.code_cells(notebook.read())
 
-    shown = [await run_cell(source, names) for source in cells()]
+    shown = [await notebook.run_cell(notebook.source(cell), names) for cell in cells]
 
     pages = [one._repr_html_() for one in shown if hasattr(one, "_repr_html_")]
     pictures = [one._repr_svg_() for one in shown if hasattr(one, "_repr_svg_")]
@@ -83,6 +62,19 @@ async def test_tour_runs_in_a_running_loop():
     assert len(pictures) == 3
     assert all("<svg" in picture for picture in pictures)
     assert size("day.html") > 10_000
+
+
+def test_the_tour_is_stored_with_the_outputs_of_its_code():
+    """On a page of the repository it shows what it shows; `nox -s pictures` runs it anew."""
+    document = notebook.read()
+    cells = notebook.code_cells(document)
+
+    kept = document["metadata"].get("tomic", {}).get("sources")
+    assert kept == notebook.digest(document), f"{notebook.COMMAND} runs it anew"
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    forms = [form for cell in cells for one in cell["outputs"] for form in one.get("data", ())]
+    assert forms.count("image/svg+xml") == 3
+    assert forms.count("text/html") >= 4
 
 
 def test_every_example_is_named_in_the_readme():

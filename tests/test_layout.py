@@ -63,6 +63,7 @@ SUBJECTS = {
     "sim/manners",
     "sim/server/ledger_executions",
     "sim/witness",
+    "site",
     "soak",
     "workflows/delayed_accounts",
     "wire_messages",

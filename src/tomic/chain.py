@@ -469,7 +469,7 @@ class Chain:
         """
         Draw quotes and fitted smile of one expiry; see `tomic.report.pictures.chain_smile`.
 
-        Returns matplotlib axes; needs ``pip install tomic[plot]``.
+        Returns matplotlib axes; needs matplotlib, the extra ``plot``.
         """
         return draw("chain_smile", self, expiry, **options)
 

@@ -38,7 +38,7 @@ _TALKATIVE = ("apprise", "urllib3", "requests", "requests_oauthlib", "oauthlib",
 """Loggers whose lines hold addresses or what is sent to them."""
 _LEAST_SECRET = 6
 """Letters of a part of an address that is hidden wherever it stands."""
-_MISSING = "messages need Apprise ({name} is not installed); pip install tomic[notify]"
+_MISSING = "messages need Apprise ({name} is not installed); in the clone: pip install '.[notify]'"
 
 Compose = Callable[[int, bool], Message]
 """What to send, by the letters that a service takes, and whether it has titles."""

@@ -681,7 +681,7 @@ def _entry(currency: str, commission: float) -> JournalEntry:
 )  # fmt: skip
 def test_an_entry_names_its_price_and_its_currency(currency, commission, cost):
     """A trade is written as a trader writes it, and money has its currency where it is known."""
-    text = journal.whole(_entry(currency, commission), as_json=False)
+    text = journal.whole(_entry(currency, commission))
 
     assert f"credit +300.00 {currency}".strip() in text
     assert "+300.00 @1.50 credit" in text

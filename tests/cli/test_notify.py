@@ -58,8 +58,9 @@ def test_without_the_extra(server, monkeypatch):
     done = run("notify", "test")
 
     assert done.exit_code == 2
-    assert "messages need Apprise (apprise is not installed); pip install tomic[notify]" in (
-        done.stderr
+    assert (
+        "messages need Apprise (apprise is not installed); in the clone: pip install '.[notify]'"
+        in (done.stderr)
     )
 
 

@@ -52,7 +52,7 @@ def test_without_textual_it_names_the_extra(tmp_path):
     code_of_exit, said = in_terminal(code, tmp_path)
 
     assert code_of_exit == 2
-    assert "pip install tomic[panel]" in said
+    assert "pip install '.[panel]'" in said
 
 
 def test_demo_and_replay_exclude_each_other(tmp_path):

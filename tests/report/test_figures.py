@@ -156,7 +156,7 @@ def test_missing_matplotlib_is_named_with_its_extra():
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert "pip install tomic[plot]" in done.stdout
+    assert "pip install '.[plot]'" in done.stdout
 
 
 def test_svg_is_the_same_every_time():

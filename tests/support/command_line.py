@@ -36,11 +36,19 @@ class Finished:
     stderr: str
 
 
-def run(*words: object, **how: object) -> Finished:
-    """A command in this process, with stdout and stderr apart; *how* goes to its context."""
+def run(*words: object, terminal: int = 0, **how: object) -> Finished:
+    """
+    A command in this process, with stdout and stderr apart; *how* goes to its context.
+
+    Args:
+        terminal: Columns of the terminal that its stdout is; 0 for a pipe.
+    """
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    with CliRunner().isolation() as (out, err, _):
+    environment = {"COLUMNS": str(terminal)} if terminal else {}
+    with CliRunner().isolation(env=environment, color=bool(terminal)) as (out, err, _):
+        if terminal:
+            sys.stdout.isatty = lambda: True  # type: ignore[method-assign]
         try:
             # Typer's own invoke would build the whole tree of commands again for every command.
             code = TREE.main(args=[str(word) for word in words], prog_name="tomic", **how)

@@ -8,9 +8,16 @@ from typing import Annotated
 import typer
 
 from tomic import config as configuration
-from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
+from tomic.cli.options import (
+    ConfigOption,
+    DemoOption,
+    FormatOption,
+    JsonOption,
+    chosen_format,
+    help_when_alone,
+)
 from tomic.disk import open_to_others
-from tomic.present.forms import to_json
+from tomic.present.forms import Format, emit, to_csv, to_json, to_ndjson
 
 app = typer.Typer(name="config", help="Show, write, check and change settings.")
 
@@ -23,7 +30,9 @@ def show(
     origin: Annotated[
         bool, typer.Option("--origin", help="Say where each value comes from.")
     ] = False,
+    format: FormatOption = Format.TABLE,
     as_json: JsonOption = False,
+    demo: DemoOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Print every setting as it is in effect."""
@@ -33,15 +42,29 @@ def show(
         key: (plain(value), source)
         for key, (value, source) in configuration.origins(config).items()
     }
-    if as_json:
+
+    def line(key: str) -> str:
+        value, source = values[key]
+        text = f"{key} = {toml_text(value)}"
+        return f"{text:<44}  {source}\n" if origin else f"{text}\n"
+
+    def document() -> str:
         rows = {key: {"value": value, "origin": source} for key, (value, source) in values.items()}
         bare = {key: value for key, (value, _) in values.items()}
-        document = {"schema": "tomic.config/1", "settings": rows if origin else bare}
-        typer.echo(to_json(document), nl=False)
-        return
-    for key, (value, source) in values.items():
-        line = f"{key} = {toml_text(value)}"
-        typer.echo(f"{line:<44}  {source}" if origin else line)
+        return to_json({"schema": "tomic.config/1", "settings": rows if origin else bare})
+
+    rows = [
+        {"key": key, "value": value, **({"origin": source} if origin else {})}
+        for key, (value, source) in values.items()
+    ]
+    shown = emit(
+        chosen_format(format, as_json),
+        table=lambda: "".join(map(line, values)),
+        json=document,
+        ndjson=lambda: to_ndjson(rows),
+        csv=lambda: to_csv([{**row, "value": toml_text(row["value"])} for row in rows]),
+    )
+    typer.echo(shown, nl=False)
 
 
 @app.command()

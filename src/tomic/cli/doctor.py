@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from tomic.cli import options
 from tomic.cli.running import open_desk, runs, worst
+from tomic.present.forms import Format, emit_rows
 from tomic.workflows.doctor import ladder
 
 app = typer.Typer()
@@ -20,23 +20,23 @@ app = typer.Typer()
 async def doctor(
     *,
     gateway: Annotated[options.GatewayOptions, "host port client_id"],
-    common: Annotated[options.CommonOptions, "as_json demo replay config verbose quiet"],
+    common: Annotated[options.CommonOptions, "format as_json demo replay config verbose quiet"],
 ) -> int:
     """Check each step from TWS to option data, and how to fix it."""
-    desk, _ = open_desk(common, gateway, quiet=common.as_json)
+    shape = common.shape
+    desk, _ = open_desk(common, gateway, quiet=shape is not Format.TABLE)
     checks = []
     async with desk:
         async for check in desk.examine():
             checks.append(check)
-            if not common.as_json:
+            if shape is Format.TABLE:
                 _print(check)
     problems = [each for each in checks if each.verdict == "fail"]
     warnings = [each for each in checks if each.verdict == "warn"]
-    if common.as_json:
-        document = {"schema": "tomic.doctor/1", "checks": [asdict(each) for each in checks]}
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    else:
-        typer.echo(f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}")
+    last = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}\n"
+    rows = [asdict(each) for each in checks]
+    shown = emit_rows(shape, rows, lambda: last, schema="tomic.doctor/1", name="checks")
+    typer.echo(shown, nl=False)
     return worst([problem.exit_code for problem in problems])
 
 

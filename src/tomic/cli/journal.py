@@ -169,7 +169,7 @@ SymbolOption = Annotated[
     ),
 ]
 RowsOptions = Annotated[options.CommonOptions, "format as_json show_accounts demo config quiet"]
-EntryOptions = Annotated[options.CommonOptions, "as_json show_accounts demo config quiet"]
+ExportOptions = Annotated[options.CommonOptions, "as_json show_accounts demo config quiet"]
 PlainOptions = Annotated[options.CommonOptions, "demo config quiet"]
 JudgingOptions = Annotated[
     options.CommonOptions, "format as_json demo replay as_of config verbose quiet"
@@ -283,11 +283,11 @@ async def list_(
 
 @app.command()
 @runs
-async def show(entry: EntryArgument, *, common: EntryOptions) -> None:
+async def show(entry: EntryArgument, *, common: RowsOptions) -> None:
     """Print one entry whole: trades, result, context, rules, notes."""
     async with opened(common, asks=False) as journal:
         shown = await journals.load(journal, entry)
-    common.give(present.whole(shown, as_json=common.as_json), [shown.account])
+    common.give(present.whole(shown, common.shape), [shown.account])
 
 
 @app.command()
@@ -436,7 +436,7 @@ async def add(
     *,
     notes: PlanOptions,
     trade: TradeOptions,
-    common: EntryOptions,
+    common: RowsOptions,
 ) -> None:
     """Open an entry from a proposal, from positions or from legs."""
     if sum(given is not None for given in (legs, source, position)) != 1:
@@ -502,7 +502,7 @@ async def close(
     ] = None,
     *,
     trade: TradeOptions,
-    common: EntryOptions,
+    common: RowsOptions,
 ) -> None:
     """Close an entry: at a price, by expiry or by assignment."""
     if expired and assigned:
@@ -559,7 +559,7 @@ async def roll(
     price: PriceOption = None,
     *,
     trade: TradeOptions,
-    common: EntryOptions,
+    common: RowsOptions,
 ) -> None:
     """Close legs and open others in one trade, or add legs."""
     if (legs is None) == (to is None and strikes is None):
@@ -658,7 +658,7 @@ async def correct(
     ] = False,
     because: Annotated[str, typer.Option(help="Why; kept in the history.")] = "",
     *,
-    common: EntryOptions,
+    common: RowsOptions,
 ) -> None:
     """Put something right; the history keeps what it was."""
     wanted = journals.Correction(
@@ -806,7 +806,7 @@ async def export(
     status: StatusOption = None,
     symbol: SymbolOption = None,
     *,
-    common: EntryOptions,
+    common: ExportOptions,
 ) -> None:
     """Write the journal as JSON, or entries or fills as CSV."""
     if form not in ("json", "csv", "fills", "original"):
@@ -824,5 +824,5 @@ async def export(
 def _print(recorded: journals.Recorded, common: options.CommonOptions) -> None:
     """Print the entry as it is now, and what the trader should know."""
     entry = recorded.entry
-    common.give(present.recorded(entry, as_json=common.as_json), [entry.account])
+    common.give(present.recorded(entry, common.shape), [entry.account])
     common.say(*(f"note: {text}" for text in recorded.notes))

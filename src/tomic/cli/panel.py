@@ -44,7 +44,8 @@ def panel(
         if (exc.name or "").split(".")[0] != "textual":
             raise
         raise UsageError(
-            f"the panel needs textual ({exc.name} is not installed); pip install tomic[panel]"
+            f"the panel needs textual ({exc.name} is not installed); "
+            "in the clone: pip install '.[panel]'"
         ) from exc
     # The screen belongs to the panel, so nothing is logged to stderr.
     log_to(settings.log.level, *(log_files(settings.log) or [NullHandler()]))

@@ -219,7 +219,7 @@ async def show(
     ] = False,
     *,
     ticket: options.TicketOptions,
-    common: Annotated[options.CommonOptions, "as_json demo config quiet"],
+    common: Annotated[options.CommonOptions, "format as_json demo config quiet"],
 ) -> None:
     """Print one proposal whole: legs, payoff, reasons, order to type."""
     async with at_desk(common, quiet=not refresh) as desk:
@@ -231,11 +231,14 @@ async def show(
     if ticket.wanted:
         hand_over(made, ticket, common)
         return
-    if common.as_json:
-        document = documents.to_document(now or saved)
-        typer.echo(forms.to_json(document | {"ticket": orders.ticket_document(made)}), nl=False)
+    shown = forms.emit_single(
+        common.shape,
+        lambda: details.proposal_text(now or saved, width=screen.width(), order=made),
+        lambda: documents.to_document(now or saved) | {"ticket": orders.ticket_document(made)},
+    )
+    typer.echo(shown, nl=False)
+    if common.shape is not Format.TABLE:
         return
-    typer.echo(details.proposal_text(now or saved, width=screen.width(), order=made), nl=False)
     if now is not None:
         typer.echo(f"\n{details.beside(saved, now)}")
     if review is not None and not review.accepted:
@@ -259,17 +262,17 @@ async def why_not(
         Path | None, typer.Option("--chain", metavar="FILE", help="Look in an exported chain.")
     ] = None,
     *,
-    common: Annotated[options.CommonOptions, "as_json demo replay as_of config quiet"],
+    common: Annotated[options.CommonOptions, "format as_json demo replay as_of config quiet"],
 ) -> int:
     """Say which rule refuses a given trade, or where it stands."""
     (name,) = checked_symbols([symbol])
     given = _loaded([chain], [name])[0] if chain is not None else None
     async with at_desk(common, asks=chain is None) as desk:
         review = await desk.why_not(name, trade, chain=given)
-    if common.as_json:
-        typer.echo(documents.to_text(review, indent=2))
-    else:
-        typer.echo(details.review_text(review), nl=False)
+    shown = forms.emit_single(
+        common.shape, lambda: details.review_text(review), lambda: documents.to_document(review)
+    )
+    typer.echo(shown, nl=False)
     if review.cut:
         typer.echo(f"tomic: partial: {name} ({review.cut})", err=True)
     return 3 if review.cut else 0
@@ -280,15 +283,19 @@ strategies_app = typer.Typer(name="strategies", help="The catalogue of strategie
 
 @strategies_app.callback(invoke_without_command=True)
 def strategies(
-    context: typer.Context, as_json: options.JsonOption = False, config: options.ConfigOption = None
+    context: typer.Context,
+    format: options.FormatOption = Format.TABLE,
+    as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
+    config: options.ConfigOption = None,
 ) -> None:
     """List every strategy with its window of days and its gates."""
     if context.invoked_subcommand is not None:
         return
     known = templates.effective(configuration.load_settings(config))
     described = [templates.describe(template) for template in known.values()]
-    shown = forms.to_json(described) if as_json else present.catalogue(described) + "\n"
-    typer.echo(shown, nl=False)
+    shape = options.chosen_format(format, as_json)
+    typer.echo(present.strategies(described, shape), nl=False)
 
 
 @strategies_app.command(name="show")
@@ -299,13 +306,16 @@ def show_strategy(
             metavar="NAME", help="Such as iron_condor.", autocompletion=completion.strategies
         ),
     ],
+    format: options.FormatOption = Format.TABLE,
     as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
     config: options.ConfigOption = None,
 ) -> None:
     """Print one strategy as it is searched, and its settings."""
     (chosen,) = templates.choose(configuration.load_settings(config), [name])
     described = templates.describe(chosen)
-    shown = forms.to_json(described) if as_json else present.strategy(described) + "\n"
+    shape = options.chosen_format(format, as_json)
+    shown = forms.emit_single(shape, lambda: present.strategy(described) + "\n", lambda: described)
     typer.echo(shown, nl=False)
 
 

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from tomic import config as configuration, store
-from tomic.cli.options import ConfigOption, JsonOption, help_when_alone
+from tomic.cli.options import ConfigOption, FormatOption, JsonOption, chosen_format, help_when_alone
 from tomic.cli.running import runs
 from tomic.present import store as present
+from tomic.present.forms import Format
 from tomic.workflows import surfaces
 
 _FAULTS_SHOWN = 5
@@ -32,12 +33,15 @@ StoreOfDemo = Annotated[
 @app.command()
 @runs
 async def info(
-    as_json: JsonOption = False, demo: StoreOfDemo = False, config: ConfigOption = None
+    format: FormatOption = Format.TABLE,
+    as_json: JsonOption = False,
+    demo: StoreOfDemo = False,
+    config: ConfigOption = None,
 ) -> None:
     """Print size, version, rows and the span of each series."""
     async with _open(config, demo=demo) as db:
         described = await db.info()
-    typer.echo(present.info(described, as_json=as_json), nl=False)
+    typer.echo(present.info(described, chosen_format(format, as_json)), nl=False)
 
 
 @app.command()
@@ -81,17 +85,19 @@ async def check(
             metavar="FILE...", help="CSV files of chains to judge instead of the store."
         ),
     ] = None,
+    format: FormatOption = Format.TABLE,
     as_json: JsonOption = False,
     demo: StoreOfDemo = False,
     config: ConfigOption = None,
 ) -> int:
     """Look for damage in the store, or in exported CSV files."""
+    shape = chosen_format(format, as_json)
     if files:
-        _judge(files, as_json=as_json)
+        _judge(files, shape)
         return 0
     async with _open(config, demo=demo) as db:
         problems = await db.check()
-    typer.echo(present.problems(problems, as_json=as_json), nl=False)
+    typer.echo(present.problems(problems, shape), nl=False)
     typer.echo(present.verdict(db.path, problems), err=True)
     return 1 if problems else 0
 
@@ -108,12 +114,12 @@ async def prune(demo: StoreOfDemo = False, config: ConfigOption = None) -> None:
     typer.echo(present.pruned(db.path, count, before), err=True)
 
 
-def _judge(files: list[Path], *, as_json: bool) -> None:
+def _judge(files: list[Path], shape: Format) -> None:
     """Print what is usable and what is wrong in each file."""
     from tomic.files.quality import check_file
 
     judged = [(file, check_file(file)) for file in files]
-    typer.echo(present.as_json(judged) if as_json else present.as_text(judged), nl=False)
+    typer.echo(present.quality(judged, shape), nl=False)
 
 
 @app.command(name="import")

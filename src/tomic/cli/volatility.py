@@ -164,14 +164,16 @@ def explain(
             help="Such as iv_rank; without one, all are listed.", autocompletion=completion.metrics
         ),
     ] = None,
+    format: options.FormatOption = Format.TABLE,
     as_json: options.JsonOption = False,
+    demo: options.DemoOption = False,
 ) -> None:
     """Print definition, unit, formula and caveat of a figure."""
+    shape = options.chosen_format(format, as_json)
     if metric is None:
-        typer.echo(definitions.definitions_table(figures.ALL, as_json=as_json), nl=False)
+        typer.echo(definitions.definitions_table(figures.ALL, shape), nl=False)
     else:
-        definition = figures.find(metric)
-        typer.echo(definitions.definition(definition, as_json=as_json), nl=False)
+        typer.echo(definitions.definition(figures.find(metric), shape), nl=False)
 
 
 async def _show_history(

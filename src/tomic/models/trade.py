@@ -358,7 +358,7 @@ class Proposal(UnboundedModel):
         """
         Draw P&L today, later and at expiry; see `tomic.report.pictures.proposal_payoff`.
 
-        Returns matplotlib axes; needs ``pip install tomic[plot]``.
+        Returns matplotlib axes; needs matplotlib, the extra ``plot``.
         """
         return draw("proposal_payoff", self, **options)
 

@@ -49,7 +49,7 @@ class WhatIf(Model):
         """
         Draw P&L over the price, now, later and at the first expiry.
 
-        Returns matplotlib axes; needs ``pip install tomic[plot]``.
+        Returns matplotlib axes; needs matplotlib, the extra ``plot``.
         """
         return draw("what_if", self, **options)
 

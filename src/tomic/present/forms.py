@@ -60,14 +60,33 @@ def emit_rows(
         table=table,
         json=lambda: to_json({"schema": schema, **more, name: list(rows)}),
         ndjson=lambda: to_ndjson(rows),
-        csv=lambda: to_csv([{key: _cell(value) for key, value in row.items()} for row in rows]),
+        csv=lambda: to_csv(list(map(flat, rows))),
     )
+
+
+def emit_single(
+    format: Format, table: Callable[[], str], document: Callable[[], Mapping[str, Any]]
+) -> str:
+    """A result that is one thing: its document whole, in a line, or as the only row of CSV."""
+    return emit(
+        format,
+        table=table,
+        json=lambda: to_json(document()),
+        ndjson=lambda: to_ndjson([document()]),
+        csv=lambda: to_csv([flat(document())]),
+    )
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose cells hold text and numbers alone: words of a list, JSON of what is deeper."""
+    return {key: _cell(value) for key, value in row.items()}
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
-    return json.dumps(value) if isinstance(value, dict) else value
+        nested = any(isinstance(item, dict | list | tuple) for item in value)
+        return json.dumps(_plain(value)) if nested else " ".join(map(str, value))
+    return json.dumps(_plain(value)) if isinstance(value, dict) else value
 
 
 def _plain(value: Any) -> Any:

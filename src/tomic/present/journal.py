@@ -16,7 +16,16 @@ from tomic.journal import campaign, statistics
 from tomic.models import journal as nouns
 from tomic.models.documents import to_document
 from tomic.models.moves import EndedMoves, MoveKind
-from tomic.present.forms import NOT_ADVICE, Format, emit, emit_rows, to_csv, to_json, to_ndjson
+from tomic.present.forms import (
+    NOT_ADVICE,
+    Format,
+    emit,
+    emit_rows,
+    emit_single,
+    to_csv,
+    to_json,
+    to_ndjson,
+)
 from tomic.present.palette import Tone, Toned, by_sign
 from tomic.present.text import PlainTable, figure_text, fitted_to, folded, money, number, per_cent
 
@@ -85,10 +94,12 @@ def listing_notes(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return notes
 
 
-def recorded(entry: nouns.JournalEntry, *, as_json: bool) -> str:
+def recorded(entry: nouns.JournalEntry, format: Format = Format.TABLE) -> str:
     """What an entry is after a change, in a line or as a document."""
-    if as_json:
-        return document(entry)
+    return emit_single(format, lambda: _in_a_line(entry), lambda: document(entry))
+
+
+def _in_a_line(entry: nouns.JournalEntry) -> str:
     result = campaign.result(entry)
     legs = statistics.legs_text(campaign.held(entry)) or "flat"
     unit = f" {entry.currency}" if entry.currency else ""
@@ -101,7 +112,7 @@ def recorded(entry: nouns.JournalEntry, *, as_json: bool) -> str:
     return f"{entry.id}  {entry.symbol} {name} · {legs}{side} · {state}\n"
 
 
-def document(entry: nouns.JournalEntry) -> str:
+def document(entry: nouns.JournalEntry) -> dict[str, Any]:
     """The entry whole, with what is computed from it."""
     legs = [to_document(leg, exclude_none=True) for leg in campaign.held(entry)]
     computed = {
@@ -112,14 +123,16 @@ def document(entry: nouns.JournalEntry) -> str:
         "held": legs,
     }
     body = to_document(entry, exclude_none=True)
-    return to_json({"schema": "tomic.journal.entry/1", **body, "computed": computed})
+    return {"schema": "tomic.journal.entry/1", **body, "computed": computed}
 
 
-def whole(entry: nouns.JournalEntry, *, as_json: bool) -> str:
+def whole(entry: nouns.JournalEntry, format: Format = Format.TABLE) -> str:
     """One entry with everything that was kept of it."""
-    if as_json:
-        return document(entry)
-    lines = [recorded(entry, as_json=False).rstrip()]
+    return emit_single(format, lambda: _lines_of(entry), lambda: document(entry))
+
+
+def _lines_of(entry: nouns.JournalEntry) -> str:
+    lines = [_in_a_line(entry).rstrip()]
     lines += _trade_lines(entry)
     lines += _cost_lines(entry)
     lines += _figure_lines(entry)

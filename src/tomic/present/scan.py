@@ -279,6 +279,17 @@ def explanation(result: ScanResult, *, symbol: str = "") -> str:
 # -- the catalogue -------------------------------------------------------------------------
 
 
+def strategies(described: Sequence[dict[str, Any]], format: Format) -> str:
+    """The catalogue; a row for each strategy."""
+    return forms.emit(
+        format,
+        table=lambda: catalogue(described) + "\n",
+        json=lambda: forms.to_json(described),
+        ndjson=lambda: forms.to_ndjson(described),
+        csv=lambda: forms.to_csv(list(map(forms.flat, described))),
+    )
+
+
 def catalogue(strategies: Sequence[Mapping[str, Any]]) -> str:
     """Every strategy in a line: when one would want it, its days, its gates."""
     table = PlainTable("strategy", "outlook", "side", "days", "gates", left=range(5))

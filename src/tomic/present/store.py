@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tomic.files.quality import CsvQuality
-from tomic.present.forms import to_json
+from tomic.present.forms import Format, emit, emit_rows, to_csv, to_json, to_ndjson
 
 if TYPE_CHECKING:
     from tomic.store import StoreInfo
@@ -30,15 +30,14 @@ _WORDS = {
 }
 
 
-def as_text(judged: Sequence[tuple[Path, CsvQuality]]) -> str:
-    """A block of lines per file."""
-    return "".join(f"{line}\n" for file, quality in judged for line in _block(file, quality))
+def quality(judged: Sequence[tuple[Path, CsvQuality]], format: Format = Format.TABLE) -> str:
+    """How good files are: a block of lines per file, or a row."""
+    rows = [_entry(file, found) for file, found in judged]
+    return emit_rows(format, rows, lambda: _blocks(judged), schema="tomic.quality/1", name="files")
 
 
-def as_json(judged: Sequence[tuple[Path, CsvQuality]]) -> str:
-    """One document for all files."""
-    files = [_entry(file, quality) for file, quality in judged]
-    return to_json({"schema": "tomic.quality/1", "files": files})
+def _blocks(judged: Sequence[tuple[Path, CsvQuality]]) -> str:
+    return "".join(f"{line}\n" for file, rows in judged for line in _block(file, rows))
 
 
 def _block(file: Path, rows: CsvQuality) -> list[str]:
@@ -71,16 +70,43 @@ def _entry(file: Path, rows: CsvQuality) -> dict[str, Any]:
     }
 
 
-def info(store: StoreInfo, *, as_json: bool) -> str:
-    """Size, version, rows per table and the span of each series."""
-    return _document(store) if as_json else "\n".join(_lines(store)) + "\n"
+def info(store: StoreInfo, format: Format = Format.TABLE) -> str:
+    """Size, version, rows per table and the span of each series; a row each of the last two."""
+    return emit(
+        format,
+        table=lambda: "\n".join(_lines(store)) + "\n",
+        json=lambda: _document(store),
+        ndjson=lambda: to_ndjson(_rows(store)),
+        csv=lambda: to_csv(_rows(store), ["kind", "name", "rows", "symbols", "first", "last"]),
+    )
 
 
-def problems(errors: list[str], *, as_json: bool) -> str:
+def _rows(store: StoreInfo) -> list[dict[str, Any]]:
+    spans = [
+        {
+            "kind": "series",
+            "name": span.series,
+            "rows": span.rows,
+            "symbols": span.symbols,
+            "first": span.first.isoformat(),
+            "last": span.last.isoformat(),
+        }
+        for span in store.series
+    ]
+    tables = store.tables.items()
+    return [*spans, *({"kind": "table", "name": name, "rows": rows} for name, rows in tables)]
+
+
+def problems(errors: list[str], format: Format = Format.TABLE) -> str:
     """What is wrong, one line each; nothing when it is sound."""
-    if as_json:
-        return to_json({"schema": "tomic.check/1", "problems": errors})
-    return "".join(f"{line}\n" for line in errors)
+    rows = [{"problem": error} for error in errors]
+    return emit(
+        format,
+        table=lambda: "".join(f"{line}\n" for line in errors),
+        json=lambda: to_json({"schema": "tomic.check/1", "problems": errors}),
+        ndjson=lambda: to_ndjson(rows),
+        csv=lambda: to_csv(rows, ["problem"]),
+    )
 
 
 def verdict(path: Path, errors: list[str]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tomic import outside
-from tomic.present.forms import to_json
+from tomic.present.forms import Format, emit, emit_single, to_csv, to_json, to_ndjson
 from tomic.present.palette import Tone, Toned, painted
 
 if TYPE_CHECKING:
@@ -202,10 +202,12 @@ def _padded(cell: str, size: int, is_left: bool) -> str:
 # -- definitions ---------------------------------------------------------------------------
 
 
-def definition(metric: Definition, *, as_json: bool) -> str:
+def definition(metric: Definition, format: Format = Format.TABLE) -> str:
     """Everything about one metric."""
-    if as_json:
-        return to_json(asdict(metric))
+    return emit_single(format, lambda: _definition(metric), lambda: asdict(metric))
+
+
+def _definition(metric: Definition) -> str:
     lines = [
         f"{metric.name}  {metric.title}",
         f"  {metric.meaning}",
@@ -220,10 +222,19 @@ def definition(metric: Definition, *, as_json: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def definitions_table(every: Mapping[str, Definition], *, as_json: bool) -> str:
+def definitions_table(every: Mapping[str, Definition], format: Format = Format.TABLE) -> str:
     """All metrics by subject."""
-    if as_json:
-        return to_json({name: asdict(metric) for name, metric in every.items()})
+    rows = {name: asdict(metric) for name, metric in every.items()}
+    return emit(
+        format,
+        table=lambda: _definitions(every),
+        json=lambda: to_json(rows),
+        ndjson=lambda: to_ndjson(rows.values()),
+        csv=lambda: to_csv(list(rows.values())),
+    )
+
+
+def _definitions(every: Mapping[str, Definition]) -> str:
     table = PlainTable("metric", "", "unit", left=(0, 1, 2))
     for metric in every.values():
         table.add_row(metric.name, metric.title, metric.unit)

@@ -3,7 +3,7 @@ Pictures from plain numbers: payoff, smile, term structure, cone, stress, calibr
 
 Every function returns the axes it drew on, those of *ax* or its own. Volatilities and
 probabilities are fractions, money is currency per structure, prices are currency per share.
-Needs matplotlib: ``pip install tomic[plot]``. The only module that imports it: figures are made
+Needs matplotlib: the extra ``plot``. The only module that imports it: figures are made
 without pyplot, so drawing leaves no global state behind and needs no display.
 """
 
@@ -32,7 +32,8 @@ try:
     from matplotlib.ticker import FuncFormatter, PercentFormatter
 except ModuleNotFoundError as exc:
     raise UsageError(
-        f"pictures need matplotlib ({exc.name} is not installed); pip install tomic[plot]"
+        f"pictures need matplotlib ({exc.name} is not installed); "
+        "in the clone: pip install '.[plot]'"
     ) from exc
 
 ThemeName: TypeAlias = Literal["auto", "light", "dark"]

@@ -270,7 +270,7 @@ class JournalView(View):
             entry = await entries.load(journal, entry_id)
             changes = await entries.history(journal, entry_id)
             history = present.history(changes, Format.TABLE)
-            return f"{present.whole(entry, as_json=False)}\nhistory\n{history}"
+            return f"{present.whole(entry)}\nhistory\n{history}"
 
         def show(text: str) -> None:
             self.app.push_screen(TextSheet(f"Journal entry {entry_id}", text, self.command()))
