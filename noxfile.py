@@ -239,13 +239,6 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the pages strictly into build/site."""
-    session.install("-q", *PINS, "-e", ".[all]", "--group", "docs")
-    session.run("mkdocs", "build", "--strict")
-
-
-@nox.session
-def docs(session: nox.Session) -> None:
     """Build the pages into build/site, strictly; `nox -s docs -- serve` shows them."""
     session.install("-q", *PINS, "--group", "docs")
     # Of no use to a build that is pinned: what its makers say about versions to come.
