@@ -215,6 +215,35 @@ def test_holding_is_the_position_unchanged(script):
     }
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda one: one.__name__)
+def test_the_error_of_a_difference_is_that_of_the_pair(script):
+    """One miss of volatility hits both: the slope is of the difference, the quotes of the order."""
+    case = judge(*script(), manage={"only_credit": False})
+    received, hold = _spent(case.entry), case.move(MoveKind.HOLD)
+
+    def bumped(move) -> float:
+        """d EV per 1 % of volatility, by the slow mean over moved densities."""
+        if move.expiry is None:
+            return 0.0
+        outlook = case.board.outlooks[move.expiry]
+        means = []
+        for law in outlook.bumped:
+            price = law.quantile((np.arange(NODES // 4) + 0.5) / (NODES // 4))
+            means.append(_pnl(case, move, received, price, outlook).mean())
+        return (means[1] - means[0]) / 4.0
+
+    for move in case.moves:
+        traded = [leg for leg in move.trades if leg.sec_type == "OPT"]
+        rows = [(leg.quantity, _quote(case.board, leg)[0]) for leg in traded]
+        of_quotes = LOT * math.hypot(*(q * case.board.doubt[row] for q, row in rows), 0.0)
+        of_density = 28.0 * abs(bumped(move) - bumped(hold))
+        expected = math.hypot(of_quotes, of_density)
+        assert move.ev_error == pytest.approx(expected, rel=0.01, abs=0.5), move.text
+        if move.kind is MoveKind.ROLL:
+            apart = 28.0 * math.hypot(bumped(move), bumped(hold))
+            assert move.ev_error < 0.5 * apart
+
+
 def test_buying_power_after_a_close_is_the_margin_less_what_closing_costs():
     """Margin comes back, the debit goes."""
     case = judge(*attacked_put(), excess=1_000.0)

@@ -74,6 +74,51 @@ async def test_a_winner_at_its_target_is_closed(store):
     assert one.best.locked_in == pytest.approx(one.pnl - one.best.spread_cost, abs=0.01)
 
 
+async def test_a_put_that_will_be_assigned(store):
+    """The rule closes or rolls it; taking the shares and writing the call stands beside, priced."""
+    quotes = Quotes()
+    book = journal(store, quotes, manage={"only_credit": False, "max_delta": 1.0})
+    await add(book, PUT, rules={"short_strike_breached": "true", "stop": "none"})
+    quotes.spot, quotes.sigma, quotes.at = 545.0, 0.13, at(12)
+
+    (one,) = (await managing.manage(Manager(book))).advice
+
+    assert [signal.rule for signal in one.signals] == ["short_strike_breached"]
+    assert one.best.by_rule and one.best.kind in (MoveKind.CLOSE, MoveKind.ROLL)
+    assert one.best.locked_in < -3_500.0
+    taken = next(move for move in one.moves if move.kind is MoveKind.ASSIGNMENT)
+    assert not taken.by_rule and taken.reason.startswith("EV ")
+    (call,) = taken.trades
+    assert (call.quantity, call.right, call.strike >= 590.0) == (-1, "C", True)
+    assert {(leg.sec_type, leg.quantity) for leg in taken.legs} == {("STK", 100), ("OPT", -1)}
+    # Half of the shares; 500 came in, 59,000 go out for what is worth 54,500.
+    assert taken.margin == pytest.approx(0.5 * 54_500.0)
+    premium = 100.0 * taken.mid - taken.spread_cost - taken.commission
+    assert taken.net_credit == pytest.approx(499.35 - 4_500.0 + premium, abs=0.01)
+
+
+async def test_an_assigned_put_writes_the_call(store):
+    """Nothing fired: holding wins; the call against the shares is there, with its order."""
+    quotes = Quotes()
+    book = journal(store, quotes)
+    await add(book, PUT)
+    quotes.spot, quotes.at = 580.0, at(12)
+    (own,) = await managing.open_positions(Manager(book))
+    await trades.assign(book, 1, own.held.options[0].model_copy(update={"quantity": 1.0}))
+
+    (one,) = (await managing.manage(Manager(book))).advice
+
+    assert one.held == ("+100 shares",)
+    assert one.pnl == pytest.approx(-500.65, abs=0.01)
+    assert one.best.kind is MoveKind.HOLD
+    write = next(move for move in one.moves if move.kind is MoveKind.WRITE)
+    (call,) = write.trades
+    assert (call.quantity, call.right, call.expiry) == (-1, "C", LATER)
+    assert write.limit > 0.0 and write.margin == pytest.approx(0.5 * 58_000.0)
+    assert write.locked_in == pytest.approx(499.35 - write.spread_cost - write.commission, abs=0.01)
+    assert "beside holding" in write.reason
+
+
 async def test_several_positions_of_one_symbol_share_its_quotes(store):
     """One chain is asked for, whatever the number of positions in it."""
     quotes = Quotes()
@@ -260,6 +305,13 @@ async def test_a_calendar_past_its_front(store):
     assert one.problem == ""
     write = next(move for move in one.moves if move.kind is MoveKind.WRITE)
     assert [(leg.quantity, leg.strike, leg.expiry) for leg in write.trades] == [(-1, 590.0, weekly)]
+    close = next(move for move in one.moves if move.kind is MoveKind.CLOSE)
+    assert close.locked_in == pytest.approx(
+        one.pnl - close.spread_cost - close.commission, abs=0.01
+    )
+    # A long put of 18 days is worth 45 % more than the calendar cost: the target takes it.
+    assert one.best == close
+    assert close.reason.startswith("profit_target: profit 45% of the debit")
 
 
 async def test_offline_without_a_stored_chain(store):
