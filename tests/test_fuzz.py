@@ -581,6 +581,26 @@ def test_a_program_made_to_fail_is_caught(tmp_path):
     assert found["behave.json"] == []
 
 
+SHARE = ("lines=20", "files=20", "gateways=2", "pages=2", "signals=2", "writers=1")
+"""How many of each kind the suite tries; `nox -s fuzz` tries thousands."""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a case is a fork")
+def test_a_share_of_every_kind_ends_well(tmp_path):
+    """Lines, files, gateways, pages, signals and writers as one seed draws them."""
+    kinds = [share.partition("=")[0] for share in SHARE]
+    asked = [sys.executable, "-m", "benchmarks.fuzz", "--seed", "5", "--no-shrink"]
+    asked += ["--out", str(tmp_path), "--kinds", *kinds, "--cases", *SHARE]
+
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (tmp_path / "fuzz.json").exists(), done.stdout + done.stderr
+    told = json.loads((tmp_path / "fuzz.json").read_text(encoding="utf-8"))
+    assert told["causes"] == [], done.stdout
+    assert sum(kind["tried"] for kind in told["kinds"]) == 47
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a case is a fork")
 def test_the_corpus_ends_well(tmp_path):
