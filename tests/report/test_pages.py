@@ -13,11 +13,13 @@ import pytest
 from support.html_reading import Read
 from support.journal_entries import CONDOR, entry, option, trade
 from support.made_proposals import bare, whole
+from tomic import dates
 from tomic.desk import Desk
 from tomic.errors import BadFile
 from tomic.models import ScanResult, ScanScope, SymbolOutcome
 from tomic.models.exits import ExitRules
 from tomic.report import collect, html
+from tomic.store import Bars, VolSeries
 from tomic.workflows import scan
 from tomic.workflows.journal.entries import save
 
@@ -263,7 +265,7 @@ async def test_a_page_shows_all_that_is_known_and_nothing_else(settings, store):
 
 
 async def test_what_decides_stands_left(settings, store):
-    """On a phone score, PoS and EV are seen before days and credit; wide tables say so."""
+    """On a phone score, PoS and EV are seen before days and credit; a wide table is cards."""
     await scan.keep(store, ScanResult(proposals=(whole(),)), dt.date(2026, 11, 20))
     async with Desk(settings) as desk:
         text = html.render(await collect.day(desk))
@@ -274,5 +276,29 @@ async def test_what_decides_stands_left(settings, store):
     cells = {at: text for at, *_, text in Read(text).cells}
     assert cells["/scan/proposals/0/alike"] == "99+"
     assert cells["/scan/proposals/0/flags"] == "E D"  # their sentences would make rows of a page
-    assert 'class="scroll wide short"' in text
-    assert "more to the right" in text
+    assert 'class="scroll wide cards short"' in text
+    assert 'data-label="score"' in text
+
+
+async def test_the_day_draws_months_of_each_symbol(settings, store, demo_chain):
+    """Open interest by strike and a year of volatility stand beside smile and cone."""
+    days = dates.trading_days(dt.date(2026, 3, 2), dt.date(2026, 11, 19))
+    rows = [(day, 600.0, 603.0, 597.0, 600.0 + n % 7, 1e6) for n, day in enumerate(days)]
+    await store.history.save_bars(Bars.from_rows("SPY", rows))
+    iv = VolSeries.from_rows(
+        "SPY", "ib30", [(day, 0.15 + n % 5 / 100) for n, day in enumerate(days)]
+    )
+    await store.history.save_iv(iv)
+    await store.chains.save(demo_chain)
+    await scan.keep(store, ScanResult(proposals=(whole(),)), dt.date(2026, 11, 20))
+
+    async with Desk(settings) as desk:
+        text = html.render(await collect.day(desk))
+
+    captions = re.findall(r"<figcaption>SPY: (.*?)</figcaption>", text)
+    assert [caption.split(",")[0] for caption in captions] == [
+        "quotes and smile",
+        "open interest by strike",
+        "how high realised volatility has been",
+        "a year of prices and volatility; move: one sigma",
+    ]

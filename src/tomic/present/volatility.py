@@ -444,6 +444,9 @@ def _history_table(symbol: str, days: Sequence[PastDay], width: int | None) -> s
     return table.text(keep) + "".join(f"{text}\n" for text in extremes(ranks))
 
 
+CONES_KEY = f"move: one sigma, close x IV30 x √(days / 365), over {cones.HORIZON} calendar days"
+
+
 def _cones_table(days: Sequence[PastDay]) -> str:
     """What was expected month by month, what came, and how often it held."""
     drawn, record = cones.move_cones(days), cones.move_record(days)
@@ -460,8 +463,7 @@ def _cones_table(days: Sequence[PastDay]) -> str:
             number(cone.outcome) or ("open" if cone.ends > days[-1].day else "?"),
             number(cone.sigmas, 1, signed=True),
         )
-    how = f"move: one sigma, close x IV30 x √(days / 365), over {cones.HORIZON} calendar days"
-    return f"\n{table.text()}{how}\n{_held(record)}"
+    return f"\n{table.text()}{CONES_KEY}\n{_held(record)}"
 
 
 def _held(record: cones.MoveRecord) -> str:

@@ -28,6 +28,7 @@ from tomic.present import backtest as backtests, track as told
 from tomic.present.manage import price_text, refused_lines
 from tomic.present.proposal import NO_EDGE, legs_text, limit_per_share, order_lines
 from tomic.present.scan import events_text, similar_count
+from tomic.present.volatility import CONES_KEY
 from tomic.report import pages, records
 from tomic.report.layout import ReportPage, SvgPicture
 from tomic.store import StoredScan
@@ -39,6 +40,7 @@ from tomic.workflows.portfolio.review import PortfolioReview
 
 SCHEMA = "tomic.report/1"
 
+_HISTORY_DAYS = 252
 _MOST_MARKETS = 3
 """Symbols whose smile and cone are drawn in the report of a day."""
 
@@ -473,15 +475,20 @@ def _payoff(made: Proposal) -> Draw:
 
 
 async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[SvgPicture, ...]:
-    """Smile of the last stored chain and cone of the stored bars, for the first few symbols."""
+    """Smile, open interest, cone and months of volatility as stored, of the first few symbols."""
     store = await desk.store()
     draws: list[Draw] = []
     for symbol in symbols[:_MOST_MARKETS]:
         if (chain := await store.chains.load(symbol)) is not None and len(chain):
             draws.append(partial(_picture, "chain_smile", f"{symbol}: quotes and smile", chain))
+            caption = f"{symbol}: open interest by strike, all expiries of the chain"
+            draws.append(partial(_picture, "chain_open_interest", caption, chain))
         if len(bars := await store.history.bars(symbol)):
             caption = f"{symbol}: how high realised volatility has been"
             draws.append(partial(_picture, "volatility_cone", caption, bars))
+        if days := await desk.vol_history(symbol, _HISTORY_DAYS):
+            caption = f"{symbol}: a year of prices and volatility; {CONES_KEY}"
+            draws.append(partial(_picture, "volatility_history", caption, symbol, days))
     return _drawn(draws)
 
 

@@ -24,8 +24,8 @@ _METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 _ROOT = re.compile(r"<svg\b[^>]*?viewBox=\"([^\"]+)\"[^>]*>")
 _FONT = re.compile(r"font: (?:[\w.]+ )*?([\d.]+px) [^;\"]*")
 
-_NARROW, _SHORT = 6, 12
-"""Columns that a phone shows without scrolling, and rows that are printed on one sheet."""
+_NARROW, _PHONE, _SHORT = 6, 4, 12
+"""Columns of a page, and of a phone, whose tables else have a card a row; rows of one sheet."""
 
 _TURNED = {"#777777": "var(--muted)", "#8a8a8a": "var(--line)"}
 """Colours of the theme that stand for text and grid, which the page has its own for."""
@@ -157,6 +157,7 @@ class _Writer:
         )
         caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
         wide = " wide" if len(table.columns) > _NARROW else ""
+        wide += " cards" if len(table.columns) > _PHONE else ""
         short = " short" if len(rows) <= _SHORT else ""
         return (
             f'<div class="scroll{wide}{short}"><table>{caption}<thead><tr>{head}</tr></thead>'
@@ -169,6 +170,9 @@ class _Writer:
         exact = escape(json.dumps(value, ensure_ascii=False))
         shown = escape(layout.cell(self._page.document, at, column.kind))
         sign = ' data-sign="loss"' if _is_loss(value, column) else ""
+        if tag == "td":
+            sign += f' data-label="{escape(column.label)}"'
+            sign += " data-missing" if shown == layout.MISSING else ""
         return (
             f'<{tag}{_side(column)}{sign} data-at="{at}" data-kind="{column.kind}"'
             f' data-value="{exact}">{shown}</{tag}>'
