@@ -20,3 +20,8 @@ Units: prices in currency per share, volatility and rates as fractions, ``tau`` 
 vega per 0.01 of volatility, theta per calendar day, rho per 0.01 of the rate, quantity signed. A
 missing number is NaN.
 """
+
+from tomic import _lazy
+
+# It needs scipy, and what reads stored days needs it last.
+_lazy.offer(__name__, modules="surface")

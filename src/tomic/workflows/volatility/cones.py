@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tomic._typing import FloatArray, Num
-from tomic.quant.surface import expected_move_iv
+from tomic.quant import surface
 from tomic.workflows.volatility.stored import PastDay
 
 HORIZON = 30
@@ -46,7 +46,7 @@ class MoveCone:
 
     def reach(self, days: Num) -> FloatArray:
         """One standard deviation after *days* calendar days, in the shape of *days*."""
-        return expected_move_iv(self.close, self.iv30, days)
+        return surface.expected_move_iv(self.close, self.iv30, days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def every_cone(days: Sequence[PastDay], *, horizon: int = HORIZON) -> list[MoveC
             past.close,
             past.iv30,
             ends := past.day + dt.timedelta(days=horizon),
-            float(expected_move_iv(past.close, past.iv30, horizon)),
+            float(surface.expected_move_iv(past.close, past.iv30, horizon)),
             outcome(ends),
         )
         for past in days
