@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 
 import pytest
 
 from conftest import settings_in
-from support.panel_screens import lines, text, until
+from support.panel_screens import free_port, lines, text, until
 from tomic.panel.app import PanelApp, PanelSource
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.data import DataView
@@ -20,12 +19,6 @@ from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.faults import DropAfterRows, Silent
 
 SMALL = (80, 24)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def settings_for(folder, port):

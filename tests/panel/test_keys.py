@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from conftest import settings_in
 from support import panel_figures as figures
-from support.panel_screens import settle, text, until
+from support.panel_screens import free_port, settle, text, until
 from tomic.panel.app import PanelApp, PanelSource
 from tomic.panel.views.scan import ScanView
 from tomic.panel.widgets.grid import Grid
-from tomic.panel.widgets.lines import Ask
+from tomic.panel.widgets.lines import Ask, Banner
+from tomic.workflows.portfolio.files import snapshot_path
 
 SCREEN = (110, 26)
 TRADE = "SPY -1 575P +1 565P 2026-12-18"
@@ -86,6 +88,9 @@ async def test_a_book_and_what_a_trade_would_change(make_panel):
         )
         assert "-2.00% to" in text(pilot)
         await pilot.press("0", "escape")
+        await reaches(pilot, "n", "beside holding")
+        assert "tomic manage" in text(pilot)
+        await pilot.press("escape")
         await reaches(pilot, "a", "Alerts")
         await pilot.press("escape")
         await reaches(pilot, "l", "portfolio --last")
@@ -127,6 +132,40 @@ async def test_a_ranking_and_one_of_its_trades(make_panel):
         await pilot.press("escape", "slash")
         panel.focused.value = "0"
         assert "--top" not in panel.view(ScanView).command()
+
+
+async def test_every_key_is_said(make_panel):
+    """The question mark lists the keys of the view, of its table and of the panel."""
+    panel = make_panel()
+    async with panel.run_test(size=SCREEN) as pilot:
+        await reaches(pilot, "question_mark", "Ask the gateway, and what is stored.")
+        said = text(pilot)
+
+        assert "Sort by the next column" in said
+        assert "What is held" in said
+        assert "Focus" not in said
+
+
+async def test_what_is_stored_comes_first(make_panel, panel_settings, tmp_path):
+    """Where nobody answers, chain and book of another day are there, with their age."""
+    async with make_panel().run_test(size=SCREEN) as pilot:
+        await reaches(pilot, "2", "r loads")
+        await reaches(pilot, "r", "complete")
+        await reaches(pilot, "4", " strategies")
+
+    # The demo's files as if they were real, and a port where no gateway listens.
+    store = {"path": panel_settings.store.demo_path}
+    book = {"snapshot": snapshot_path(panel_settings, simulated=True)}
+    settings = settings_in(tmp_path, store=store, portfolio=book, ib={"port": free_port()})
+    panel = make_panel(source=PanelSource(), settings=settings, market=True)
+    async with panel.run_test(size=SCREEN) as pilot:
+        await until(pilot, lambda: panel.query_one(Banner).display, what="the banner")
+        await reaches(pilot, "4", "stored 2026-11-20 20:00 UTC")
+        await until(pilot, lambda: bool(rows(panel, "structures")), what="the book")
+        await reaches(pilot, "2", "stored 2026-11-20 20:00 UTC")
+        assert {row.symbol for row in rows(panel, "volatility")} >= {"SPY"}
+        assert rows(panel, "options")
+        assert panel.first_symbol == panel.held[0]
 
 
 async def test_a_proposal_whose_chain_is_gone(make_panel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -26,6 +27,13 @@ _TERMINAL = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "whit
 
 COLOURED = "HeatMap"
 """The widget whose colours are its own; others take theirs, but for a few names, from a theme."""
+
+
+def free_port() -> int:
+    """A port where nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 async def settle(pilot: Pilot[object]) -> None:

@@ -26,7 +26,7 @@ from tomic.config import Settings
 from tomic.desk import Desk
 from tomic.errors import UsageError
 from tomic.models import OptionQuote, VolSnapshot
-from tomic.panel.views.view import Panel, View, stored_text
+from tomic.panel.views.view import Panel, View
 from tomic.panel.widgets.grid import Column, Grid, figure_column
 from tomic.panel.widgets.lines import LineInput
 from tomic.panel.widgets.pictures import Picture, Pictures
@@ -276,7 +276,6 @@ class ChainView(View):
         self._smiles: dict[dt.date, DrawnSmile] = {}
         self._rows: Sequence[OptionQuote] = ()
         self._day: dt.date | None = None
-        self._is_stored = False
 
     def body(self) -> ComposeResult:
         """Filters on top, the table, the pictures beside."""
@@ -359,7 +358,8 @@ class ChainView(View):
         stored: bool = False,
     ) -> None:
         """Show a chain; in live mode the next one is asked for at once."""
-        self._chain, self._smiles, self._is_stored = chain, smiles, stored
+        self._chain, self._smiles = chain, smiles
+        self.mark_age(chain.as_of, stored=stored)
         self._rows = list(chain.rows()) if rows is None else rows
         self._draw(self._day if self._day in smiles else min(smiles, default=None))
         self._refill()
@@ -392,9 +392,7 @@ class ChainView(View):
                 [
                     f"{chain.symbol} {chain.spot.price:,.2f} ({chain.spot.source.value})",
                     chain.data_type.value,
-                    stored_text(chain.as_of, self.panel.now)
-                    if self._is_stored
-                    else f"{chain.as_of:%H:%M:%S} UTC",
+                    self._age or f"{chain.as_of:%H:%M:%S} UTC",
                     f"{shown} of {len(chain)}",
                     f"{chain.completeness:.0%} complete",
                     gaps,

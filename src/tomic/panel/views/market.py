@@ -15,7 +15,7 @@ from tomic import figures
 from tomic.desk import Desk
 from tomic.panel.views.chain import ChainView
 from tomic.panel.views.history import HistorySheet, histories, pictures_of, sparkline
-from tomic.panel.views.view import Panel, View, stored_text
+from tomic.panel.views.view import Panel, View
 from tomic.panel.widgets.grid import Column, Grid, figure_column, number_column, text_column
 from tomic.panel.widgets.lines import FactLines
 from tomic.panel.widgets.pictures import Pictures
@@ -137,7 +137,8 @@ class MarketView(View):
         parts = [f"VIX {number(vix, 2, 100.0)}" if vix is not None else ""]
         if reports:
             at = reports[0].snapshot.as_of
-            parts += [stored_text(at, self.panel.now) if stored else f"{at:%Y-%m-%d %H:%M} UTC"]
+            self.mark_age(at, stored=stored)
+            parts += [self._age or f"{at:%Y-%m-%d %H:%M} UTC"]
         parts += [f"{len(failed)} not whole: {', '.join(failed[:4])}" if failed else ""]
         self.show_status(self.panel.joined(parts))
 

@@ -19,7 +19,7 @@ from tomic.errors import TomicError
 from tomic.masking import masked
 from tomic.models.review import Alert, BookReview, Severity, StressGrid, Structure
 from tomic.models.what_if import WhatIf
-from tomic.panel.views.view import Panel, TextSheet, View, stored_text
+from tomic.panel.views.view import Panel, TextSheet, View
 from tomic.panel.views.what_if import WhatIfSheet
 from tomic.panel.views.what_now import name_of, show_what_now
 from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
@@ -357,6 +357,7 @@ class PortfolioView(View):
         """Show a review."""
         review = view.review
         self._review, self._view, self._held = review, view, None
+        self.mark_age(review.as_of, stored=stored)
         self.table.fill(review.structures)
         self.totals.show([self.panel.joined(line) for line in totals(review)])
         grids = [*([review.stress] if review.stress else []), *review.stress_by_symbol]
@@ -365,9 +366,7 @@ class PortfolioView(View):
         text = alerts_text(urgent) if urgent else Text("no warnings (a: all notes)", "dim")
         self.alerts.update(text)
         parts = [
-            stored_text(review.as_of, self.panel.now)
-            if stored
-            else f"{review.as_of:%Y-%m-%d %H:%M} UTC",
+            self._age or f"{review.as_of:%Y-%m-%d %H:%M} UTC",
             review.data_type.value if review.data_type else "",
             f"{len(review.structures)} strategies",
             f"{len(review.alerts)} alerts, {len(urgent)} urgent",

@@ -22,7 +22,7 @@ from tomic import errors
 from tomic.desk import Desk
 from tomic.models import Leg, Proposal, ScanResult, TradeReview
 from tomic.panel.views.journal import JournalView
-from tomic.panel.views.view import Panel, Sheet, TextSheet, View, stored_text
+from tomic.panel.views.view import Panel, Sheet, TextSheet, View
 from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines, LineInput
 from tomic.panel.widgets.pictures import Pictures
@@ -145,10 +145,11 @@ class ScanView(View):
         if lost is not None and not stored:
             self.panel.set_banner(lost.error)
         self._result = result
+        self.mark_age(result.as_of, stored=stored)
         self.table.fill(result.proposals)
         refused = sorted(result.rejected, key=lambda refusal: -refusal.count)[:3]
         parts = [
-            stored_text(result.as_of, self.panel.now) if stored and result.as_of else "",
+            self._age,
             f"partial: {result.partial_text}" if result.partial else "",
             f"{result.considered:,} considered, {result.passed:,} passed",
             "refused " + ", ".join(f"{refusal.rule} {refusal.count:,}" for refusal in refused)

@@ -188,6 +188,8 @@ class PanelPage(Widget):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._runs = 0
+        self._age = ""
+        """Of what is shown, where that comes from the store."""
         self._counts: dict[str, Event] = {}
         self._status, self._line = StatusLine(), CommandLine()
 
@@ -222,6 +224,10 @@ class PanelPage(Widget):
         """Show one line of status."""
         self._status.show(text, failed=failed)
 
+    def mark_age(self, at: dt.datetime | None, *, stored: bool) -> None:
+        """Say with every status how old what is shown is, where it comes from the store."""
+        self._age = stored_text(at, self.panel.now) if stored and at is not None else ""
+
     def follow(self, event: Event) -> None:
         """Called on the desk's thread with every step of the work."""
 
@@ -241,7 +247,7 @@ class PanelPage(Widget):
         self._runs += 1
         self._counts = {}
         self.show_command()
-        self.show_status(what)
+        self.show_status(self.panel.joined([what, self._age]))
         job = self._ask(self._runs, ask, show, online)
         return self.run_worker(job, name=what, group=self.id or "page", exclusive=True)
 
@@ -285,12 +291,12 @@ class PanelPage(Widget):
         try:
             result = await self.panel.background.run(ask, watch=self.follow, online=online)
         except TomicError as exc:
-            self.show_status(str(exc), failed=True)
+            self.show_status(self.panel.joined([str(exc), self._age]), failed=True)
             if isinstance(exc, SessionError):
                 self.panel.set_banner(str(exc))
         except asyncio.CancelledError:
             if run == self._runs and self.is_mounted:
-                self.show_status("cancelled")
+                self.show_status(self.panel.joined(["cancelled", self._age]))
             raise
         else:
             # The page may have been left meanwhile.
