@@ -91,10 +91,11 @@ def structure_row(structure: nouns.Structure) -> dict[str, Any]:
 
 def _to_breakeven(structure: nouns.Structure) -> float | None:
     """Way from the spot to the nearest breakeven, a fraction; negative below it."""
-    if structure.spot is None or not structure.breakevens:
+    spot = structure.spot
+    if spot is None or not structure.breakevens:
         return None
-    nearest = min(structure.breakevens, key=lambda price: abs(price - structure.spot))
-    return nearest / structure.spot - 1.0
+    nearest = min(structure.breakevens, key=lambda price: abs(price - spot))
+    return nearest / spot - 1.0
 
 
 def _group_row(

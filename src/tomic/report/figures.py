@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeAlias, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tomic._typing import BoolArray
 from tomic.disk import write_bytes, write_text
 from tomic.errors import UsageError
 from tomic.quant.arguments import as_calls
@@ -29,7 +30,7 @@ try:
     from matplotlib.axes import Axes
     from matplotlib.dates import DateFormatter
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, PercentFormatter
+    from matplotlib.ticker import Formatter, FuncFormatter, PercentFormatter
 except ModuleNotFoundError as exc:
     raise UsageError(
         f"pictures need matplotlib ({exc.name} is not installed); "
@@ -573,13 +574,18 @@ def sections(heights: Sequence[float], *, theme: ThemeName = "auto") -> tuple[li
     sheet.subplots_adjust(**_SECTIONS)
     places = sheet.add_gridspec(len(heights), 1, height_ratios=heights)
     stacked: list[Axes] = []
-    for place in places:
+    for number in range(len(heights)):
         first = stacked[0] if stacked else None
-        ax = sheet.add_subplot(place, axes_class=Picture, sharex=first)
+        ax = sheet.add_subplot(places[number], axes_class=Picture, sharex=first)
         stacked.append(_styled(ax, colours, ""))
         ax.tick_params(axis="x", labelsize=8, labelbottom=len(stacked) == len(heights))
-        ax.xaxis.set_major_formatter(DateFormatter("%b %Y"))
+        ax.xaxis.set_major_formatter(_months())
     return stacked, colours
+
+
+def _months() -> Formatter:
+    formatter: Formatter = DateFormatter("%b %Y")  # type: ignore[no-untyped-call]
+    return formatter
 
 
 def by_day(
@@ -620,10 +626,10 @@ _UNITS = {
 }
 
 
-def _alone(values: np.ndarray) -> np.ndarray:
+def _alone(values: np.ndarray) -> BoolArray:
     """Values between two gaps, which a line would not show."""
     gap = np.concatenate([[True], ~np.isfinite(values), [True]])
-    return ~gap[1:-1] & gap[:-2] & gap[2:]
+    return np.asarray(~gap[1:-1] & gap[:-2] & gap[2:], dtype=np.bool_)
 
 
 def cones(
