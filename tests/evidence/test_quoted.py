@@ -238,7 +238,7 @@ def test_volatility_that_the_store_knows_closes(calm):
     iv = np.where(np.arange(days.size) < 4, 0.2, 0.26)
     rank = np.where(np.arange(days.size) < 5, 0.8, 0.1)
     blank = np.array([])
-    known = quoted.Known(days[:0], blank, days, iv, rank, rank)
+    known = quoted.StoredFigures(days[:0], blank, days, iv, rank, rank)
 
     rose, when = exits_of(calm, known, iv_rise=0.05)
     assert set(rose) == {"iv_rise"}

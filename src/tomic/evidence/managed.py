@@ -19,7 +19,7 @@ from tomic._typing import BoolArray, FloatArray, IntArray
 from tomic.evidence import trades as valuing
 from tomic.evidence.history import Dates, SurfaceHistory
 from tomic.evidence.slices import Slices, slices
-from tomic.evidence.trades import MULTIPLIER, Costs, LegMarket, OpenedTrades
+from tomic.evidence.trades import MULTIPLIER, Costs, LegValues, OpenedTrades
 from tomic.models.exits import MODEL_ERROR
 from tomic.quant import density as densities
 from tomic.quant.density import Density
@@ -174,7 +174,7 @@ class _Evening:
     shares: FloatArray
     """(n,) by how much that changes a figure of a share of the day."""
     smiles: Slices
-    market: LegMarket
+    market: LegValues
     worth: FloatArray
     """(n, s) of the options at mid, currency per structure; NaN without a surface."""
     stock: FloatArray

@@ -62,17 +62,17 @@ class DayQuotes(NamedTuple):
     delta: FloatArray
     """Of the option held long; NaN where it is not known."""
 
-    def of(self, contract: IntArray) -> Quotes:
+    def of(self, contract: IntArray) -> QuotedLegs:
         """Of contracts of any shape; NaN where they are not quoted."""
         if not self.contract.size:
-            return Quotes(*(np.full(contract.shape, np.nan) for _ in range(3)))
+            return QuotedLegs(*(np.full(contract.shape, np.nan) for _ in range(3)))
         place = np.minimum(np.searchsorted(self.contract, contract), self.contract.size - 1)
         there = self.contract[place] == contract
         columns = (self.mid, self.half_spread, self.delta)
-        return Quotes(*(np.where(there, column[place], np.nan) for column in columns))
+        return QuotedLegs(*(np.where(there, column[place], np.nan) for column in columns))
 
 
-class Quotes(NamedTuple):
+class QuotedLegs(NamedTuple):
     """Of some contracts, any shape; NaN where one is not quoted."""
 
     mid: FloatArray
@@ -80,7 +80,7 @@ class Quotes(NamedTuple):
     delta: FloatArray
 
 
-class Known(NamedTuple):
+class StoredFigures(NamedTuple):
     """What the store knows of one symbol beside its chains, ascending by day."""
 
     ex_days: Dates
@@ -106,7 +106,7 @@ class Known(NamedTuple):
 
 _DAYS = np.array([], dtype="datetime64[D]")
 _BLANKS = np.array([])
-NOTHING_KNOWN = Known(_DAYS, _BLANKS, _DAYS, _BLANKS, _BLANKS, _BLANKS)
+NOTHING_KNOWN = StoredFigures(_DAYS, _BLANKS, _DAYS, _BLANKS, _BLANKS, _BLANKS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -312,7 +312,7 @@ class _Ending(NamedTuple):
 
 
 def followed(
-    found: Found, days: Iterable[Day], settings: Settings, known: Known = NOTHING_KNOWN
+    found: Found, days: Iterable[Day], settings: Settings, known: StoredFigures = NOTHING_KNOWN
 ) -> Pool:
     """The trades found in one chain, and what came of them on the *days* after theirs."""
     following = Following(found, settings, known)
@@ -335,7 +335,9 @@ class Following:
         known: Of its symbol.
     """
 
-    def __init__(self, found: Found, settings: Settings, known: Known = NOTHING_KNOWN) -> None:
+    def __init__(
+        self, found: Found, settings: Settings, known: StoredFigures = NOTHING_KNOWN
+    ) -> None:
         count = found.rank.size
         self.found, self._settings, self._known = found, settings, known
         self._rules = [settings.journal.exits_for(name) for name in found.strategy.tolist()]
@@ -434,7 +436,7 @@ def _settled(
 
 
 def _leaving(
-    found: Found, quantity: FloatArray, market: Quotes, settings: Settings
+    found: Found, quantity: FloatArray, market: QuotedLegs, settings: Settings
 ) -> tuple[FloatArray, FloatArray]:
     """What closing *quantity* (n, k) costs as set and at natural prices."""
     size = np.abs(quantity)
@@ -445,18 +447,18 @@ def _leaving(
     return settings.costs.slippage * wide + fee, wide + fee
 
 
-def _priced(found: Found, quotes: Sequence[DayQuotes]) -> Quotes:
+def _priced(found: Found, quotes: Sequence[DayQuotes]) -> QuotedLegs:
     """Every leg, from whichever class quotes it."""
     market = quotes[0].of(found.contract)
     for more in quotes[1:]:
         other = more.of(found.contract)
         pairs = zip(market, other, strict=True)
-        market = Quotes(*(np.where(np.isnan(ours), theirs, ours) for ours, theirs in pairs))
+        market = QuotedLegs(*(np.where(np.isnan(ours), theirs, ours) for ours, theirs in pairs))
     return market
 
 
 def _marked(
-    found: Found, market: Quotes, spot: float, settings: Settings
+    found: Found, market: QuotedLegs, spot: float, settings: Settings
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """P&L at mid, and what closing costs as set and at natural prices; NaN without every leg."""
     worth = np.where(found.quantity != 0.0, found.quantity * market.mid, 0.0).sum(axis=1)
@@ -487,8 +489,8 @@ class _Seen(NamedTuple):
 
 
 def _fired(
-    found: Found, gross: FloatArray, market: Quotes, spot: float, day: dt.date,
-    rules: Sequence[ExitRules], known: Known,
+    found: Found, gross: FloatArray, market: QuotedLegs, spot: float, day: dt.date,
+    rules: Sequence[ExitRules], known: StoredFigures,
 ) -> NDArray[Any]:  # fmt: skip
     """The most urgent exit of each trade on a day, empty where none fires; (n,)."""
     # Of the options, as in `tomic.journal.exits`; shares move with the underlying.
@@ -516,7 +518,13 @@ def _fired(
 
 
 def _is_exercised(
-    found: Found, market: Quotes, spot: float, day: dt.date, known: Known, row: int, limit: int
+    found: Found,
+    market: QuotedLegs,
+    spot: float,
+    day: dt.date,
+    known: StoredFigures,
+    row: int,
+    limit: int,
 ) -> bool:
     """Whether a sold call of one trade gives up less than the dividend of an ex-day at hand."""
     today = np.datetime64(day, "D")

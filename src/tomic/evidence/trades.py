@@ -63,7 +63,7 @@ class Promises(NamedTuple):
     """CVaR95, a loss positive."""
 
 
-class LegMarket(NamedTuple):
+class LegValues(NamedTuple):
     """What the smiles of n days say of every leg of every structure: (n, s, k), or (n, 1, 1)."""
 
     price: FloatArray
@@ -77,7 +77,7 @@ class LegMarket(NamedTuple):
     tau: FloatArray
 
 
-def valued(smiles: Slices, far: Slices | None, legs: Legs) -> LegMarket:
+def valued(smiles: Slices, far: Slices | None, legs: Legs) -> LegValues:
     """The legs by the smiles of their own expiries."""
 
     def of_legs(near: FloatArray, later: FloatArray | None) -> FloatArray:
@@ -94,7 +94,7 @@ def valued(smiles: Slices, far: Slices | None, legs: Legs) -> LegMarket:
         variance = np.where(legs.is_far, two.total_variance(k), variance)
     total_vol = np.sqrt(variance)
     unit = black_scholes.undiscounted(forward, legs.strike, total_vol, legs.is_call)
-    return LegMarket(discount * unit, total_vol, k, forward, discount, tau)
+    return LegValues(discount * unit, total_vol, k, forward, discount, tau)
 
 
 def opened(

@@ -45,7 +45,7 @@ from tomic.evidence import candidates, choice, differences, pool as pools, quote
 from tomic.evidence.candidates import Calendar, Looked, WalkTerms
 from tomic.evidence.history import Dates, SurfaceHistory, from_series
 from tomic.evidence.pool import Pool
-from tomic.evidence.quoted import Known
+from tomic.evidence.quoted import StoredFigures
 from tomic.evidence.results import Described, Every, Run
 from tomic.evidence.structures import StandardStructure
 from tomic.files.option_tables import read_days
@@ -213,7 +213,7 @@ class _Walked:
     kept: _Kept
     recorded: Sequence[_RecordedDay] | None = None
     """Days of which chains are recorded, ascending; None where none are given."""
-    known: dict[str, Known] = field(default_factory=dict)
+    known: dict[str, StoredFigures] = field(default_factory=dict)
     """What the store knows beside the chains, by their symbols."""
     looked: dict[str, tuple[Looked | None, Counter[str], str]] = field(default_factory=dict)
     """By terms: days of all symbols, why others were left out, and why it is not whole."""
@@ -490,7 +490,7 @@ class _FromChains(NamedTuple):
     refused: Counter[str]
 
 
-def _followed(shelf: _Shelf, settings: Settings, known: Mapping[str, Known]) -> _FromChains:
+def _followed(shelf: _Shelf, settings: Settings, known: Mapping[str, StoredFigures]) -> _FromChains:
     """
     What was found in all chains, followed day by day to its end; no pool where nothing was.
 
@@ -609,7 +609,7 @@ async def _calendars(resources: Resources, names: Sequence[str]) -> dict[str, Ca
 
 async def _known(
     resources: Resources, names: Sequence[str], calendars: Mapping[str, Calendar]
-) -> dict[str, Known]:
+) -> dict[str, StoredFigures]:
     """IB's 30-day volatility of each day with its place in the year before, and dividends."""
     if not names:
         return {}
@@ -624,7 +624,9 @@ async def _known(
         place = (
             [realized.rolling_place(kind, iv).value for kind in _PLACES] if iv.size else [iv, iv]
         )
-        found[name] = Known(calendars[name].ex_days, calendars[name].dividends, day, iv, *place)
+        found[name] = StoredFigures(
+            calendars[name].ex_days, calendars[name].dividends, day, iv, *place
+        )
     return found
 
 
@@ -793,7 +795,7 @@ def _notes(
 
 
 def _on_quotes(
-    settings: Settings, strategies: tuple[str, ...] | None, known: Mapping[str, Known]
+    settings: Settings, strategies: tuple[str, ...] | None, known: Mapping[str, StoredFigures]
 ) -> Iterator[str]:
     """How trades on chains are run, and what of it chains cannot carry."""
     yield "trades on chains are found, marked and closed on their own bid and ask"
