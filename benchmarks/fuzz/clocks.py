@@ -13,7 +13,7 @@ from benchmarks.fuzz.cases import Case, Command, Conditions
 KIND = "clocks"
 _MOMENTS = {
     "1970": 86_400, "2000": 946_684_800, "the last second of 32 bits": 2_147_483_640,
-    "2099": 4_102_358_400, "9999": 253_402_300_000,
+    "2099": 4_102_358_400, "2200": 7_258_118_400,
 }  # fmt: skip
 _COMMANDS = (
     "journal note 1 more", "journal list --all", "journal check --offline", "journal stats",

@@ -55,7 +55,7 @@ _ROWS: Mapping[str, _Row] = {
     command_lines.KIND: _Row("command lines", "lines"),
     files.KIND: _Row("mutated files", "files"),
     environments.KIND: _Row("environments, streams, disks, permissions", "environments", False),
-    clocks.KIND: _Row("clocks from 1970 to 9999", "clocks", False),
+    clocks.KIND: _Row("clocks from 1970 to 2200", "clocks", False),
     sizes.KIND: _Row("bombs, devices, pipes, depths and sizes", "sizes", False),
     stores.KIND: _Row("states of a store", "stores", False),
     gateways.KIND: _Row("a hostile gateway", "gateways"),

@@ -182,3 +182,24 @@ def test_first_words_come_first():
     first, second, *_ = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (2, "")
     assert (first, second[:8]) == (f"tomic {__version__}: chain 'SP Y'", "tomic: '")
+
+
+INTERRUPTED_WORDS = """\
+import io, sys
+class Interrupted(io.StringIO):
+    def write(self, text):
+        raise KeyboardInterrupt
+sys.argv = ["tomic", "config", "show", "--config", "missing.toml"]
+sys.stderr = Interrupted()
+from tomic.cli.app import main
+main()
+"""
+
+
+def test_an_interrupt_of_the_last_words_is_no_traceback():
+    """Ctrl-C while an error is said ends the program as anywhere else."""
+    words = [sys.executable, "-c", INTERRUPTED_WORDS]
+
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -148,3 +148,17 @@ async def test_killed_at_any_moment_there_is_a_whole_store(path, saved):
         async with Database(path) as store:
             assert await store.check() == []
             assert len(await store.journal.load_all()) in (1, 2)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+async def test_what_is_no_file_is_not_replaced(saved, tmp_path):
+    """A pipe, a folder or a device in the store's place was not meant to become a store."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+
+    for name in ("pipe", "folder"):
+        with pytest.raises(StoreError, match="is a folder or a device"):
+            await Database(tmp_path / name).restore(saved)
+
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "folder").is_dir()

@@ -146,6 +146,9 @@ def main() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         code = 0
+    except KeyboardInterrupt:
+        # While the last words are said: there is nothing left to stop.
+        code = INTERRUPTED
     finally:
         # Everything is closed. Without this, Python searches every object once more at its exit,
         # for as long as a tenth of a second.

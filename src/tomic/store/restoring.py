@@ -45,6 +45,8 @@ def restore(path: Path, source: Path) -> Restored:
     if not is_there(source) or not source.is_file():
         raise StoreError(f"{source}: no such backup; name a file that tomic store backup made")
     there = is_there(path)
+    if there and not path.is_file():
+        raise StoreError(f"{path}: is a folder or a device; set store.path to a file")
     if there and path.resolve().samefile(source):
         raise StoreError(f"{source}: is the store itself; name a backup")
     real = path.resolve()
