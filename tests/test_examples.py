@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import runpy
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SHOWN = {
     "kernels.py": "16.00%",
     "ib_async_alone.py": "no_quotes:strike=560.0",
     "low_level.py": "252 bars to 2026-11-",
+    "recipes.py": "short_put_spread",
 }
 
 
@@ -42,6 +44,20 @@ def test_example_prints_what_it_promises(name, capsys, monkeypatch):
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
     assert SHOWN[name] in capsys.readouterr().out
+
+
+def test_recipes_are_short():
+    """A recipe is at most ten lines, and what the page says of it runs."""
+    tree = ast.parse((EXAMPLES / "recipes.py").read_text(encoding="utf-8"))
+    recipes = {
+        node.name: node.end_lineno - node.body[0].lineno + 1
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name not in ("main", "fetch")
+    }
+
+    assert len(recipes) >= 14
+    assert {name: lines for name, lines in recipes.items() if lines > 10} == {}
 
 
 def size(name: str) -> int:

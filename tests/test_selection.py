@@ -175,7 +175,7 @@ def test_sigma_range_widens_with_time():
 @pytest.mark.parametrize("sigma", [None, math.nan, 0.0])
 def test_sigma_range_needs_a_volatility(sigma):
     """Without a volatility the error says what to use instead."""
-    with pytest.raises(UsageError, match="--strike-range 5%"):
+    with pytest.raises(UsageError, match=r"5% \(--strike-range\)"):
         selection.choose(params(), 600.0, TODAY, Rules(strike_range="2s"), sigma=sigma)
 
 
