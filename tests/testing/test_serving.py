@@ -338,6 +338,24 @@ def test_an_unknown_pace_is_refused():
         testing.gateway(pace="fast")
 
 
+@pytest.mark.parametrize(
+    "option", [{"symbols": "SPY"}, {"positions": ()}, {"values": {}}, {"closed": True},
+               {"accounts": ["U1"]}, {"currency": "EUR"}],
+)  # fmt: skip
+def test_a_recorded_chain_is_not_shaped(option):
+    """What would be ignored is refused by its name."""
+    with pytest.raises(
+        ValueError, match=f"its own market and account; leave out {next(iter(option))}"
+    ):
+        testing.gateway(chain="spy.csv", **option)
+
+
+def test_several_symbols_may_stand_in_one_text():
+    """As everywhere in tomic, ``"SPY, QQQ"`` are two."""
+    with testing.gateway(symbols="SPY, QQQ") as port:
+        assert sorted(port.gateway.market.symbols) == ["QQQ", "SPY"]
+
+
 def test_it_is_offered_by_the_package():
     """`tomic.testing` is there without an import of its own."""
     assert tomic.testing.gateway is testing.gateway

@@ -342,7 +342,8 @@ def gateway(
     Raises:
         UsageError: A text names no fault, or a setting that it has not.
         BadFile: The file of the chain cannot be used (on entering, as are those below).
-        ValueError: A symbol, currency, account, contract, time, tag or version cannot be.
+        ValueError: A symbol, currency, account, contract, time, tag or version cannot be, or shapes
+            the market beside a recorded chain.
         OSError: The port is taken.
     """
     broken = [_fault(fault) for fault in ([faults] if isinstance(faults, str) else faults)]
@@ -350,7 +351,14 @@ def gateway(
         raise ValueError(f"currency cannot be {currency!r}; one of {', '.join(PER_DOLLAR)}")
     if pace not in _PACES:
         raise ValueError(f"pace must be one of {', '.join(_PACES)}, got {pace!r}")
-    kept = symbols.split(",") if isinstance(symbols, str) else symbols
+    kept = [name.strip() for name in symbols.split(",")] if isinstance(symbols, str) else symbols
+    if chain is not None:
+        _refuse_beside_chain(
+            symbols=symbols, start=start, closed=closed or None, positions=positions,
+            executions=executions, values=values, priced=priced or None,
+            accounts=None if tuple(accounts) == (PAPER_ACCOUNT,) else accounts,
+            currency=None if currency == "USD" else currency,
+        )  # fmt: skip
     profile = _PACES[pace]().tidied() if tidy else _PACES[pace]()
 
     def market(clock: Clock, **held: Any) -> ModelMarket:
@@ -404,6 +412,11 @@ def replay(
 
 def _fault(fault: Fault | str) -> Fault:
     return faults.parse(fault) if isinstance(fault, str) else fault
+
+
+def _refuse_beside_chain(**given: object) -> None:
+    if named := [name for name, value in given.items() if value is not None]:
+        raise ValueError(f"a recorded chain has its own market and account; leave out {named[0]}")
 
 
 def _recorded(chain: Chain | Path | str) -> Replay:
