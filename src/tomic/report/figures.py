@@ -43,6 +43,7 @@ DayUnit: TypeAlias = Literal["share", "points", "price"]
 WIDE = (7.2, 4.0)
 """Inches of a picture that is not asked to be another size."""
 
+_SQUARE = (5.0, 4.6)
 _MARGINS = {"left": 0.12, "right": 0.98, "top": 0.92, "bottom": 0.13}
 
 
@@ -128,7 +129,7 @@ def axes_for(
     if ax is None:
         # Room for the widest labels; a layout engine would measure every letter, twice.
         figure = _sheet(colours, size)
-        figure.subplots_adjust(**_MARGINS)
+        figure.subplots_adjust(**_MARGINS | {"left": _MARGINS["left"] * WIDE[0] / size[0]})
         ax = figure.add_subplot(axes_class=Picture)
     return _styled(ax, colours, title), colours
 
@@ -460,7 +461,7 @@ def calibration(
         low, high: Interval of the share, (n,).
         n: How many forecasts each bin holds, written beside the points.
     """
-    ax, colours = axes_for(ax, theme, title=title, size=(5.0, 4.6))
+    ax, colours = axes_for(ax, theme, title=title, size=_SQUARE)
     p, hit = np.asarray(forecast, dtype=float), np.asarray(observed, dtype=float)
     known = np.isfinite(p) & np.isfinite(hit)
     ax.plot([0, 1], [0, 1], color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -504,7 +505,7 @@ def promised(
         n: How many each group holds, written beside the points.
         what: Of both axes.
     """
-    ax, colours = axes_for(ax, theme, title=title, size=(5.0, 4.6))
+    ax, colours = axes_for(ax, theme, title=title, size=_SQUARE)
     x, y = np.asarray(said, dtype=float), np.asarray(came, dtype=float)
     known = np.isfinite(x) & np.isfinite(y)
     ends = np.array([low, high], dtype=float) if low is not None and high is not None else None
