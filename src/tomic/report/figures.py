@@ -27,7 +27,7 @@ from tomic.quant.realized import Cones
 try:
     import matplotlib
     from matplotlib.axes import Axes
-    from matplotlib.dates import DateFormatter
+    from matplotlib.dates import num2date
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, PercentFormatter
 except ModuleNotFoundError as exc:
@@ -573,13 +573,17 @@ def sections(heights: Sequence[float], *, theme: ThemeName = "auto") -> tuple[li
     sheet.subplots_adjust(**_SECTIONS)
     places = sheet.add_gridspec(len(heights), 1, height_ratios=heights)
     stacked: list[Axes] = []
-    for place in places:
+    for row in range(len(heights)):
         first = stacked[0] if stacked else None
-        ax = sheet.add_subplot(place, axes_class=Picture, sharex=first)
+        ax = sheet.add_subplot(places[row, 0], axes_class=Picture, sharex=first)
         stacked.append(_styled(ax, colours, ""))
         ax.tick_params(axis="x", labelsize=8, labelbottom=len(stacked) == len(heights))
-        ax.xaxis.set_major_formatter(DateFormatter("%b %Y"))
+        ax.xaxis.set_major_formatter(FuncFormatter(_month))
     return stacked, colours
+
+
+def _month(value: float, _: object) -> str:
+    return f"{num2date(value):%b %Y}"
 
 
 def by_day(
@@ -623,7 +627,7 @@ _UNITS = {
 def _alone(values: np.ndarray) -> np.ndarray:
     """Values between two gaps, which a line would not show."""
     gap = np.concatenate([[True], ~np.isfinite(values), [True]])
-    return ~gap[1:-1] & gap[:-2] & gap[2:]
+    return np.asarray(~gap[1:-1] & gap[:-2] & gap[2:])
 
 
 def cones(
