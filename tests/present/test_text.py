@@ -54,7 +54,7 @@ def test_a_narrow_screen_folds_the_last_column_and_then_drops():
     assert max(map(len, folded_only.splitlines())) <= 60
     assert "strategy" in folded_only
     assert max(map(len, dropped.splitlines())) <= 34
-    assert dropped.splitlines()[-1] == "no room for: strategy"
+    assert dropped.splitlines()[-1] == "no room for:  strategy"
     assert "iron condor" not in dropped
 
 

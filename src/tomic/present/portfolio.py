@@ -94,8 +94,8 @@ def _to_breakeven(structure: nouns.Structure) -> float | None:
     spot = structure.spot
     if spot is None or not structure.breakevens:
         return None
-    nearest = min(structure.breakevens, key=lambda price: abs(price - spot))
-    return nearest / spot - 1.0
+    ways = [price / spot - 1.0 for price in structure.breakevens]
+    return min(ways, key=abs)
 
 
 def _group_row(
@@ -188,6 +188,9 @@ def shown(
     review = view.review
 
     def table() -> str:
+        if view.considered is not None and not every_alert:
+            asked = considered_text(review, view.considered)
+            return f"{folded(header(review))}\n\n{asked}\n\n-v shows the book before it\n"
         parts = [folded(header(review)), _main_table(review, by, width=width)]
         parts.append(folded(_totals(review)))
         if spots:

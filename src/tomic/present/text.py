@@ -167,7 +167,8 @@ class PlainTable:
             lines += ["  ".join(padded).rstrip(), *(f"{'':{start}}{text}" for text in more)]
         lines[0] = painted(lines[0], Tone.TITLE)
         if hidden:
-            lines.append(painted(f"no room for: {', '.join(hidden)}", Tone.MUTED))
+            named = folded(f"no room for:  {', '.join(hidden)}")
+            lines += [painted(line, Tone.MUTED) for line in named.split("\n")]
         return "\n".join(lines) + "\n"
 
     def _that_fit(self) -> tuple[list[int], list[str]]:

@@ -334,7 +334,10 @@ def _moves(report: VolReport) -> str:
             ),
         )
     notes = (f"\nno density of {move.expiry}: {move.note}" for move in report.moves if move.note)
-    return "\n" + table.text() + "".join(notes)
+    return f"\n\n{table.text()}{_USED_MOVE}{''.join(notes)}\n"
+
+
+_USED_MOVE = "tomic scan counts its sigmas in IV, 1σ; a straddle costs about 0.8 of it"
 
 
 def _events(report: VolReport) -> str:

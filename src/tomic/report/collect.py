@@ -41,6 +41,8 @@ from tomic.workflows.portfolio.review import PortfolioReview
 SCHEMA = "tomic.report/1"
 
 _HISTORY_DAYS = 252
+_LEAST_CALIBRATED = 30
+"""Outcomes below which a line of calibration would be noise; the table says how few there are."""
 _MOST_MARKETS = 3
 """Symbols whose smile and cone are drawn in the report of a day."""
 
@@ -155,7 +157,7 @@ async def journal(desk: Desk) -> ReportPage:
     draws = [
         partial(_picture, "calibration", f"{measured.what}: forecast against outcome", measured)
         for measured in (results.trades, results.proposals)
-        if measured.n
+        if measured.n >= _LEAST_CALIBRATED
     ]
     return pages.journal(_masked(document, desk), calibration=_drawn(draws))
 
@@ -481,7 +483,7 @@ async def _markets(desk: Desk, symbols: Sequence[str]) -> tuple[SvgPicture, ...]
     for symbol in symbols[:_MOST_MARKETS]:
         if (chain := await store.chains.load(symbol)) is not None and len(chain):
             draws.append(partial(_picture, "chain_smile", f"{symbol}: quotes and smile", chain))
-            caption = f"{symbol}: open interest by strike, all expiries of the chain"
+            caption = f"{symbol}: open interest by strike, of the options that were fetched"
             draws.append(partial(_picture, "chain_open_interest", caption, chain))
         if len(bars := await store.history.bars(symbol)):
             caption = f"{symbol}: how high realised volatility has been"

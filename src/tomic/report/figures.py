@@ -28,9 +28,9 @@ from tomic.quant.realized import Cones
 try:
     import matplotlib
     from matplotlib.axes import Axes
-    from matplotlib.dates import DateFormatter
+    from matplotlib.dates import num2date
     from matplotlib.figure import Figure
-    from matplotlib.ticker import Formatter, FuncFormatter, PercentFormatter
+    from matplotlib.ticker import FuncFormatter, PercentFormatter
 except ModuleNotFoundError as exc:
     raise UsageError(
         f"pictures need matplotlib ({exc.name} is not installed); "
@@ -45,6 +45,7 @@ DayUnit: TypeAlias = Literal["share", "points", "price"]
 WIDE = (7.2, 4.0)
 """Inches of a picture that is not asked to be another size."""
 
+_SQUARE = (5.0, 4.6)
 _MARGINS = {"left": 0.12, "right": 0.98, "top": 0.92, "bottom": 0.13}
 
 
@@ -130,7 +131,7 @@ def axes_for(
     if ax is None:
         # Room for the widest labels; a layout engine would measure every letter, twice.
         figure = _sheet(colours, size)
-        figure.subplots_adjust(**_MARGINS)
+        figure.subplots_adjust(**_MARGINS | {"left": _MARGINS["left"] * WIDE[0] / size[0]})
         ax = figure.add_subplot(axes_class=Picture)
     return _styled(ax, colours, title), colours
 
@@ -462,7 +463,7 @@ def calibration(
         low, high: Interval of the share, (n,).
         n: How many forecasts each bin holds, written beside the points.
     """
-    ax, colours = axes_for(ax, theme, title=title, size=(5.0, 4.6))
+    ax, colours = axes_for(ax, theme, title=title, size=_SQUARE)
     p, hit = np.asarray(forecast, dtype=float), np.asarray(observed, dtype=float)
     known = np.isfinite(p) & np.isfinite(hit)
     ax.plot([0, 1], [0, 1], color=colours.ink, linewidth=0.9, linestyle=(0, (4, 3)))
@@ -506,7 +507,7 @@ def promised(
         n: How many each group holds, written beside the points.
         what: Of both axes.
     """
-    ax, colours = axes_for(ax, theme, title=title, size=(5.0, 4.6))
+    ax, colours = axes_for(ax, theme, title=title, size=_SQUARE)
     x, y = np.asarray(said, dtype=float), np.asarray(came, dtype=float)
     known = np.isfinite(x) & np.isfinite(y)
     ends = np.array([low, high], dtype=float) if low is not None and high is not None else None
@@ -574,18 +575,17 @@ def sections(heights: Sequence[float], *, theme: ThemeName = "auto") -> tuple[li
     sheet.subplots_adjust(**_SECTIONS)
     places = sheet.add_gridspec(len(heights), 1, height_ratios=heights)
     stacked: list[Axes] = []
-    for number in range(len(heights)):
+    for row in range(len(heights)):
         first = stacked[0] if stacked else None
-        ax = sheet.add_subplot(places[number], axes_class=Picture, sharex=first)
+        ax = sheet.add_subplot(places[row, 0], axes_class=Picture, sharex=first)
         stacked.append(_styled(ax, colours, ""))
         ax.tick_params(axis="x", labelsize=8, labelbottom=len(stacked) == len(heights))
-        ax.xaxis.set_major_formatter(_months())
+        ax.xaxis.set_major_formatter(FuncFormatter(_month))
     return stacked, colours
 
 
-def _months() -> Formatter:
-    formatter: Formatter = DateFormatter("%b %Y")  # type: ignore[no-untyped-call]
-    return formatter
+def _month(value: float, _: object) -> str:
+    return f"{num2date(value):%b %Y}"
 
 
 def by_day(

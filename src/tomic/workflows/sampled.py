@@ -24,7 +24,7 @@ from tomic.strategies.scoring import FitModel
 from tomic.strategies.survey import Choose, Hunt, Survey, legs_of
 from tomic.workflows.chain import fetch
 from tomic.workflows.chain.portions import Portions
-from tomic.workflows.progress import Event
+from tomic.workflows.progress import Event, counted
 from tomic.workflows.resources import Resources
 from tomic.workflows.volatility.measure import keep_chain, remember_chain
 
@@ -172,7 +172,8 @@ class SampledScan:
     async def _rounds(self, hunt: Hunt) -> None:
         while not self._is_over() and (wanted := await self._compute(hunt.wanted)):
             count = sum(map(len, wanted.values()))
-            self._tell(f"round {hunt.rounds}: {count} options of {len(wanted)} symbols")
+            asked = f"{counted(count, 'option')} of {counted(len(wanted), 'symbol')}"
+            self._tell(f"round {hunt.rounds}: {asked}")
             await self._quote(wanted)
 
     async def _confirm(self, hunt: Hunt) -> None:
