@@ -15,7 +15,7 @@ from tomic.workflows.volatility.stored import PastDay
 
 
 def test_a_sparkline_ends_with_today():
-    """A rank that rose to the top ends with the highest letter; none is blank."""
+    """A rank that rose to the top ends with the highest letter; unknown ones are blank."""
     days = [PastDay(dt.date(2026, 1, 1) + dt.timedelta(one), iv_rank=one / 23) for one in range(24)]
     some = [
         dataclasses.replace(day, iv_rank=None) if at < 12 else day for at, day in enumerate(days)

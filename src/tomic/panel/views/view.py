@@ -247,7 +247,7 @@ class PanelPage(Widget):
         self._runs += 1
         self._counts = {}
         self.show_command()
-        self.show_status(self.panel.joined([what, self._age]))
+        self.show_status(self.panel.joined([self._age, what]))
         job = self._ask(self._runs, ask, show, online)
         return self.run_worker(job, name=what, group=self.id or "page", exclusive=True)
 
@@ -291,12 +291,12 @@ class PanelPage(Widget):
         try:
             result = await self.panel.background.run(ask, watch=self.follow, online=online)
         except TomicError as exc:
-            self.show_status(self.panel.joined([str(exc), self._age]), failed=True)
+            self.show_status(self.panel.joined([self._age, str(exc)]), failed=True)
             if isinstance(exc, SessionError):
                 self.panel.set_banner(str(exc))
         except asyncio.CancelledError:
             if run == self._runs and self.is_mounted:
-                self.show_status(self.panel.joined(["cancelled", self._age]))
+                self.show_status(self.panel.joined([self._age, "cancelled"]))
             raise
         else:
             # The page may have been left meanwhile.
