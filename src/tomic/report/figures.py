@@ -585,7 +585,8 @@ def sections(heights: Sequence[float], *, theme: ThemeName = "auto") -> tuple[li
 
 
 def _month(value: float, _: object) -> str:
-    return f"{num2date(value):%b %Y}"
+    day: dt.datetime = num2date(value)  # type: ignore[no-untyped-call]
+    return f"{day:%b %Y}"
 
 
 def by_day(
