@@ -147,7 +147,23 @@ def test_import_of_an_unknown_file_names_the_kinds():
     result = run("import", "notes.txt")
 
     assert result.exit_code == 5
-    assert "volatility.db, a calendar of earnings (CSV with symbol and date, or" in result.stderr
+    assert "volatility.db, daily surfaces (CSV with symbol, date, close, atm_iv" in result.stderr
+    assert ", a calendar of earnings (CSV with symbol and date, or" in result.stderr
+
+
+def test_import_of_surfaces_says_what_will_not_be_believed():
+    """Rows are counted, and what cleaning takes out later is told by reason."""
+    rows = ["SPY,2024-01-02,470.5,0.12,8.1,-0.5", "SPY,2024-01-03,471.5,4.0,8.1,-0.5"]
+    rows.append("SPY,2024-01-04,471.0,0.12,8.1,-0.5")
+    Path("s.csv").write_text("\n".join(["symbol,date,close,atm_iv,skew,term_m1_m2", *rows]))
+
+    result = run("import", "s.csv")
+
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "s.csv: daily surfaces: 3 days of symbols, 1 symbols, 3 new days\n"
+        "  a backtest will not believe: impossible IVs: 1\n"
+    )
 
 
 def test_rows_that_were_left_out_are_named():
