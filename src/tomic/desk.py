@@ -291,8 +291,7 @@ class Desk:
         Cancelled, it gives back its lines and leaves the desk usable.
 
         Raises:
-            TypeError: A rule that does not exist; before any connection, as the next.
-            InvalidSymbol, UsageError: The symbol or a value cannot be right.
+            InvalidSymbol, UsageError: Before any connection; a rule that does not exist is one.
             MarketClosed: Only live quotes are wanted (``market.realtime_only``), and it is closed.
             TomicError: Nothing could be had; a chain that is only partly there is returned.
         """

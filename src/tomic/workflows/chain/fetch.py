@@ -29,7 +29,7 @@ from typing import Any, SupportsIndex
 from pydantic import ValidationError
 
 from tomic import dates, errors, selection, valuation
-from tomic._keywords import refuse_unknown
+from tomic._keywords import unknown_keyword
 from tomic.chain import Chain, Fetch
 from tomic.config import ChainSettings, Settings
 from tomic.ib.history import LastBars, Series, last_bars
@@ -422,10 +422,12 @@ def with_rules(
     Settings with another section ``chain``.
 
     Raises:
-        TypeError: A key is unknown; the message says which was meant.
-        UsageError: A value cannot be right.
+        UsageError: A key is unknown or a value cannot be right; the message says which is meant.
     """
-    refuse_unknown("chain", rules, ("dte", "delta", *ChainSettings.model_fields))
+    known = ("dte", "delta", *ChainSettings.model_fields)
+    for name in rules:
+        if name not in known:
+            raise errors.UsageError(unknown_keyword("chain", name, known))
     changes = dict(rules)
     if isinstance(dte, SupportsIndex):
         changes["min_dte"], changes["max_dte"] = operator.index(dte), None
