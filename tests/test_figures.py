@@ -96,7 +96,7 @@ def test_every_column_is_defined():
         *SNAPSHOT_HEADER,
         *(column.narrow for column in _CHAIN_COLUMNS),
         *(column.narrow for column in volatility._VOL_COLUMNS),
-        *(column.narrow for column in volatility.PAST_COLUMNS),
+        *(column.narrow for column in volatility.HISTORY_COLUMNS),
         "EM30",
         *(column.title for column in scan.RANKING),
         *("breakevens", "max profit", "CVaR95", "risk-reward", "touch", "edge"),

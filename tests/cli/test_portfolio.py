@@ -148,6 +148,7 @@ def test_with_a_trade(saved):
     document = json.loads(run("portfolio", "--demo", "--last", "--with", TRADE, "--json").stdout)
 
     assert "before" in done.stdout and "fit 0." in done.stdout
+    assert "to close" not in done.stdout and "-v shows the book" in done.stdout
     assert document["with"]["trade"] == TRADE
     assert 0.0 < document["with"]["change"]["fit"] < 1.0
     assert document["with"]["ib_margin"] is None

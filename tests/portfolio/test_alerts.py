@@ -44,6 +44,25 @@ def fired(one, **known):
     return {alert.rule: alert for alert in alerts.of_structure(one, info, LIMITS)}
 
 
+def test_how_far_a_structure_may_lean_depends_on_the_account():
+    """A covered call of 19,047 is 15 % of 123,724 and no alarm there; of 50,000 it is 38 %."""
+    covered = structure(delta_value=19_047.0)
+
+    large = [a.rule for a in alerts.of_structure(covered, None, LIMITS, net_liquidation=123_724.0)]
+    small = list(alerts.of_structure(covered, None, LIMITS, net_liquidation=50_000.0))
+    unknown = [a.rule for a in alerts.of_structure(covered, None, LIMITS)]
+
+    assert large == []
+    (alarm,) = small
+    assert (alarm.rule, alarm.severity.value, alarm.limit_text) == (
+        "delta_share",
+        "alarm",
+        "limit 25%",
+    )
+    assert "38% of net liquidation" in alarm.message
+    assert unknown == ["delta_dollars_high"]
+
+
 @pytest.mark.parametrize(
     ("figures", "rule"),
     [

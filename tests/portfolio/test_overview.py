@@ -32,6 +32,11 @@ def test_put_spread_held_twice():
     assert (one.max_profit, one.max_loss) == (pytest.approx(300.0), pytest.approx(700.0))
     assert (one.margin, one.margin_net) == (pytest.approx(1000.0), pytest.approx(700.0))
     assert one.rom == pytest.approx(one.pnl / 700.0)
+    # 95 less the credit of 1.50; what it takes to close is the credit less the P&L so far.
+    assert one.breakevens == (pytest.approx(93.50),)
+    assert one.to_close == pytest.approx(300.0 - one.pnl)
+    sold = next(leg for leg in one.legs if leg.quantity < 0.0)
+    assert (one.spot, one.short_delta) == (100.0, sold.delta)
     assert one.profit_share == pytest.approx(one.pnl / 300.0)
 
 
@@ -60,6 +65,9 @@ def test_covered_call_counts_its_shares():
     assert one.strategy == "covered_call"
     assert (one.max_profit, one.max_loss) == (pytest.approx(3500.0), pytest.approx(58_500.0))
     assert one.cost == pytest.approx(58_500.0)
+    assert one.breakevens == (pytest.approx(585.0),)
+    call = next(leg for leg in one.legs if leg.right)
+    assert one.to_close == pytest.approx(100.0 * call.price)
 
 
 def test_calendar_loses_at_most_its_debit():
@@ -69,6 +77,7 @@ def test_calendar_loses_at_most_its_debit():
     assert one.strategy == "calendar" and one.credit == pytest.approx(-400.0)
     assert one.max_loss == pytest.approx(400.0, abs=15.0)
     assert 300.0 < one.max_profit < 1500.0
+    assert one.breakevens == ()
     assert (one.margin, one.margin_net) == (0.0, pytest.approx(400.0))
 
 

@@ -38,10 +38,9 @@ _DROPPED_FIRST = (
     "skew", "pct", "IV-HV",
 )  # fmt: skip
 """Columns that make room on a narrow screen, the least important first."""
-PAST_COLUMNS = figures.columns(
-    "close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30 expected_move skew "
-    "term_m1_m2 term_m1_m3"
-)
+PAST_COLUMNS = figures.columns("close hv30 hv60 hv90 atr14 iv30 iv_rank iv_percentile chain_iv30")
+HISTORY_COLUMNS = (*PAST_COLUMNS, *figures.columns("expected_move skew term_m1_m2 term_m1_m3"))
+"""Those of a page that has room for more."""
 _PAST_DROPPED_FIRST = ("HV90", "HV60", "ATR14", "M1-M3", "own IV30", "pct", "M1-M2")
 _DETAIL = figures.columns(
     "spot iv30 iv_rank iv_percentile hv20 hv30 hv60 hv90 hv252 atr14 vix skew term_m1_m2 term_m1_m3"
@@ -434,7 +433,7 @@ def _history_table(symbol: str, days: Sequence[PastDay], width: int | None) -> s
         return f"{symbol}: nothing stored; run tomic prices {symbol}\n"
     known = [
         figure
-        for figure in PAST_COLUMNS
+        for figure in HISTORY_COLUMNS
         if any(getattr(day, figure.name) is not None for day in days)
     ]
     table = PlainTable(symbol, *(figure.narrow for figure in known))

@@ -28,7 +28,6 @@ from tomic.quant.realized import Cones
 try:
     import matplotlib
     from matplotlib.axes import Axes
-    from matplotlib.dates import num2date
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, PercentFormatter
 except ModuleNotFoundError as exc:
@@ -585,8 +584,8 @@ def sections(heights: Sequence[float], *, theme: ThemeName = "auto") -> tuple[li
 
 
 def _month(value: float, _: object) -> str:
-    day: dt.datetime = num2date(value)  # type: ignore[no-untyped-call]
-    return f"{day:%b %Y}"
+    """The month of a place on an axis of days, which matplotlib counts from 1970."""
+    return f"{dt.date(1970, 1, 1) + dt.timedelta(days=value):%b %Y}"
 
 
 def by_day(
