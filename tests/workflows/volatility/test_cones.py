@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_cones_that_are_drawn_do_not_overlap_and_end_with_the_last_day():
 
     assert cones[-1].day == DAYS[-1]
     assert cones[-1].outcome is None
-    assert all(cone.ends <= later.day for cone, later in zip(cones, cones[1:], strict=False))
+    assert all(cone.ends <= later.day for cone, later in itertools.pairwise(cones))
     assert [cone.outcome for cone in cones[:-1]] == [100.0] * (len(cones) - 1)
 
 
