@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
+import tracemalloc
+import zlib
 
 import pytest
 
@@ -79,3 +82,57 @@ def test_files_are_read_without_control_codes(tmp_path):
         "na me": ["x ]0;pwn [31m 2J ", {"plan": "first\nsecond "}],
         "n": 1.5,
     }
+
+
+# -- packed answers ----------------------------------------------------------------------------
+
+
+async def in_pieces(content, size=1000):
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+@pytest.mark.parametrize(
+    ("packing", "pack"),
+    [
+        ("", bytes),
+        ("identity", bytes),
+        ("gzip", gzip.compress),
+        (" X-Gzip", gzip.compress),
+        ("deflate", zlib.compress),
+    ],
+)
+async def test_an_answer_is_unpacked(packing, pack):
+    """Packed or not, it is what was sent."""
+    sent = bytes(range(256)) * 40
+
+    assert await outside.unpacked(in_pieces(pack(sent)), packing, len(sent)) == sent
+
+
+async def test_a_bomb_is_not_unpacked():
+    """A megabyte that unpacks to a gigabyte costs what was allowed, and no more."""
+    bomb = gzip.compress(bytes(200 << 20), 9)
+    tracemalloc.start()
+    try:
+        with pytest.raises(outside.TooLong):
+            await outside.unpacked(in_pieces(bomb, len(bomb)), "gzip", 1 << 20)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 << 20
+
+
+@pytest.mark.parametrize(
+    ("packing", "sent", "why"),
+    [
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x")), "not asked for"),
+        ("br", b"x", "not asked for"),
+        ("gzip", b"no gzip", "damaged"),
+        ("gzip", gzip.compress(b"whole" * 99)[:-9], "cut off"),
+    ],
+)
+async def test_what_is_packed_badly_is_refused(packing, sent, why):
+    """By a word for people."""
+    with pytest.raises(ValueError, match=why):
+        await outside.unpacked(in_pieces(sent), packing, 1 << 20)

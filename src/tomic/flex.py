@@ -36,7 +36,8 @@ _LEGACY = "/universal/servlet/"
 """Where the service was; its answers still name it, and it only answers with errors."""
 _VERSION = "3"
 _MOST_TOKEN = 4096
-_MOST_BYTES = 256 << 20
+_MOST_BYTES = 48 << 20
+"""Fifty thousand executions have less."""
 _MOST_REDIRECTS = 3
 _APART_S = 1.05
 """Between two requests: IB allows one a second …"""
@@ -154,7 +155,10 @@ class FlexService:
         async with httpx.AsyncClient(
             transport=self._transport,
             timeout=self._settings.request_timeout_s,
-            headers={"User-Agent": f"Python/{sys.version_info[0]}.{sys.version_info[1]}"},
+            headers={
+                "User-Agent": f"Python/{sys.version_info[0]}.{sys.version_info[1]}",
+                "Accept-Encoding": outside.PACKINGS,
+            },
             follow_redirects=False,
         ) as client:
             with _quiet():
@@ -293,14 +297,16 @@ class FlexService:
             raise _Transient(f"the service answered {status}")
         if status != httpx.codes.OK:
             raise FlexError(f"Flex query {query}: the service answered {status}; check flex.url")
-        body = bytearray()
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > _MOST_BYTES:
-                raise FlexError(
-                    f"Flex query {query}: more than {_MOST_BYTES >> 20} MB; shorten its period"
-                )
-        return outside.lines(bytes(body).decode("utf-8-sig", "replace"))
+        packing = response.headers.get("content-encoding", "")
+        try:
+            body = await outside.unpacked(response.aiter_raw(), packing, _MOST_BYTES)
+        except outside.TooLong as exc:
+            raise FlexError(
+                f"Flex query {query}: more than {_MOST_BYTES >> 20} MB; shorten its period"
+            ) from exc
+        except ValueError as exc:
+            raise _Transient(f"the answer cannot be read: {exc}") from exc
+        return outside.lines(body.decode("utf-8-sig", "replace"))
 
     async def _in_turn(self, query: str, until: float) -> None:
         """Wait until IB's limits allow a request."""

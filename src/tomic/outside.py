@@ -8,6 +8,8 @@ codes for the terminal, no formulas for a spreadsheet, and no more of it than an
 from __future__ import annotations
 
 import re
+import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 LONGEST = 20_000
@@ -55,6 +57,44 @@ def document(value: Any) -> Any:
     if isinstance(value, dict):
         return {lines(key): document(item) for key, item in value.items()}
     return value
+
+
+PACKINGS = "gzip"
+"""What a server is told that an answer may be packed as."""
+_EITHER_HEADER = 32 + zlib.MAX_WBITS
+"""Of gzip or of zlib, whichever is there."""
+
+
+async def unpacked(pieces: AsyncIterator[bytes], packing: str, most: int) -> bytearray:
+    """
+    An answer, packed or not, of at most *most* bytes: a little can unpack to very much.
+
+    Args:
+        packing: What its header says; empty where it says nothing.
+
+    Raises:
+        TooLong: It is longer; no more than that of it was unpacked.
+        ValueError: It is packed in a way that nobody asked for, or damaged.
+    """
+    kind = packing.strip().lower()
+    if kind not in ("", "identity", "gzip", "x-gzip", "deflate"):
+        raise ValueError(f"packed as {line(packing, 40)!r}, which was not asked for")
+    opened = None if kind in ("", "identity") else zlib.decompressobj(_EITHER_HEADER)
+    body = bytearray()
+    async for piece in pieces:
+        try:
+            body += piece if opened is None else opened.decompress(piece, most + 1 - len(body))
+        except zlib.error as exc:
+            raise ValueError(f"its packing is damaged ({exc})") from exc
+        if len(body) > most:
+            raise TooLong(f"longer than {most} bytes")
+    if opened is not None and body and not opened.eof:
+        raise ValueError("its packing is cut off")
+    return body
+
+
+class TooLong(ValueError):
+    """An answer of more bytes than anything that was asked for has."""
 
 
 def cell(value: Any) -> Any:

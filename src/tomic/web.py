@@ -26,6 +26,7 @@ import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from selectolax.lexbor import LexborHTMLParser
 
+from tomic import outside
 from tomic.config import WebSettings
 from tomic.config.market import DEFAULT_PATTERNS
 from tomic.disk import read_bytes, write_text
@@ -437,7 +438,7 @@ class Visits:
         async with httpx.AsyncClient(
             transport=self._transport,
             timeout=settings.timeout_s,
-            headers={"User-Agent": settings.user_agent},
+            headers={"User-Agent": settings.user_agent, "Accept-Encoding": outside.PACKINGS},
             follow_redirects=True,
             max_redirects=_MOST_REDIRECTS,
         ) as client:
@@ -506,11 +507,8 @@ async def _fetch(client: httpx.AsyncClient, url: str) -> str:
     """The page as text; HTTPStatusError for an answer that is not a page."""
     async with client.stream("GET", url) as response:
         response.raise_for_status()
-        body = bytearray()
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > _MOST_BYTES:
-                raise ValueError(f"longer than {_MOST_BYTES} bytes")
+        packing = response.headers.get("content-encoding", "")
+        body = await outside.unpacked(response.aiter_raw(), packing, _MOST_BYTES)
     return _text(bytes(body), response.encoding or "utf-8")
 
 

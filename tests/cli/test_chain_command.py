@@ -373,14 +373,14 @@ def test_a_wrong_folder_costs_no_connection():
 
 
 def test_a_folder_that_cannot_be_written():
-    """The chain is printed all the same; the error comes last, with exit code 3."""
+    """It is refused before anything is asked: nobody waits for what cannot be kept."""
     Path("file").write_text("in the way", encoding="utf-8")
     Path("tomic.toml").write_text('[export]\ndir = "file"\n', encoding="utf-8")
 
     result = run("chain", "SPY", "QQQ", "--demo", *SMALL[:-1])
 
-    assert result.exit_code == 3
-    assert "SPY 590.16" in result.stdout
+    assert result.exit_code == 5
+    assert result.stdout == ""
     assert "cannot be written" in result.stderr.splitlines()[-1]
 
 

@@ -119,7 +119,7 @@ def test_exit_code_is_that_of_the_worst_step():
         ("gateway", "runs until somebody ends it"),
         ("record r.jsonl gateway", "runs until somebody ends it"),
         ("panel", "needs somebody in front of it"),
-        ("config show", "has no --demo"),
+        ("config init", "has no --demo"),
     ],
 )
 def test_steps_that_cannot_be_are_refused(step, why):

@@ -229,7 +229,10 @@ def test_links():
         (("add", "-1 560P", "--offline", "--price", "1"), "name the symbol"),
         (("add", "--from", "20250519-1", "--offline"), "no proposal 20250519-1"),
         (("add", "--position", "x", "--offline"), "write contract ids, as in 712345"),
-        (("add", "--position", "1", "--offline"), "--position needs the gateway"),
+        (
+            ("add", "--position", "1", "--offline"),
+            "positions need the gateway; leave out offline (--offline)",
+        ),
         (("show", "9"), "no journal entry 9; tomic journal list shows them"),
         (("history", "9"), "no journal entry 9"),
         (("close", "9", "--price", "1", "--offline"), "no journal entry 9"),

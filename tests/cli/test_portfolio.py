@@ -263,7 +263,7 @@ def test_margin_question_needs_a_trade():
     """--ib-margin asks about one trade."""
     done = run("portfolio", "--demo", "--ib-margin")
 
-    assert done.exit_code == 2 and "name it with --with" in done.stderr
+    assert done.exit_code == 2 and "asks about one trade; name it (--with)" in done.stderr
 
 
 def test_silent_positions_are_an_error():

@@ -65,6 +65,17 @@ def test_its_value_is_the_port():
     port.assert_no_orders()
 
 
+@pytest.fixture
+def _own_loop():
+    """A loop for a program that blocks: ib_async makes one where there is none, and leaves it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.mark.usefixtures("_own_loop")
 def test_a_program_that_blocks_has_it_in_a_thread():
     """`with` needs no loop of the caller's, and leaves no thread behind."""
     with testing.gateway(**QUICK) as port:

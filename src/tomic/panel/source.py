@@ -10,7 +10,7 @@ from pathlib import Path
 KNOWS: Mapping[str, tuple[str, ...]] = {
     "chain": ("--demo", "--paced", "--replay", "--config"),
     "config set": ("--config",),
-    "config show": ("--config",),
+    "config show": ("--demo", "--config"),
     "doctor": ("--demo", "--replay", "--config"),
     "journal add": ("--demo", "--config"),
     "journal check": ("--demo", "--replay", "--config"),

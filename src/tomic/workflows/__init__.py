@@ -2,4 +2,4 @@
 
 from tomic import _lazy
 
-_lazy.offer(__name__, modules="backtest jobs notify recording scan stand_in")
+_lazy.offer(__name__, modules="backtest jobs notify recording scan stand_in surfaces")

@@ -52,7 +52,7 @@ from tomic.files.option_tables import read_days
 from tomic.files.surfaces import read_surface
 from tomic.models import VolSnapshot, settles_in_cash
 from tomic.models.backtest import BacktestGroup, BacktestResult, Comparison, Sweep
-from tomic.models.documents import first_fault
+from tomic.models.documents import first_fault, to_text
 from tomic.quant import realized
 from tomic.store import Database, KeptDay
 from tomic.strategies.catalogue import templates
@@ -898,8 +898,8 @@ def _day_key(
     vols: Mapping[str, VolSnapshot], *, is_open: bool,
 ) -> str:  # fmt: skip
     """Names what is found on one day by all that it follows from."""
-    told = [__version__, settings.model_dump_json(exclude=_APART), asked.strategies, is_open]
-    told += [vols[name].model_dump_json() for name in sorted(vols)]
+    told = [__version__, to_text(settings, exclude=_APART), asked.strategies, is_open]
+    told += [to_text(vols[name]) for name in sorted(vols)]
     digest = hashlib.sha256(repr(told).encode())
     for chain in chains:
         digest.update(repr((chain.symbol, chain.trading_class, chain.spot, chain.rate)).encode())

@@ -406,7 +406,7 @@ async def test_what_cannot_be_asked(settings):
             await desk.portfolio(f"-1 GOOG {NEAR} 100P", last=True)
     for ask, said in (
         (ReviewRequest(file=settings.portfolio.snapshot, last=True), "exclude"),
-        (ReviewRequest(ib_margin=True), "name it with --with"),
+        (ReviewRequest(ib_margin=True), r"asks about one trade; name it \(--with\)"),
         (ReviewRequest("-1 SPY 2026-12-18 1P", ib_margin=True, last=True), "needs TWS"),
     ):
         with pytest.raises(UsageError, match=said):
