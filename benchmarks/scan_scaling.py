@@ -160,7 +160,7 @@ async def scan(count: int, port: int, store: Path) -> dict[str, Any]:
     held = Resources(settings, Origin(demo=True), simulated_store=store)
     held.stand_in = StandIn(_Served(port))  # type: ignore[arg-type]
     wanted, empty = names(count), peak_mb()
-    held.start_clock()
+    held.open()
     began, burnt = time.perf_counter(), time.process_time()
     try:
         result = await search(held, wanted, {})

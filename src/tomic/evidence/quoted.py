@@ -188,9 +188,9 @@ def searched(
     symbols = len({chain.symbol for chain in chains})
     chosen = propose.walk(contenders, settings.scan, top=settings.scan.top, symbols=symbols)
     ranks = {id(one.hit): place for place, one in enumerate(chosen, 1)}
-    found = tuple(_found(day, each, ranks) for each in evaluations)
+    ranked = tuple(_found(day, each, ranks) for each in evaluations)
     considered = sum(each.considered for each in evaluations)
-    return Day(day, found, quotes, not_built, refused, considered)
+    return Day(day, ranked, quotes, not_built, refused, considered)
 
 
 def _why_none(evaluation: Evaluation) -> str:
@@ -312,10 +312,10 @@ class _Ending(NamedTuple):
 
 
 def followed(
-    found: Found, days: Iterable[Day], settings: Settings, known: StoredFigures = NOTHING_KNOWN
+    ranked: Found, days: Iterable[Day], settings: Settings, known: StoredFigures = NOTHING_KNOWN
 ) -> Pool:
     """The trades found in one chain, and what came of them on the *days* after theirs."""
-    following = Following(found, settings, known)
+    following = Following(ranked, settings, known)
     for day in days:
         if following.is_over:
             break
@@ -336,17 +336,17 @@ class Following:
     """
 
     def __init__(
-        self, found: Found, settings: Settings, known: StoredFigures = NOTHING_KNOWN
+        self, ranked: Found, settings: Settings, known: StoredFigures = NOTHING_KNOWN
     ) -> None:
-        count = found.rank.size
-        self.found, self._settings, self._known = found, settings, known
-        self._rules = [settings.journal.exits_for(name) for name in found.strategy.tolist()]
+        count = ranked.rank.size
+        self.found, self._settings, self._known = ranked, settings, known
+        self._rules = [settings.journal.exits_for(name) for name in ranked.strategy.tolist()]
         self._held, self._run = _Ending.open(count), _Ending.open(count)
-        self._last_day, self._final = _settlements(found)
+        self._last_day, self._final = _settlements(ranked)
         self._marks: dict[int, list[tuple[dt.date, float]]] = {}
         self._unmarked = np.zeros(count, dtype=np.int64)
         self._latest = [np.full(count, np.nan) for _ in range(4)]
-        self._when, self._spot_before = np.full(count, _BLANK), found.spot
+        self._when, self._spot_before = np.full(count, _BLANK), ranked.spot
 
     @property
     def is_over(self) -> bool:
@@ -355,8 +355,8 @@ class Following:
 
     def step(self, day: Day) -> None:
         """What the evening of a later day makes of them."""
-        found, held, run = self.found, self._held, self._run
-        own = [quotes for quotes in day.quotes if quotes.symbol == found.symbol]
+        ranked, held, run = self.found, self._held, self._run
+        own = [quotes for quotes in day.quotes if quotes.symbol == ranked.symbol]
         if not own:
             return
         spot, today = own[0].spot, np.datetime64(day.day, "D")
@@ -364,31 +364,31 @@ class Following:
         live = held.reason == ""
         if not live.any():
             return
-        quotes = _priced(found, own)
-        gross, leaving, other = _marked(found, quotes, spot, self._settings)
+        quotes = _priced(ranked, own)
+        gross, leaving, other = _marked(ranked, quotes, spot, self._settings)
         marked = live & ~np.isnan(gross)
         self._unmarked += live & (run.reason == "") & ~marked
         for column, value in zip(self._latest[:3], (gross, leaving, other), strict=True):
             column[marked] = value[marked]
-        self._latest[3][marked], self._when[marked] = spot / found.spot - 1.0, today
-        for row in np.flatnonzero(marked & (found.rank > 0) & (run.reason == "")).tolist():
+        self._latest[3][marked], self._when[marked] = spot / ranked.spot - 1.0, today
+        for row in np.flatnonzero(marked & (ranked.rank > 0) & (run.reason == "")).tolist():
             self._marks.setdefault(row, []).append((day.day, float(gross[row])))
-        fired = _fired(found, gross, quotes, spot, day.day, self._rules, self._known)
+        fired = _fired(ranked, gross, quotes, spot, day.day, self._rules, self._known)
         out = marked & (run.reason == "") & (fired != "")
         run.end(
-            np.flatnonzero(out), (gross, leaving, other, spot / found.spot - 1.0), day.day, fired
+            np.flatnonzero(out), (gross, leaving, other, spot / ranked.spot - 1.0), day.day, fired
         )
         self._spot_before = spot
 
     def _settle(self, day: dt.date, own: Sequence[DayQuotes], spot: float) -> None:
         """What the first expiry of some makes of them, if it is *day* or was before."""
-        found, today = self.found, np.datetime64(day, "D")
+        ranked, today = self.found, np.datetime64(day, "D")
         due = (self._held.reason == "") & (today >= self._last_day)
         if not due.any():
             return
         at = np.where(self._final | (today != self._last_day), self._spot_before, spot)
-        worth, leaving, other = _settled(found, at, own, self._settings)
-        values = (found.credit_mid + worth, leaving, other, at / found.spot - 1.0)
+        worth, leaving, other = _settled(ranked, at, own, self._settings)
+        values = (ranked.credit_mid + worth, leaving, other, at / ranked.spot - 1.0)
         self._held.end(np.flatnonzero(due), values, day, REASONS[0])
         self._run.end(np.flatnonzero(due & (self._run.reason == "")), values, day, REASONS[0])
 
@@ -402,69 +402,69 @@ class Following:
         return _pool(self.found, self._held, self._run, self._marks, self._unmarked)
 
 
-def _settlements(found: Found) -> tuple[NDArray[Any], BoolArray]:
+def _settlements(ranked: Found) -> tuple[NDArray[Any], BoolArray]:
     """(n,) day on which each trade is settled, and whether at the open."""
-    is_index = found.trading_class in dates.AM_SETTLED
-    named = {"trading_class": found.trading_class, "symbol": found.symbol if is_index else ""}
+    is_index = ranked.trading_class in dates.AM_SETTLED
+    named = {"trading_class": ranked.trading_class, "symbol": ranked.symbol if is_index else ""}
     days = {
         day: np.datetime64(dates.settlement_day(day.item(), **named), "D")
-        for day in np.unique(found.expiry)
+        for day in np.unique(ranked.expiry)
     }
-    settled = np.array([days[day] for day in found.expiry], dtype="datetime64[D]")
-    return settled, np.full(found.rank.size, is_index)
+    settled = np.array([days[day] for day in ranked.expiry], dtype="datetime64[D]")
+    return settled, np.full(ranked.rank.size, is_index)
 
 
 def _settled(
-    found: Found, spot: FloatArray, quotes: Sequence[DayQuotes], settings: Settings
+    ranked: Found, spot: FloatArray, quotes: Sequence[DayQuotes], settings: Settings
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """
     Worth of the legs at the first expiry, and what it costs at two levels to sell later ones then.
 
     Later legs count by their quotes; NaN where one has none.
     """
-    price = np.broadcast_to(spot, (found.rank.size,))[:, None]
-    gap = np.where(found.is_call, price - found.strike, found.strike - price)
-    worth, costs = np.maximum(gap, 0.0), (np.zeros(found.rank.size),) * 2
-    if found.is_far.any():
-        market = _priced(found, quotes)
-        worth = np.where(found.is_far, market.mid, worth)
-        costs = _leaving(found, np.where(found.is_far, found.quantity, 0.0), market, settings)
-    used = np.where(found.quantity == 0.0, 0.0, found.quantity * worth)
-    shares = found.stock * (price[:, 0] - found.spot)
-    total = found.lot * (used.sum(axis=1) + shares)
+    price = np.broadcast_to(spot, (ranked.rank.size,))[:, None]
+    gap = np.where(ranked.is_call, price - ranked.strike, ranked.strike - price)
+    worth, costs = np.maximum(gap, 0.0), (np.zeros(ranked.rank.size),) * 2
+    if ranked.is_far.any():
+        market = _priced(ranked, quotes)
+        worth = np.where(ranked.is_far, market.mid, worth)
+        costs = _leaving(ranked, np.where(ranked.is_far, ranked.quantity, 0.0), market, settings)
+    used = np.where(ranked.quantity == 0.0, 0.0, ranked.quantity * worth)
+    shares = ranked.stock * (price[:, 0] - ranked.spot)
+    total = ranked.lot * (used.sum(axis=1) + shares)
     return (total, *costs)
 
 
 def _leaving(
-    found: Found, quantity: FloatArray, market: QuotedLegs, settings: Settings
+    ranked: Found, quantity: FloatArray, market: QuotedLegs, settings: Settings
 ) -> tuple[FloatArray, FloatArray]:
     """What closing *quantity* (n, k) costs as set and at natural prices."""
     size = np.abs(quantity)
-    wide = found.lot * np.where(size > 0.0, size * market.half_spread, 0.0).sum(axis=1)
+    wide = ranked.lot * np.where(size > 0.0, size * market.half_spread, 0.0).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        part = size.sum(axis=1) / np.abs(found.quantity).sum(axis=1)
-    fee = found.commission * part
+        part = size.sum(axis=1) / np.abs(ranked.quantity).sum(axis=1)
+    fee = ranked.commission * part
     return settings.costs.slippage * wide + fee, wide + fee
 
 
-def _priced(found: Found, quotes: Sequence[DayQuotes]) -> QuotedLegs:
+def _priced(ranked: Found, quotes: Sequence[DayQuotes]) -> QuotedLegs:
     """Every leg, from whichever class quotes it."""
-    market = quotes[0].of(found.contract)
+    market = quotes[0].of(ranked.contract)
     for more in quotes[1:]:
-        other = more.of(found.contract)
+        other = more.of(ranked.contract)
         pairs = zip(market, other, strict=True)
         market = QuotedLegs(*(np.where(np.isnan(ours), theirs, ours) for ours, theirs in pairs))
     return market
 
 
 def _marked(
-    found: Found, market: QuotedLegs, spot: float, settings: Settings
+    ranked: Found, market: QuotedLegs, spot: float, settings: Settings
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """P&L at mid, and what closing costs as set and at natural prices; NaN without every leg."""
-    worth = np.where(found.quantity != 0.0, found.quantity * market.mid, 0.0).sum(axis=1)
-    shares = found.stock * (spot - found.spot)
-    gross = found.credit_mid + found.lot * (worth + shares)
-    return (gross, *_leaving(found, found.quantity, market, settings))
+    worth = np.where(ranked.quantity != 0.0, ranked.quantity * market.mid, 0.0).sum(axis=1)
+    shares = ranked.stock * (spot - ranked.spot)
+    gross = ranked.credit_mid + ranked.lot * (worth + shares)
+    return (gross, *_leaving(ranked, ranked.quantity, market, settings))
 
 
 class _Seen(NamedTuple):
@@ -489,28 +489,28 @@ class _Seen(NamedTuple):
 
 
 def _fired(
-    found: Found, gross: FloatArray, market: QuotedLegs, spot: float, day: dt.date,
+    ranked: Found, gross: FloatArray, market: QuotedLegs, spot: float, day: dt.date,
     rules: Sequence[ExitRules], known: StoredFigures,
 ) -> NDArray[Any]:  # fmt: skip
     """The most urgent exit of each trade on a day, empty where none fires; (n,)."""
     # Of the options, as in `tomic.journal.exits`; shares move with the underlying.
-    options = gross - found.lot * found.stock * (spot - found.spot)
-    premium = found.credit + found.commission
+    options = gross - ranked.lot * ranked.stock * (spot - ranked.spot)
+    premium = ranked.credit + ranked.commission
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.round(options - found.credit_mid + found.credit, 6) / np.abs(premium)
-    dte = (found.expiry - np.datetime64(day, "D")).astype(np.int64)
-    sold = found.quantity < 0.0
-    inside = np.where(found.is_call, spot - found.strike, found.strike - spot) > 0.0
+        share = np.round(options - ranked.credit_mid + ranked.credit, 6) / np.abs(premium)
+    dte = (ranked.expiry - np.datetime64(day, "D")).astype(np.int64)
+    sold = ranked.quantity < 0.0
+    inside = np.where(ranked.is_call, spot - ranked.strike, ranked.strike - spot) > 0.0
     beyond = np.any(inside & sold, axis=1).tolist()
     tested = np.where(sold & ~np.isnan(market.delta), np.abs(market.delta), -1.0).max(axis=1)
-    report = None if found.earnings is None else (found.earnings - day).days
-    (now, rank, _), (then, _, _) = known.on(day), known.on(found.day)
+    report = None if ranked.earnings is None else (ranked.earnings - day).days
+    (now, rank, _), (then, _, _) = known.on(day), known.on(ranked.day)
     rise = math.nan if now is None or then is None else round(now - then, 9)
-    fired = np.full(found.rank.size, "", dtype=object)
+    fired = np.full(ranked.rank.size, "", dtype=object)
     for row, rule in enumerate(rules):
         seen = _Seen(
-            float(share[row]), int(dte[row]), (day - found.day).days, spot, report, beyond[row],
-            float(tested[row]), partial(_is_exercised, found, market, spot, day, known, row),
+            float(share[row]), int(dte[row]), (day - ranked.day).days, spot, report, beyond[row],
+            float(tested[row]), partial(_is_exercised, ranked, market, spot, day, known, row),
             rise, math.nan if rank is None else rank,
         )  # fmt: skip
         fired[row] = _first(rule, seen)
@@ -518,7 +518,7 @@ def _fired(
 
 
 def _is_exercised(
-    found: Found,
+    ranked: Found,
     market: QuotedLegs,
     spot: float,
     day: dt.date,
@@ -531,9 +531,9 @@ def _is_exercised(
     place = int(np.searchsorted(known.ex_days, today))
     if place == known.ex_days.size or (known.ex_days[place] - today).astype(int) > limit:
         return False
-    last = (found.contract[row] // (2 * _STRIKES)).astype("datetime64[D]")
-    calls = (found.quantity[row] < 0.0) & found.is_call[row] & (last >= known.ex_days[place])
-    given_up = market.mid[row] - (spot - found.strike[row])
+    last = (ranked.contract[row] // (2 * _STRIKES)).astype("datetime64[D]")
+    calls = (ranked.quantity[row] < 0.0) & ranked.is_call[row] & (last >= known.ex_days[place])
+    given_up = market.mid[row] - (spot - ranked.strike[row])
     return bool((calls & (given_up < known.dividends[place])).any())
 
 
@@ -564,38 +564,38 @@ def _first(rule: ExitRules, seen: _Seen) -> str:
 
 
 def _pool(
-    found: Found, held: _Ending, run: _Ending, marks: Mapping[int, list[tuple[dt.date, float]]],
+    ranked: Found, held: _Ending, run: _Ending, marks: Mapping[int, list[tuple[dt.date, float]]],
     unmarked: IntArray,
 ) -> Pool:  # fmt: skip
-    count = found.rank.size
+    count = ranked.rank.size
     still = np.asarray(held.reason == END) | np.isnan(held.gross)
-    report = _BLANK if found.earnings is None else np.datetime64(found.earnings, "D")
+    report = _BLANK if ranked.earnings is None else np.datetime64(ranked.earnings, "D")
     return Pool(
-        symbol=np.full(count, found.symbol, dtype=object),
-        strategy=found.strategy,
-        side=found.side,
-        source=np.full(count, found.source, dtype=object),
-        day=np.full(count, np.datetime64(found.day, "D")),
-        expiry=found.expiry,
-        rank=found.rank,
+        symbol=np.full(count, ranked.symbol, dtype=object),
+        strategy=ranked.strategy,
+        side=ranked.side,
+        source=np.full(count, ranked.source, dtype=object),
+        day=np.full(count, np.datetime64(ranked.day, "D")),
+        expiry=ranked.expiry,
+        rank=ranked.rank,
         passed=np.ones(count, dtype=np.bool_),
-        score=found.score,
-        credit=found.credit,
-        costs=found.credit_mid - found.credit,
-        other_costs=found.credit_mid - found.credit_natural + found.commission,
-        margin=found.margin,
-        cvar=found.cvar,
-        pos=found.pos,
-        ev=found.ev,
-        ev_market=found.ev,
-        iv30=np.full(count, found.iv30),
-        iv_percentile=np.full(count, found.iv_percentile),
+        score=ranked.score,
+        credit=ranked.credit,
+        costs=ranked.credit_mid - ranked.credit,
+        other_costs=ranked.credit_mid - ranked.credit_natural + ranked.commission,
+        margin=ranked.margin,
+        cvar=ranked.cvar,
+        pos=ranked.pos,
+        ev=ranked.ev,
+        ev_market=ranked.ev,
+        iv30=np.full(count, ranked.iv30),
+        iv_percentile=np.full(count, ranked.iv_percentile),
         earnings=np.full(count, report),
         unmarked=unmarked,
         unknown=np.where(still, _UNKNOWN, "").astype(object),
         held=Endings._make(held),
         managed=Endings._make(run),
-        text=lambda row: found.text[row],
+        text=lambda row: ranked.text[row],
         marks=marks,
     )
 

@@ -468,7 +468,7 @@ def _cones_table(days: Sequence[PastDay]) -> str:
     return f"\n{table.text()}{CONES_KEY}\n{_held(record)}"
 
 
-def _held(record: cones.MoveRecord) -> str:
+def _held(record: cones.ConeRecord) -> str:
     if record.share is None:
         return ""
     return (

@@ -517,7 +517,7 @@ _RATE_BUMPS = {_Method.NONE: 0.0, _Method.BOUNDARY: 2e-6, _Method.LATTICE: 5e-4}
 """As small as rounding allows on a boundary, as wide as the noise demands on a lattice."""
 
 
-class _Group(NamedTuple):
+class _TermGroup(NamedTuple):
     """Options with one boundary; ``rate`` and ``div_yield`` in put form."""
 
     members: IntArray
@@ -539,7 +539,7 @@ class _Contracts:
 
     x: FloatArray
     unit: FloatArray
-    groups: list[_Group] = field(repr=False)
+    groups: list[_TermGroup] = field(repr=False)
     resolution: Resolution = STANDARD
 
     def take(self, where: IntArray) -> _Contracts:
@@ -589,7 +589,7 @@ class _Contracts:
                     out[i] = self._group_exercised(group, self.x[i], sigma[i])
         return out
 
-    def _group_exercised(self, group: _Group, x: FloatArray, sigma: FloatArray) -> BoolArray:
+    def _group_exercised(self, group: _TermGroup, x: FloatArray, sigma: FloatArray) -> BoolArray:
         def beyond(part: FloatArray, vol: FloatArray) -> FloatArray:
             return (part <= self._table(group, vol).deepest(vol)).astype(np.float64)
 
@@ -597,13 +597,13 @@ class _Contracts:
         due: BoolArray = calm | (_by_band(beyond, x, sigma, rows=1)[0] > 0.0)
         return due
 
-    def _table(self, group: _Group, sigma: FloatArray) -> american_boundary.Boundary:
+    def _table(self, group: _TermGroup, sigma: FloatArray) -> american_boundary.Boundary:
         band = min(int(american_boundary.band_of(sigma[:1])[0]), american_boundary.HIGHEST_BAND)
         return american_boundary.solve(
             group.tau, group.rate, group.div_yield, band, self.resolution
         )
 
-    def _group_premium(self, group: _Group, x: FloatArray, sigma: FloatArray) -> FloatArray:
+    def _group_premium(self, group: _TermGroup, x: FloatArray, sigma: FloatArray) -> FloatArray:
         if group.method is _Method.LATTICE:
             return _lattice_premium(x, group.tau, group.rate, group.div_yield, sigma)
 
@@ -616,7 +616,7 @@ class _Contracts:
             value[calm] = _riskless_premium(group, x[calm])
         return value
 
-    def _boundary_slopes(self, group: _Group, x: FloatArray, sigma: FloatArray) -> FloatArray:
+    def _boundary_slopes(self, group: _TermGroup, x: FloatArray, sigma: FloatArray) -> FloatArray:
         def from_boundary(part: FloatArray, vol: FloatArray) -> FloatArray:
             return np.stack(self._table(group, vol).slopes(part, vol))
 
@@ -629,7 +629,7 @@ class _Contracts:
             out[:, calm] = at, (up - down) / (2.0 * _BUMP), 0.0 * at, 0.0 * at
         return out
 
-    def _bumped_slopes(self, group: _Group, x: FloatArray, sigma: FloatArray) -> FloatArray:
+    def _bumped_slopes(self, group: _TermGroup, x: FloatArray, sigma: FloatArray) -> FloatArray:
         """Central differences, as wide as the lattice is coarse."""
         wide = np.maximum(0.1 * sigma * np.sqrt(group.tau), _BUMP)
         at, up, down, more, less = (
@@ -680,7 +680,7 @@ def _grouped(
 
 def _group(
     members: IntArray, tau: FloatArray, rate: FloatArray, div_yield: FloatArray, is_call: BoolArray
-) -> _Group:
+) -> _TermGroup:
     first = members[0]
     time, own, other = (float(k[first] if k.ndim else k) for k in (tau, rate, div_yield))
     if bool(is_call[first] if is_call.ndim else is_call):
@@ -692,7 +692,7 @@ def _group(
         method = _Method.LATTICE
     else:
         method = _Method.BOUNDARY
-    return _Group(members, time, own, other, method)
+    return _TermGroup(members, time, own, other, method)
 
 
 def _smallest_sigma() -> float:
@@ -725,12 +725,12 @@ def _by_band(
     return out
 
 
-def _log_ratio(group: _Group) -> float:
+def _log_ratio(group: _TermGroup) -> float:
     """Log of rate over yield, above which (in spot) waiting pays; infinite if it never does."""
     return float(np.log(group.rate / group.div_yield)) if group.div_yield > 0.0 else np.inf
 
 
-def _riskless_premium(group: _Group, x: FloatArray) -> FloatArray:
+def _riskless_premium(group: _TermGroup, x: FloatArray) -> FloatArray:
     """Without volatility: the best moment to exercise, less the value at expiry."""
     tau, rate, div_yield = group.tau, group.rate, group.div_yield
 

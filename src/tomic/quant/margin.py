@@ -180,7 +180,7 @@ def requirement(
     return Margin(needed.reshape(lead), (needed - received).reshape(lead))
 
 
-class _Book(NamedTuple):
+class _MarginBook(NamedTuple):
     """Structures as rows: legs (n, k), the rest (n,). Illegal rows hold harmless numbers."""
 
     strike: FloatArray
@@ -194,9 +194,9 @@ class _Book(NamedTuple):
     stock: FloatArray
     legal: BoolArray
 
-    def row(self, index: int) -> _Book:
+    def row(self, index: int) -> _MarginBook:
         """One structure, still as a batch of one."""
-        return _Book._make(part[[index]] for part in self)
+        return _MarginBook._make(part[[index]] for part in self)
 
 
 class _Spreads(NamedTuple):
@@ -224,7 +224,7 @@ class _Side(NamedTuple):
 
 def _book(
     legs: list[arguments.AnyArray], spot: Num, stock: Num, broad_index: Num, rules: MarginRules
-) -> _Book:
+) -> _MarginBook:
     lead = legs[0].shape[:-1]
     shape = int(np.prod(lead, dtype=np.int64)), legs[0].shape[-1]
     level, call, amount, paid, years = (leg.reshape(shape) for leg in legs)
@@ -240,7 +240,7 @@ def _book(
     years, shares = np.where(good, years, 0.0), np.where(legal, shares, 0.0)
     price_now = np.where(legal, price_now, 1.0)
     naked = _naked_rate(level, call, paid, price_now[:, None], index[:, None], rules)
-    return _Book(level, call, amount, paid, years, naked, price_now, shares, legal)
+    return _MarginBook(level, call, amount, paid, years, naked, price_now, shares, legal)
 
 
 def _naked_rate(
@@ -261,7 +261,7 @@ def _naked_rate(
     return np.asarray(premium + beside, dtype=np.float64)
 
 
-def _side(book: _Book, *, right: bool) -> _Side:
+def _side(book: _MarginBook, *, right: bool) -> _Side:
     """
     One right of every structure in closed form.
 
@@ -292,7 +292,7 @@ def _side(book: _Book, *, right: bool) -> _Side:
     return _Side(spreads, naked, _at(book.naked, leg), _at(book.price, leg), plain.astype(np.bool_))
 
 
-def _spreads(book: _Book, calls: _Spreads, puts: _Spreads, rules: MarginRules) -> FloatArray:
+def _spreads(book: _MarginBook, calls: _Spreads, puts: _Spreads, rules: MarginRules) -> FloatArray:
     """Requirement of covered legs per share: both sides, or one where a condor earns it."""
     both = calls.cost + puts.cost
     larger = np.maximum(calls.cost, puts.cost)
@@ -321,7 +321,7 @@ def _naked(calls: _Side, puts: _Side, rules: MarginRules) -> FloatArray:
     return shared + alone
 
 
-def _shares(book: _Book, rules: MarginRules) -> FloatArray:
+def _shares(book: _MarginBook, rules: MarginRules) -> FloatArray:
     """Requirement of the shares per share of multiplier."""
     value = np.abs(book.stock) * book.spot
     if rules.cash_account:
@@ -329,7 +329,7 @@ def _shares(book: _Book, rules: MarginRules) -> FloatArray:
     return np.where(book.stock < 0.0, rules.stock_short, rules.stock) * value
 
 
-def _hard_case(book: _Book, rules: MarginRules) -> float:
+def _hard_case(book: _MarginBook, rules: MarginRules) -> float:
     """One structure whose legs must be paired, per share: spreads first, then the naked rest."""
     calls, naked_calls = _paired(book, right=True)
     puts, naked_puts = _paired(book, right=False)
@@ -337,7 +337,9 @@ def _hard_case(book: _Book, rules: MarginRules) -> float:
     return total + _naked_rest(book, naked_calls, naked_puts, rules)
 
 
-def _naked_rest(book: _Book, calls: FloatArray, puts: FloatArray, rules: MarginRules) -> float:
+def _naked_rest(
+    book: _MarginBook, calls: FloatArray, puts: FloatArray, rules: MarginRules
+) -> float:
     """Naked amounts per leg, (k,), of one structure: strangles first, what is left alone."""
     rate, premium = book.naked[0], book.price[0]
     left = calls + puts
@@ -358,7 +360,7 @@ def _naked_rest(book: _Book, calls: FloatArray, puts: FloatArray, rules: MarginR
     return total + float(_times(left, rate).sum())
 
 
-def _paired(book: _Book, *, right: bool) -> tuple[_Spreads, FloatArray]:
+def _paired(book: _MarginBook, *, right: bool) -> tuple[_Spreads, FloatArray]:
     """Calls or puts of one structure, shorts covered at least cost; naked amounts per leg (k,)."""
     amount, level, when = book.quantity[0], book.strike[0], book.tau[0]
     order = np.lexsort((amount, book.price[0], when, level))

@@ -70,7 +70,7 @@ def stress_grid(
     """
     axes = _Axes.of(spot_moves, vol_moves, days)
     numbers = (spot, strike, tau, rate, div_yield, sigma, quantity, multiplier, beta)
-    book = _Book.of(numbers, (is_call, is_american, is_stock))
+    book = _ValuedBook.of(numbers, (is_call, is_american, is_stock))
     member = np.zeros(book.spot.size, dtype=np.int64) if group is None else np.asarray(group)
     if member.shape != book.spot.shape or np.any(member < 0):
         raise ValueError(f"group must hold {book.spot.size} indices >= 0, got {member.shape}")
@@ -125,7 +125,7 @@ class _Axes(NamedTuple):
         return vol, days, spot
 
 
-class _Book(NamedTuple):
+class _ValuedBook(NamedTuple):
     """Positions as columns (p,); those that cannot be valued hold harmless numbers."""
 
     spot: FloatArray
@@ -143,7 +143,7 @@ class _Book(NamedTuple):
     legal: BoolArray
 
     @classmethod
-    def of(cls, numbers: tuple[Num, ...], flags: tuple[Num, ...]) -> _Book:
+    def of(cls, numbers: tuple[Num, ...], flags: tuple[Num, ...]) -> _ValuedBook:
         """
         Columns (p,) of a book, in the order of `stress_grid`'s arguments.
 
@@ -179,12 +179,12 @@ class _Book(NamedTuple):
             np.where(legal, beta, 0.0), call, american & safe, stock, legal,
         )  # fmt: skip
 
-    def take(self, rows: IntArray) -> _Book:
+    def take(self, rows: IntArray) -> _ValuedBook:
         """The positions *rows*."""
-        return _Book._make(column[rows] for column in self)
+        return _ValuedBook._make(column[rows] for column in self)
 
 
-def _linear(position: _Book, axes: _Axes) -> FloatArray:
+def _linear(position: _ValuedBook, axes: _Axes) -> FloatArray:
     """P&L of one position in shares, (a,); NaN for a position that cannot be valued."""
     if not position.legal[0]:
         return np.full(axes.spot.size, np.nan)
@@ -193,7 +193,7 @@ def _linear(position: _Book, axes: _Axes) -> FloatArray:
     return worth
 
 
-def _shelves(book: _Book, axes: _Axes) -> list[tuple[IntArray, exercise_table.Terms | None]]:
+def _shelves(book: _ValuedBook, axes: _Axes) -> list[tuple[IntArray, exercise_table.Terms | None]]:
     """Options that share a rate and yield, with their early-exercise terms on the grid."""
     option = book.legal & ~book.is_stock
     # As a put: of a call, rate and yield change places.
@@ -221,15 +221,15 @@ def _shelves(book: _Book, axes: _Axes) -> list[tuple[IntArray, exercise_table.Te
     return [*shelves, (np.concatenate(plain), None)]
 
 
-def _vols(part: _Book, axes: _Axes) -> FloatArray:
+def _vols(part: _ValuedBook, axes: _Axes) -> FloatArray:
     return part.sigma[:, None] * (1.0 + axes.vol)
 
 
-def _left(part: _Book, axes: _Axes) -> FloatArray:
+def _left(part: _ValuedBook, axes: _Axes) -> FloatArray:
     return np.maximum(part.tau[:, None] - axes.days / _DAYS, _EXPIRED)
 
 
-def _values(part: _Book, axes: _Axes, terms: exercise_table.Terms | None) -> FloatArray:
+def _values(part: _ValuedBook, axes: _Axes, terms: exercise_table.Terms | None) -> FloatArray:
     """Value of every position in every cell, (p, vol, days, spot), currency per share."""
     price = part.spot[:, None] * (1.0 + part.beta[:, None] * axes.spot)
     price = np.maximum(price, _LEAST_PRICE * part.spot[:, None])

@@ -87,7 +87,7 @@ _THEMES = {
 }  # fmt: skip
 
 
-class Sheet(Figure):
+class FigureSheet(Figure):
     """A figure without a background on a page, which gets one where it becomes a file."""
 
     paper = "#ffffff"
@@ -135,8 +135,8 @@ def axes_for(
     return _styled(ax, colours, title), colours
 
 
-def _sheet(colours: Theme, size: tuple[float, float]) -> Sheet:
-    sheet = Sheet(figsize=size, facecolor="none")
+def _sheet(colours: Theme, size: tuple[float, float]) -> FigureSheet:
+    sheet = FigureSheet(figsize=size, facecolor="none")
     sheet.paper = colours.paper
     return sheet
 

@@ -97,7 +97,7 @@ class WalkRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Share:
+class _DayShare:
     """What was made of one source."""
 
     pool: Pool | None
@@ -299,7 +299,7 @@ class _Walked:
 
     # -- recorded chains -------------------------------------------------------------------
 
-    async def _quoted(self, settings: Settings) -> _Share | None:
+    async def _quoted(self, settings: Settings) -> _DayShare | None:
         """
         What the scan finds in the recorded chains, and what their later quotes make of it.
 
@@ -320,16 +320,16 @@ class _Walked:
                 tell.one_more(str(day))
             if shelf.before:
                 self.resources.note(f"{shelf.before} days were worked out before")
-            found = await asyncio.to_thread(_followed, shelf, settings, self.known)
+            collected = await asyncio.to_thread(_followed, shelf, settings, self.known)
             done = sorted(shelf.keys)
         entered = [day for day in done if day in opens]
         counts = {day.day: len(day.names) for day in days}
-        return _Share(
-            pool=found.pool,
+        return _DayShare(
+            pool=collected.pool,
             days=np.array(entered, dtype="datetime64[D]"),
             symbol_days=sum(counts[day] for day in entered),
-            missing=found.missing,
-            refused=found.refused,
+            missing=collected.missing,
+            refused=collected.refused,
             notes=tuple(_on_quotes(settings, self.asked.strategies, self.known)),
             partial=_cut(len(done), len(days), "days"),
         )
@@ -364,7 +364,7 @@ class _Walked:
 
     # -- modelled smiles -------------------------------------------------------------------
 
-    async def _modelled(self, settings: Settings, chosen: Sequence[Template]) -> _Share:
+    async def _modelled(self, settings: Settings, chosen: Sequence[Template]) -> _DayShare:
         structures = candidates.chosen_structures([template.name for template in chosen])
         if not structures:
             raise errors.ConfigError(
@@ -376,9 +376,9 @@ class _Walked:
         notes = _notes(settings, chosen, self.histories, self.calendars)
         if looked is None:
             empty = np.array([], dtype="datetime64[D]")
-            return _Share(None, empty, 0, missing, Counter(), notes, partial_text)
+            return _DayShare(None, empty, 0, missing, Counter(), notes, partial_text)
         pool, decided = await asyncio.to_thread(self._judged, settings, chosen, structures, looked)
-        return _Share(
+        return _DayShare(
             pool, looked.day, int(looked.day.size), missing, decided.refused, notes, partial_text
         )
 
@@ -445,14 +445,14 @@ class _Walked:
             self.resources.note(f"{len(parts)} symbols were worked out before")
         tell = _Progress(self.resources, len(jobs))
         wanted = settings.backtest.processes or workers.processors()
-        async for (symbol, key), found in workers.spread(
+        async for (symbol, key), collected in workers.spread(
             _of_symbol,
             jobs,
             processes=min(wanted, max(len(jobs), 1)),
             stopped=lambda: self.resources.interrupted,
         ):
-            parts[symbol] = found
-            self.kept.save(key, found)
+            parts[symbol] = collected
+            self.kept.save(key, collected)
             tell.one_more(symbol)
         for symbol in sorted(parts):
             missing.update(parts[symbol][1])
@@ -507,8 +507,8 @@ def _followed(shelf: _Shelf, settings: Settings, known: Mapping[str, StoredFigur
         parts += [following.pool() for following in live if following.is_over]
         live = [following for following in live if not following.is_over]
         live += [
-            quoted.Following(found, settings, known.get(found.symbol, quoted.NOTHING_KNOWN))
-            for found in day.found
+            quoted.Following(ranked, settings, known.get(ranked.symbol, quoted.NOTHING_KNOWN))
+            for ranked in day.found
         ]
     parts += [following.pool() for following in live]
     return _FromChains(pools.joined(parts) if parts else None, missing, refused)
@@ -519,8 +519,8 @@ def _of_symbol(
 ) -> tuple[Looked | None, Counter[str]]:
     """One symbol, as a process works it out."""
     missing: Counter[str] = Counter()
-    found = candidates.look(history, days, terms, missing, calendar)
-    return found, +missing
+    collected = candidates.look(history, days, terms, missing, calendar)
+    return collected, +missing
 
 
 # -- sources -------------------------------------------------------------------------------------
@@ -538,11 +538,11 @@ class _RecordedDay:
 
 def _of_files(asked: WalkRequest) -> list[_RecordedDay]:
     """The chains of files, which are read whole: a day of a table may stand anywhere in it."""
-    found = []
+    collected = []
     for table in read_days(asked.chains, rate=walk.RATES, symbols=asked.symbols):
         names = frozenset((chain.symbol, chain.trading_class) for chain in table.chains)
-        found.append(_RecordedDay(table.day, names, partial(_given, table.chains)))
-    return found
+        collected.append(_RecordedDay(table.day, names, partial(_given, table.chains)))
+    return collected
 
 
 async def _given(chains: tuple[Chain, ...]) -> tuple[Chain, ...]:
@@ -552,19 +552,19 @@ async def _given(chains: tuple[Chain, ...]) -> tuple[Chain, ...]:
 async def _of_kept(resources: Resources, asked: WalkRequest) -> list[_RecordedDay]:
     """The chains that the store keeps, one each."""
     store = await resources.store()
-    found = [
+    collected = [
         _RecordedDay(
             each.day, frozenset({(each.symbol, each.trading_class)}), partial(_load, store, each)
         )
         for each in await store.kept.days()
         if not asked.symbols or each.symbol in asked.symbols
     ]
-    if not found:
+    if not collected:
         raise errors.DataError(
             "the store keeps no chain of these symbols yet; each tomic scan and tomic chain leaves "
             "one, for store.keep_chains"
         )
-    return found
+    return collected
 
 
 async def _load(store: Database, kept: KeptDay) -> tuple[Chain, ...]:
@@ -614,7 +614,7 @@ async def _known(
     if not names:
         return {}
     levels = await (await resources.store()).history.many_iv(names, "ib30")
-    found = {}
+    collected = {}
     for name in names:
         day, iv = (
             (levels[name].date, levels[name].value)
@@ -624,10 +624,10 @@ async def _known(
         place = (
             [realized.rolling_place(kind, iv).value for kind in _PLACES] if iv.size else [iv, iv]
         )
-        found[name] = StoredFigures(
+        collected[name] = StoredFigures(
             calendars[name].ex_days, calendars[name].dividends, day, iv, *place
         )
-    return found
+    return collected
 
 
 def _entries(days: Sequence[_RecordedDay], asked: WalkRequest) -> frozenset[dt.date]:
@@ -669,16 +669,16 @@ async def _of_store(
     store = await resources.store()
     rows = await store.surfaces.load(names)
     funds = await _funds(resources, names)
-    found = await surfaces.histories(store, rows, funds, missing)
-    told = {history.symbol for history in found}
+    collected = await surfaces.histories(store, rows, funds, missing)
+    told = {history.symbol for history in collected}
     others = [name for name in names if name not in told]
-    found += await _of_series(resources, others, funds, missing)
-    if not found:
+    collected += await _of_series(resources, others, funds, missing)
+    if not collected:
         raise errors.DataError(
             f"the store holds no history of {', '.join(names)}; tomic prices --days 2000 fetches "
             "it, tomic store import takes daily surfaces, or give a surface (--surface FILE)"
         )
-    return found, (str(settings.store.path),)
+    return collected, (str(settings.store.path),)
 
 
 async def _funds(resources: Resources, names: Sequence[str]) -> frozenset[str]:
@@ -743,11 +743,11 @@ def _templates(
 ) -> dict[str, Template]:
     """The strategy that each structure stands for; a short put for the one the account holds."""
     by_name = {template.name: template for template in chosen}
-    found = {}
+    collected = {}
     for structure in structures:
         name = structure.strategy if structure.strategy in by_name else "cash_secured_put"
-        found[structure.name] = by_name[name]
-    return found
+        collected[structure.name] = by_name[name]
+    return collected
 
 
 # -- what is said beside -------------------------------------------------------------------------
@@ -1029,11 +1029,11 @@ class _Kept:
         columns["symbol"] = columns["symbol"].astype(object)
         return Looked(**columns), missing
 
-    def save(self, key: str, found: tuple[Looked | None, Counter[str]]) -> None:
+    def save(self, key: str, collected: tuple[Looked | None, Counter[str]]) -> None:
         """Keep it; a disk that refuses costs only the resuming."""
         if self.folder is None:
             return
-        looked, missing = found
+        looked, missing = collected
         path, partial_ = self.folder / f"{key}.npz", self.folder / f"{key}.part.npz"
         columns = {} if looked is None else looked._asdict()
         if looked is not None:
@@ -1084,7 +1084,7 @@ def varied(settings: Settings, key: str, values: Sequence[str]) -> dict[str, Set
         ConfigError: There is no such key, or a value is impossible.
     """
     value_of(settings, key)
-    found = {}
+    collected = {}
     for text in values:
         try:
             value = tomllib.loads(f"value = {text}")["value"]
@@ -1100,10 +1100,10 @@ def varied(settings: Settings, key: str, values: Sequence[str]) -> dict[str, Set
             # What is left of 1 goes to the other part.
             node[{"pos": "ev", "ev": "pos"}.get(last, last)] = 1.0 - float(value)
         try:
-            found[_written(value)] = Settings.model_validate(tree)
+            collected[_written(value)] = Settings.model_validate(tree)
         except ValidationError as exc:
             raise errors.ConfigError(f"{key} = {text}: {first_fault(exc)}", key=key) from exc
-    return found
+    return collected
 
 
 def _written(value: Any) -> str:

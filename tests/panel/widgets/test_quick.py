@@ -7,7 +7,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from support.panel_screens import settle
-from tomic.panel.widgets.quick import Row
+from tomic.panel.widgets.quick import QuickRow
 
 
 class Beside(App[None]):
@@ -16,7 +16,7 @@ class Beside(App[None]):
     CSS = "Row, Horizontal { height: 3; background: blue; } Static { width: 4; height: 1; }"
 
     def compose(self) -> ComposeResult:
-        for kind in (Row, Horizontal):
+        for kind in (QuickRow, Horizontal):
             with kind():
                 yield Static("one")
                 yield Static("two")

@@ -157,7 +157,9 @@ async def test_the_page_is_the_last_step(store, settings):
         '<script>{"lastPrice": 601.2}</script><i>IV Rank:</i><b>45.2%</b>'
         "<i>Implied Volatility:</i><b>18.5%</b><i>VIX:</i><b>17.49</b>"
     )
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=html))
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, stream=httpx.ByteStream(html.encode()))
+    )
     visits = Visits(WebSettings(), transport=transport)
 
     found = (await one(store, settings, visits=visits)).snapshot
@@ -175,7 +177,10 @@ async def test_nobody_visits_for_what_is_known(store, settings):
     """With a spot, a rank and a VIX there is no reason to read the page."""
     await fill(store, "SPY")
     await fill(store, "VIX")
-    visits = Visits(WebSettings(), transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    visits = Visits(
+        WebSettings(),
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=httpx.ByteStream(b""))),
+    )
 
     await one(store, settings, visits=visits)
 
@@ -187,7 +192,9 @@ async def test_figures_that_cannot_be(store, settings):
     await fill(store, "SPY")
     await store.history.save_iv(VolSeries.from_rows("SPY", "ib30", [(DAYS[-1], 30.0)]))
     html = "<i>Implied Volatility:</i><b>1500%</b><i>VIX:</i><b>17.49</b>"
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=html))
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, stream=httpx.ByteStream(html.encode()))
+    )
 
     stored = (await one(store, settings)).snapshot
     visits = Visits(WebSettings(), transport=transport)
@@ -265,7 +272,10 @@ async def test_events_ahead(store, settings):
 
 async def test_no_page_is_visited_after_the_deadline(store, settings):
     """Pages are read one after the other, and none once time is up."""
-    visits = Visits(WebSettings(), transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    visits = Visits(
+        WebSettings(),
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=httpx.ByteStream(b""))),
+    )
     over = asyncio.get_running_loop().time() - 1.0
     found = await measure.volatility(
         store, ["SPY", "QQQ"], settings, now=Now(NOW), visits=visits, deadline=over

@@ -31,7 +31,7 @@ from tomic.panel.widgets.grid import Column, Grid, figure_column
 from tomic.panel.widgets.lines import LineInput
 from tomic.panel.widgets.pictures import Picture, Pictures
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
-from tomic.panel.widgets.quick import Row
+from tomic.panel.widgets.quick import QuickRow
 from tomic.present.text import number, points
 from tomic.selection import parse_delta, parse_dte
 from tomic.strategies.pricing.board import prepare
@@ -279,14 +279,14 @@ class ChainView(View):
 
     def body(self) -> ComposeResult:
         """Filters on top, the table, the pictures beside."""
-        with Row(classes="filters"):
+        with QuickRow(classes="filters"):
             yield Label("symbol")
             yield self.symbol
             yield Label("days")
             yield self.dte
             yield Label("delta")
             yield self.delta
-        with Row():
+        with QuickRow():
             yield self.table
             yield self.pictures
 

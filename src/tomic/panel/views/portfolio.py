@@ -26,7 +26,7 @@ from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines
 from tomic.panel.widgets.pictures import Pictures
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
-from tomic.panel.widgets.quick import Row
+from tomic.panel.widgets.quick import QuickRow
 from tomic.portfolio import what_if
 from tomic.present import portfolio as present
 from tomic.present.text import amount, money, number, per_cent, points
@@ -291,7 +291,7 @@ class PortfolioView(View):
         """Totals, structures, then the stress grid beside the P&L of one of them and the alerts."""
         yield self.totals
         yield self.table
-        with Row(classes="lower"):
+        with QuickRow(classes="lower"):
             yield self.stress
             yield self.pictures
             with VerticalScroll(id="alerts"):

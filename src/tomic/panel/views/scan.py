@@ -27,7 +27,7 @@ from tomic.panel.widgets.grid import Column, Grid, number_column, text_column
 from tomic.panel.widgets.lines import Ask, FactLines, LineInput
 from tomic.panel.widgets.pictures import Pictures
 from tomic.panel.widgets.plot import Canvas, Glyphs, framed, span_of
-from tomic.panel.widgets.quick import Row
+from tomic.panel.widgets.quick import QuickRow
 from tomic.present.proposal import legs_text, review_text, source_text
 from tomic.present.scan import explanation, similar_count
 from tomic.present.text import amount, money, number, points
@@ -87,7 +87,7 @@ class ScanView(View):
 
     def body(self) -> ComposeResult:
         """What is scanned, the ranking, and the trade under the cursor with its payoff."""
-        with Row(classes="filters"):
+        with QuickRow(classes="filters"):
             yield Label("top")
             yield self.top
             yield Label("symbols")
@@ -379,7 +379,7 @@ class ProposalSheet(Sheet):
         """Payoff beside the figures, then score, legs and refusals."""
         proposal = self._proposal
         with VerticalScroll(id="proposal"):
-            with Row(classes="upper"):
+            with QuickRow(classes="upper"):
                 yield Static(self._figures(proposal), id="figures", markup=False)
                 yield self.payoff
             yield Static(score_text(proposal), id="score", markup=False)

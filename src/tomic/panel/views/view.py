@@ -42,7 +42,7 @@ from tomic.panel.widgets.lines import (
     keys_of,
 )
 from tomic.panel.widgets.plot import Glyphs, glyphs_here
-from tomic.panel.widgets.quick import Blank, Ground
+from tomic.panel.widgets.quick import Backdrop, Blank
 from tomic.workflows.progress import Event, Watcher
 
 T = TypeVar("T")
@@ -130,7 +130,7 @@ class Panel(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """One that is drawn quickly."""
-        return Ground(id="_default")
+        return Backdrop(id="_default")
 
     def joined(self, parts: Sequence[str]) -> str:
         """Parts that are not empty, with a mark between them."""

@@ -75,7 +75,7 @@ _FIRST, _SLICE = 120, 240
 _SLICE_EVERY_S = 0.02
 
 
-class _Line(NamedTuple):
+class _GridLine(NamedTuple):
     """What is written of one row, a text and a style for each column."""
 
     texts: tuple[str, ...]
@@ -141,7 +141,7 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
         self._specs, self._key = list(columns), key
         self._given: list[Row] = []
         self._shown: list[Row] = []
-        self._written: dict[str, tuple[Row, _Line]] = {}
+        self._written: dict[str, tuple[Row, _GridLine]] = {}
         self._strips: dict[tuple[int, Style, bool], Strip] = {}
         self._looks = _NO_LOOKS
         self._slicing: Timer | None = None
@@ -196,11 +196,11 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
         self._write_on()
         self._point()
 
-    def _known(self, row: Row) -> _Line | None:
+    def _known(self, row: Row) -> _GridLine | None:
         _, line = self._written.get(self._key(row), (None, None))
         return line
 
-    def _changed(self, drawn: Sequence[_Line | None]) -> Iterator[int]:
+    def _changed(self, drawn: Sequence[_GridLine | None]) -> Iterator[int]:
         """Places whose line is not the one that was drawn there."""
         for place in range(max(len(drawn), len(self._shown))):
             inside = place < len(drawn) and place < len(self._shown)
@@ -217,13 +217,13 @@ class Grid(ScrollView, Generic[Row], can_focus=True):
 
     # -- what is written -------------------------------------------------------------------
 
-    def _line(self, row: Row) -> _Line:
+    def _line(self, row: Row) -> _GridLine:
         """What is written of a row; of one that was written before the same."""
         key = self._key(row)
         before = self._written.get(key)
         if before is not None and before[0] is row:
             return before[1]
-        line = _Line(
+        line = _GridLine(
             tuple(spec.text(row) for spec in self._specs),
             tuple(spec.style(row) if spec.style else "" for spec in self._specs),
         )

@@ -30,7 +30,7 @@ class Blank(Widget):
         return [line] * crop.height
 
 
-class Row(Horizontal, Blank):
+class QuickRow(Horizontal, Blank):
     """Widgets beside each other."""
 
 
@@ -38,7 +38,7 @@ class Stage(ContentSwitcher, Blank):
     """Views, one of them in front."""
 
 
-class Ground(Screen[None], Blank):
+class Backdrop(Screen[None], Blank):
     """The screen below everything."""
 
 

@@ -78,7 +78,7 @@ def dividends(instrument: Instrument, spot: float, first: date, last: date) -> l
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
+class MarketCarry:
     """Forward and what it is made of, for one expiry."""
 
     forward: float
@@ -89,24 +89,26 @@ class Carry:
     """What the options are priced and hedged on: the spot, for a volatility index its future."""
 
 
-def carry(instrument: Instrument, spot: float, now: datetime, expiry: datetime) -> Carry:
+def carry(instrument: Instrument, spot: float, now: datetime, expiry: datetime) -> MarketCarry:
     """Forward of *expiry* with the cash dividends in between; an index pays continuously."""
     tau = years(now, expiry)
     if instrument.is_future:
         # A future has no carry: what it costs to hold is in its price.
-        return Carry(spot, RATE, 0.0, spot)
+        return MarketCarry(spot, RATE, 0.0, spot)
     if instrument.is_index:
         if instrument.symbol == "VIX":
             future = volatility_future(spot, tau)
-            return Carry(future, RATE, 0.0, future)
-        return Carry(spot * float(np.exp((RATE - _INDEX_YIELD) * tau)), _INDEX_YIELD, 0.0, spot)
+            return MarketCarry(future, RATE, 0.0, future)
+        return MarketCarry(
+            spot * float(np.exp((RATE - _INDEX_YIELD) * tau)), _INDEX_YIELD, 0.0, spot
+        )
     paid = dividends(instrument, spot, now.date(), expiry.date())
     present = sum(
         d.amount * float(np.exp(-RATE * (d.ex_day - now.date()).days / YEAR_DAYS)) for d in paid
     )
     forward = (spot - present) * float(np.exp(RATE * tau))
     div_yield = RATE - float(np.log(forward / spot)) / tau if tau > 0.0 else 0.0
-    return Carry(forward, div_yield, present, spot)
+    return MarketCarry(forward, div_yield, present, spot)
 
 
 def volatility_future(index: float, tau: float) -> float:
@@ -448,7 +450,7 @@ class Strip:
     is_call: BoolArray
     con_id: IntArray
     tau: float
-    carry: Carry
+    carry: MarketCarry
     sigma: FloatArray
     """The true volatility, the same for call and put."""
 

@@ -50,7 +50,7 @@ class MoveCone:
 
 
 @dataclass(frozen=True, slots=True)
-class MoveRecord:
+class ConeRecord:
     """How often the price stayed inside the expected move, over every day that has an outcome."""
 
     n: int
@@ -110,10 +110,10 @@ def move_cones(days: Sequence[PastDay], *, horizon: int = HORIZON) -> list[MoveC
     return chosen[::-1]
 
 
-def move_record(days: Sequence[PastDay], *, horizon: int = HORIZON) -> MoveRecord:
+def move_record(days: Sequence[PastDay], *, horizon: int = HORIZON) -> ConeRecord:
     """How often the close *horizon* calendar days later lay within one expected move."""
     ended = [
         abs(cone.sigmas) for cone in every_cone(days, horizon=horizon) if cone.sigmas is not None
     ]
     apart = [cone for cone in move_cones(days, horizon=horizon) if cone.outcome is not None]
-    return MoveRecord(len(ended), sum(size <= 1.0 for size in ended), horizon, len(apart))
+    return ConeRecord(len(ended), sum(size <= 1.0 for size in ended), horizon, len(apart))
