@@ -139,7 +139,7 @@ OF_A_DESK = {
     "a number for symbols": (lambda desk: desk.scan(5), "symbols are a text, or a list of texts"),
     "a strategy in the singular": (lambda desk: desk.scan("SPY", strategy="x"), "'strategies'"),
     "an option of vol": (lambda desk: desk.vol("SPY", day=3), "did you mean 'days'"),
-    "an option of a sweep": (lambda desk: desk.sweep("scan.top", ["1"], sinse=1), "'since'"),
+    "an option of a sweep": (lambda desk: desk.sweep("scan.top", ["1"], sincee=1), "'since'"),
     "a kind of volatility": (lambda desk: desk.iv("SPY", kind="hv"), "none of ib30"),
     "no days": (lambda desk: desk.bars("SPY", days=0), "ask for at least one"),
     "bars that are not stored": (
