@@ -152,6 +152,8 @@ def types(session: nox.Session) -> None:
     """Check types of the package strictly."""
     install_dev(session)
     session.run("mypy")
+    # As somebody's editor reads what they write over it.
+    session.run("pyright", "--pythonpath", f"{session.bin}/python", "examples")
 
 
 @nox.session(requires=["build"], reuse_venv=False)

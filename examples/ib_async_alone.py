@@ -27,7 +27,8 @@ async def cheapest_put(port: int) -> tuple[float, float]:
     finally:
         ib.disconnect()
     asks = {ticker.contract.strike: ticker.ask for ticker in tickers if ticker.contract}
-    return min((ask, strike) for strike, ask in asks.items() if ask > 0)[::-1]
+    ask, strike = min((ask, strike) for strike, ask in asks.items() if ask > 0)
+    return strike, ask
 
 
 async def main() -> None:
