@@ -67,7 +67,6 @@ class Survey:
     """None before the first quotes, and again after a coarse look."""
     kept: tuple[Contender, ...] = ()
     tally: Tally = field(default_factory=Tally)
-    _rows: dict[Wanted, int] = field(default_factory=dict)
     _quoted: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     _sought: Counter[tuple[object, ...]] = field(default_factory=Counter)
     """How many trades of each group were kept when it was searched."""
@@ -121,12 +120,10 @@ class Survey:
         """
         assert self.estimated is not None
         light = self.estimated.board.without_outlooks()
-        moved = (replace(contender.hit, board=light) for contender in self.kept)
         self.kept = tuple(
-            contender._replace(hit=hit) for contender, hit in zip(self.kept, moved, strict=True)
+            contender._replace(hit=replace(contender.hit, board=light)) for contender in self.kept
         )
         self._light, self.estimated = light, None
-        self._rows.clear()
 
     def _priced(self) -> Estimated:
         """Every listed option priced, anew after a coarse look."""
@@ -144,9 +141,9 @@ class Survey:
         keys = zip(
             chain["expiry"].tolist(), chain["strike"].tolist(), chain["right"].tolist(), strict=True
         )
-        self._rows = {Wanted(*key): row for row, key in enumerate(keys)}
+        rows_of = {Wanted(*key): row for row, key in enumerate(keys)}
         asked = np.zeros(len(chain), dtype=np.bool_)
-        asked[[self._rows[option] for option in self.quotes]] = True
+        asked[[rows_of[option] for option in self.quotes]] = True
         return estimates.complete(chain, asked, self.vol, self.settings)
 
     def _search(self, keep: int) -> None:
