@@ -146,6 +146,16 @@ def test_a_bad_end_is_a_fault(how, what, cause):
     assert named.startswith(cause)
 
 
+def test_a_reason_is_told_once():
+    """What speaks of several things has a message for each reason, not for each thing."""
+    check = Command(("journal", "check"))
+    said = "tomic: SPY: no TWS\ntomic: QQQ: {}\n"
+
+    assert verdict(check, code=4, stderr=said.format("no options")) == []
+    ((found, named),) = verdict(check, code=4, stderr=said.format("no TWS"))
+    assert (found, named) == ("several messages", "journal check gave a reason twice")
+
+
 def test_a_later_command_must_go_well():
     """A good file that is refused after an odd one is a fault, whatever the message."""
     command = Command(("journal", "import", "good.csv"), codes=(0,))

@@ -59,7 +59,9 @@ _NOISE = (
     "ResourceWarning: unclosed",
 )
 _WARNING = re.compile(r"^(\S+?)/?([^/\s]+\.py):(\d+): (\w*Warning): (.*)$", re.MULTILINE)
-_MESSAGE = re.compile(r'^(?:tomic: (?!partial: |not told)|Error: |Aborted|\{"error")', re.MULTILINE)
+_MESSAGE = re.compile(
+    r'^(?:tomic: (?!partial: |not told)|Error: |Aborted|\{"error").*$', re.MULTILINE
+)
 """What sums up the missing parts stands beside the reason of each, as does what was not told."""
 _GREETING = re.compile(r"^tomic \d[\w.]*: .*$", re.MULTILINE)
 _SQLITE = b"SQLite format 3\x00"
@@ -149,6 +151,9 @@ def _of_code(command: Command, outcome: Outcome, *, heard: bool) -> Fault | None
         and not _SEVERAL & set(command.words[:2])
     ):
         return Fault("no message", f"{name} ended with {code} without a reason", detail=said)
+    told = [error.rpartition(": ")[2] for error in errors]
+    if len(told) > len(set(told)) and "run" not in command.words:
+        return Fault("several messages", f"{name} gave a reason twice", detail=said)
     if len(errors) > 1 and not _SEVERAL & set(command.words):
         return Fault("several messages", f"{name} gave {len(errors)} messages", detail=said)
     return None

@@ -434,6 +434,18 @@ def test_exit_codes_of_a_check(verdicts, pnl, errors, asked, code):
     assert check_code(CheckRun(checks, errors, moment), exit_code=asked) == code
 
 
+def test_a_snapshot_without_a_gateway():
+    """The reason that all entries share is told once, with the code of what could be had."""
+    add(legs="short_put_spread SPY 560/550 2099-06-19", price="4.00")
+    add(legs="short_put_spread SPY 560/540 2099-06-19", price="4.00")
+
+    result = run("journal", "snapshot", "--host", "127.0.0.1", "--port", "1", "-q")
+
+    assert result.exit_code == 4
+    assert result.stderr.count("no gateway at") == 1
+    assert "tomic: entry 1, entry 2: no gateway at 127.0.0.1:1" in result.stderr
+
+
 # -- with a market ---------------------------------------------------------------------------
 
 

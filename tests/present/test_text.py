@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tomic.present.text import PlainTable, fitted_to, folded, money, number, points
+from tomic.present.text import PlainTable, fitted_to, folded, money, number, points, reasons
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,13 @@ def test_money_and_per_cents():
     """Money has its sign; a fraction is written times a hundred."""
     assert [money(1234.5), money(-0.5, 1), money(None)] == ["+1,234.50", "-0.5", ""]
     assert points(0.0415) == "4.2"
+
+
+def test_a_shared_reason_is_told_once():
+    """What several things share stands behind all their names, and a name stands once."""
+    given = [("A", "no TWS"), ("B", "B has no options"), ("A1", "no TWS"), ("F", "Filled up")]
+
+    assert reasons(given) == ["A, A1: no TWS", "B has no options", "F: Filled up"]
 
 
 def wide() -> PlainTable:

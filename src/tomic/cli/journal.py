@@ -27,6 +27,7 @@ from tomic.errors import (
 )
 from tomic.journal import campaign
 from tomic.present import journal as present, track as track_record
+from tomic.present.text import reasons
 from tomic.workflows.journal import (
     entries as journals,
     executions as imported,
@@ -322,8 +323,8 @@ async def check(
             looks = [look, *([notices.of_gateway(lost[0])] if lost else [])]
             await telling.tell(journal.store, journal.settings, looks, common)
     typer.echo(present.checks(run, common.shape), nl=False)
-    for name, error in run.errors.items():
-        typer.echo(f"tomic: {name}: {error}", err=True)
+    for line in reasons(run.errors.items()):
+        typer.echo(f"tomic: {line}", err=True)
     common.say(*present.check_notes(run), present.check_summary(run))
     return check_code(run, exit_code=exit_code)
 
@@ -351,10 +352,12 @@ async def snapshot(
     async with opened(common, gateway) as journal:
         taken = await review.snapshot(journal, entries or (), note=note)
     typer.echo(present.snapshots(taken, common.shape), nl=False)
-    problems = [f"tomic: entry {each.entry.id}: {each.problem}" for each in taken if each.problem]
-    for problem in problems:
-        typer.echo(problem, err=True)
-    return 3 if problems else 0
+    problems = [(f"entry {each.entry.id}", each.problem) for each in taken if each.problem]
+    for line in reasons(problems):
+        typer.echo(f"tomic: {line}", err=True)
+    if not problems or any(each.snapshot for each in taken):
+        return 3 if problems else 0
+    return worst([each.error.exit_code if each.error else 3 for each in taken])
 
 
 @app.command()

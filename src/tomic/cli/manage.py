@@ -13,6 +13,7 @@ from tomic.errors import UsageError
 from tomic.journal.manage import orders
 from tomic.present import chain, manage as present
 from tomic.present.forms import Format
+from tomic.present.text import reasons
 from tomic.workflows.journal import manage as managing, statistics
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ async def manage(
         advice, move = _picked(run, None)
         if move.trades:
             typer.echo(present.order_text(advice, move), nl=False)
-    for name, error in run.errors.items():
-        typer.echo(f"tomic: {name}: {error}", err=True)
+    for line in reasons(run.errors.items()):
+        typer.echo(f"tomic: {line}", err=True)
     common.say(*(f"note: {note}" for note in run.notes), present.summary(run))
     return code_of(run, exit_code=exit_code)
 

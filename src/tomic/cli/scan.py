@@ -26,6 +26,7 @@ from tomic.errors import BadFile, TomicError, UsageError
 from tomic.models import documents
 from tomic.present import forms, proposal as details, scan as present, ticket as orders
 from tomic.present.forms import Format
+from tomic.present.text import reasons
 from tomic.strategies import tickets
 from tomic.strategies.catalogue import templates
 
@@ -38,12 +39,10 @@ def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> No
 
 def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
     """Say on stderr what was considered, what failed, and where the files went."""
-    for outcome in result.failed:
-        if outcome.error_code == "deadline":
-            continue  # as many lines as there are symbols left; the line of what is partial says so
-        # Most errors name their symbol themselves.
-        head = "" if outcome.error.startswith(outcome.symbol) else f"{outcome.symbol}: "
-        typer.echo(f"tomic: {head}{outcome.error}", err=True)
+    # Those that a deadline left are in the line of what is partial.
+    failed = [one for one in result.failed if one.error_code != "deadline"]
+    for line in reasons((outcome.symbol, outcome.error) for outcome in failed):
+        typer.echo(f"tomic: {line}", err=True)
     typer.echo(present.scan_summary(result), err=True)
     for note in result.notes:
         typer.echo(f"note: {note}", err=True)

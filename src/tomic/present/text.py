@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import textwrap
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict
@@ -78,6 +78,18 @@ def fitted_to(width: int | None) -> Iterator[None]:
         yield
     finally:
         _WIDTH.reset(token)
+
+
+def reasons(given: Iterable[tuple[str, object]]) -> list[str]:
+    """Lines of *given*, what is concerned and why; a reason that several share is told once."""
+    concerned: dict[str, list[str]] = {}
+    for name, reason in given:
+        concerned.setdefault(str(reason), []).append(name)
+    return [
+        # Many errors name what they concern themselves.
+        reason if re.match(rf"{re.escape(names[0])}\b", reason) else f"{', '.join(names)}: {reason}"
+        for reason, names in concerned.items()
+    ]
 
 
 def folded(text: str) -> str:

@@ -23,7 +23,7 @@ from tomic.panel.widgets.lines import Ask, FactLines
 from tomic.panel.widgets.plot import Glyphs
 from tomic.present import journal as present
 from tomic.present.forms import Format
-from tomic.present.text import amount, money, number, points
+from tomic.present.text import amount, money, number, points, reasons
 from tomic.workflows.journal import entries, files, review, statistics, trades
 from tomic.workflows.journal.entries import Journal, Recorded
 from tomic.workflows.portfolio.review import PROPOSAL_ID
@@ -245,7 +245,7 @@ class JournalView(View):
         if checked is not None:
             self.show_lost(checked.errors.values())
             parts.append(f"{checked.as_of:%Y-%m-%d %H:%M} UTC")
-            parts += [f"{symbol}: {error}" for symbol, error in checked.errors.items()]
+            parts += reasons(checked.errors.items())
             parts += present.check_notes(checked)
         self.show_status(self.panel.joined(parts))
 

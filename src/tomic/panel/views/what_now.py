@@ -7,6 +7,7 @@ from tomic.models.review import Structure
 from tomic.panel.views.view import TextSheet, View, folded
 from tomic.present import manage as present
 from tomic.present.forms import Format
+from tomic.present.text import reasons
 from tomic.workflows.journal.manage import ManageRun
 
 _MARGIN = 4
@@ -24,7 +25,7 @@ def show_what_now(view: View, which: str) -> None:
     def show(run: ManageRun) -> None:
         view.show_lost(run.errors.values())
         width = panel.size.width - _MARGIN
-        notes = [*(f"{name}: {error}" for name, error in run.errors.items()), *run.notes]
+        notes = [*reasons(run.errors.items()), *run.notes]
         page = present.shown(run, Format.TABLE, whole=True, width=width)
         text = folded("\n".join([page, *(f"note: {note}" for note in notes)]), width)
         view.show_status(panel.joined(notes))

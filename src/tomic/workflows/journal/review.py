@@ -310,6 +310,7 @@ class Taken:
     entry: nouns.JournalEntry
     snapshot: nouns.Snapshot | None
     problem: str = ""
+    error: TomicError | None = None
 
 
 async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "") -> list[Taken]:
@@ -322,7 +323,8 @@ async def snapshot(journal: Journal, ids: Sequence[int] = (), *, note: str = "")
         marked = _snapshot(entry, market)
         if marked is None or entry.id is None:
             problem = str(market) if market is not None else "there is nothing to quote"
-            taken.append(Taken(entry, None, problem))
+            error = market if isinstance(market, TomicError) else None
+            taken.append(Taken(entry, None, problem, error))
             continue
         work = partial(with_snapshot, snapshot=marked, note=note)
         kept = await change(journal, entry.id, work, event="snapshot")
