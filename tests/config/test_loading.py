@@ -251,6 +251,27 @@ def test_variables_reach_every_kind_of_value(monkeypatch):
     assert settings.strategies == {"iron_condor": {"dte": [30, 45], "outlook": "quiet"}}
 
 
+def test_a_bare_number_is_a_list_of_one(monkeypatch):
+    """A variable has no quotes: what reads as a number or a word of JSON may be a name."""
+    monkeypatch.setenv("TOMIC_FLEX__QUERY", "123456")
+    monkeypatch.setenv("TOMIC_PORTFOLIO__STRESS__DAYS", "0")
+    monkeypatch.setenv("TOMIC_MARKET__SYMBOLS", "true")
+
+    settings = load_settings()
+
+    assert settings.flex.query == ("123456",)
+    assert settings.portfolio.stress.days == (0,)
+    assert settings.market.symbols == ("TRUE",)
+
+
+@pytest.mark.parametrize("written", ["123456", "'123456'", "[123456]", "'123456,'"])
+def test_the_number_of_a_query(written):
+    """However its owner writes it."""
+    write("tomic.toml", f"[flex]\nquery = {written}\n")
+
+    assert load_settings().flex.query == ("123456",)
+
+
 def test_relative_paths_belong_to_the_file_that_names_them(home, tmp_path, monkeypatch):
     """Cron may start anywhere: paths of a file, given or default, lie beside it."""
     project = write(tmp_path / "desk" / "tomic.toml", "[store]\npath = 'mine.db'\n")

@@ -214,9 +214,13 @@ class _Environment(EnvSettingsSource):
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
         try:
-            return json.loads(value)
+            read = json.loads(value)
         except (ValueError, RecursionError):
-            return [part.strip() for part in value.split(",") if part.strip()]
+            read = None
+        # A text that is also a number or a word of JSON, as 123456 is, stays the text it is.
+        if isinstance(read, list | dict | str):
+            return read
+        return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def user_config_file() -> Path | None:

@@ -74,6 +74,13 @@ def _service(value: str) -> str:
     return value.rstrip("/")
 
 
+def _queries(value: Any) -> Any:
+    """Numbers may be written without quotes."""
+    if isinstance(value, list | tuple):
+        return [str(one) if type(one) is int else one for one in value]
+    return str(value) if type(value) is int else value
+
+
 def _query(value: str) -> str:
     if not (value.isascii() and value.isdecimal()):
         raise ValueError(f"{value!r} must be the number of a Flex query, not its name")
@@ -87,7 +94,9 @@ class FlexSettings(Section):
     The token is no setting: it comes from $TOMIC_FLEX_TOKEN or from token_file.
     """
 
-    query: Annotated[Names, AfterValidator(lambda names: tuple(map(_query, names)))] = ()
+    query: Annotated[
+        Names, BeforeValidator(_queries), AfterValidator(lambda names: tuple(map(_query, names)))
+    ] = ()
     """Numbers of the queries to fetch, as Client Portal shows them."""
     token_file: Location | None = None
     """File with the token that only its owner may read, or "none"; TOMIC_FLEX_TOKEN wins."""
