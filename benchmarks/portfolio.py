@@ -61,13 +61,13 @@ def run() -> list[Row]:
     ]
 
 
-def large_book() -> Book:
-    """Random options at random strikes, every twentieth position shares."""
+def large_book(count: int = POSITIONS) -> Book:
+    """*count* random options at random strikes, every twentieth position shares."""
     rng = np.random.default_rng(4)
     symbols = ["SPY", *(f"S{n:02d}" for n in range(SYMBOLS - 1))]
     spots = {name: float(rng.uniform(50.0, 600.0)) for name in symbols}
     found: dict[str, Position] = {}
-    while len(found) < POSITIONS:
+    while len(found) < count:
         symbol = symbols[int(rng.integers(SYMBOLS))]
         one = position(rng, symbol, spots[symbol])
         found[one.contract] = one
