@@ -6,12 +6,22 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tomic.disk import check_target, network_drive, open_to_others, read_bytes, write_text
-from tomic.errors import BadFile
+from tomic.disk import (
+    beginning,
+    check_target,
+    network_drive,
+    open_to_others,
+    read_bytes,
+    read_private,
+    temporary_folder,
+    write_text,
+)
+from tomic.errors import BadFile, ConfigError
 
 WRITER = """
 import sys
@@ -157,3 +167,34 @@ def test_a_device_and_a_file_too_long_are_refused_unread(tmp_path):
     if Path("/dev/zero").is_char_device():
         with pytest.raises(BadFile, match="is a device; name a file"):
             read_bytes(Path("/dev/zero"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_without_a_writer_keeps_nobody_waiting(tmp_path):
+    """It is not looked into, and a secret is not in it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+
+    assert beginning(pipe, 16) == b""
+    assert read_private(pipe, 16, "the token") == b""
+    with pytest.raises(FileNotFoundError):
+        beginning(tmp_path / "none", 16)
+
+
+def test_a_temporary_folder_is_gone_at_the_end():
+    """With all in it."""
+    with temporary_folder() as folder:
+        (folder / "file").write_text("x")
+
+    assert not folder.exists()
+
+
+def test_no_temporary_folder_is_said(tmp_path, monkeypatch):
+    """What to do about it as well."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+
+    with (
+        pytest.raises(ConfigError, match=r"no folder for temporary files can be made.*TMPDIR"),
+        temporary_folder(),
+    ):
+        pass

@@ -9,7 +9,9 @@ import os
 import select
 import stat
 import sys
+import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ _OVER_A_NETWORK = frozenset(
      "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gvfsd-fuse", "fuse.glusterfs"}
 )  # fmt: skip
 """File systems whose locks depend on another computer."""
+_AT_ONCE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""A pipe without a writer must not keep us waiting where no signal reaches us."""
 _WAIT_S = 30.0
 """For whoever writes into a pipe."""
 
@@ -39,9 +43,7 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
         BadFile: It is longer than *most* bytes, a device, or a pipe through which nothing comes.
         OSError: It cannot be read.
     """
-    # A pipe without a writer must not keep us waiting where no signal reaches us.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    number = os.open(path, flags)
+    number = os.open(path, _AT_ONCE)
     content = bytearray()
     try:
         found = os.fstat(number)
@@ -80,6 +82,39 @@ def read_text(path: Path, most: int = MOST) -> str:
     return outside.lines(text)
 
 
+def beginning(path: Path, size: int) -> bytes:
+    """
+    The first *size* bytes of a file; nothing of a pipe or a device, which can be read only once.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if not path.is_file():
+        path.stat()
+        return b""
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """
+    A folder of its own for as long as the body runs, removed with all in it.
+
+    Raises:
+        ConfigError: None can be made: no place for such files can be written, or the disk is full.
+    """
+    try:
+        held = tempfile.TemporaryDirectory(prefix="tomic-", ignore_cleanup_errors=True)
+    except OSError as exc:
+        raise ConfigError(
+            f"no folder for temporary files can be made ({exc.strerror or exc}); set TMPDIR to a "
+            "folder that can be written and has room"
+        ) from exc
+    with held as folder:
+        yield Path(folder)
+
+
 def read_private(path: Path, most: int, what: str) -> bytes:
     """
     The beginning of a file with a secret, which only its owner may read.
@@ -92,7 +127,9 @@ def read_private(path: Path, most: int, what: str) -> bytes:
         ConfigError: It cannot be read, or others may read it.
     """
     try:
-        with path.open("rb") as opened:
+        # As in `read_bytes`; a pipe in whose other end nobody writes is empty.
+        number = os.open(path, _AT_ONCE)
+        with os.fdopen(number, "rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
             if sys.platform != "win32" and mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise ConfigError(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import io
 import tarfile
 
 import pytest
 
 from support import quote_tables
 from tomic.errors import BadFile
+from tomic.files import option_tables
 from tomic.files.option_tables import read_days
 
 RATE = {2021: 0.02}
@@ -92,3 +94,22 @@ def test_a_damaged_archive_is_refused(tmp_path):
 
     with pytest.raises(BadFile, match=r"q\.csv\.gz"):
         read(path)
+
+
+def test_what_unpacks_to_more_than_any_table_is_refused(tmp_path, monkeypatch):
+    """By the sizes that an archive tells, and of a stream as soon as it is too long."""
+    monkeypatch.setattr(option_tables, "MOST", 10_000)
+    packed, archive = tmp_path / "q.csv.gz", tmp_path / "q.tar.xz"
+    packed.write_bytes(gzip.compress(bytes(20_000)))
+    with tarfile.open(archive, "w:xz") as made:
+        member = tarfile.TarInfo("q.csv")
+        member.size = 20_000
+        made.addfile(member, io.BytesIO(bytes(20_000)))
+
+    for path in (packed, archive):
+        with pytest.raises(BadFile, match=r"0\.01 MB"):
+            read(path)
+    monkeypatch.setattr(option_tables, "MOST", 30_000)
+    monkeypatch.setattr(option_tables, "_MOST_IN_ALL", 10_000)
+    with pytest.raises(BadFile, match="unpacks to more than"):
+        read(archive)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import gzip
 import io
 import lzma
 import math
@@ -21,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tomic import dates, models, valuation
+from tomic import dates, disk, models, valuation
 from tomic.chain import Chain
 from tomic.errors import BadFile, TomicError
 from tomic.files.reading import ABSENT, load_chain
@@ -41,6 +40,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """What is needed, and the names of columns that mean it, without case and underscores."""
 OPTIONAL = frozenset({"name", "volume", "open_interest"})
+MOST = 200_000_000
+"""Bytes of a table, unpacked; a month of all options of an index has half of that."""
+_MOST_IN_ALL = 2_000_000_000
+"""Bytes of all tables of an archive."""
 SUFFIXES = (".csv", ".csv.gz", ".tar.xz", ".tar.gz", ".tar", ".json")
 _CLASS = re.compile(r"([A-Z.]+)\d{6}[CP]")
 _FORMS = ("%m/%d/%Y", "%Y-%m-%d", "%Y%m%d")
@@ -114,17 +117,31 @@ def _chains(path: Path, rate: Mapping[int, float]) -> list[Chain]:
 
 def _texts(path: Path) -> Iterator[str]:
     """The text of a file, or of each member of an archive in the order of names."""
+    content = disk.read_bytes(path, MOST)
     if ".tar" in path.suffixes:
-        with tarfile.open(path) as archive:
-            for member in sorted(archive.getmembers(), key=lambda each: each.name):
-                content = archive.extractfile(member) if member.isfile() else None
-                if content is not None:
-                    yield content.read().decode("utf-8-sig")
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            for member in sorted(_members(path, archive), key=lambda each: each.name):
+                inside = archive.extractfile(member)
+                if inside is not None:
+                    yield inside.read().decode("utf-8-sig")
     elif path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
-            yield file.read()
+        yield disk.unzipped(path, content, MOST).decode("utf-8-sig")
     else:
-        yield path.read_text(encoding="utf-8-sig")
+        yield content.decode("utf-8-sig")
+
+
+def _members(path: Path, archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Files of an archive; the sizes that it tells are judged before anything is unpacked."""
+    whole = 0
+    # A hole in a file takes no room in the archive.
+    for member in archive:
+        if member.size > MOST or member.issparse():
+            raise BadFile(f"{path}: {member.name} is longer than {MOST / 1e6:g} MB")
+        whole += member.size
+        if whole > _MOST_IN_ALL:
+            raise BadFile(f"{path}: unpacks to more than {_MOST_IN_ALL / 1e9:g} GB")
+        if member.isfile():
+            yield member
 
 
 def _plain(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tomic.disk import parse_json, read_text
+from tomic.disk import beginning, parse_json, read_text
 from tomic.errors import BadFile
 from tomic.evidence.history import Dates, SurfaceRows
 from tomic.files.reading import ABSENT
@@ -38,8 +38,7 @@ def is_surface(path: Path) -> bool:
     try:
         if path.is_dir():
             return any(is_surface(each) for each in sorted(path.glob("*.json")))
-        with path.open("rb") as file:
-            return _MARK in file.read(_HEAD).lower()
+        return _MARK in beginning(path, _HEAD).lower()
     except OSError:
         return False
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tomic.disk import read_bytes
+from tomic.disk import beginning, read_bytes
 from tomic.errors import BadFile
 from tomic.store import schema
 from tomic.store.calendar import CalendarTables, Dividend, Earnings
@@ -32,9 +32,12 @@ class Imported:
 
 async def import_file(store: StoreFile, calendar: CalendarTables, path: Path) -> Imported:
     """Import a file, whatever of the known kinds it is."""
-    content = _read(path)
-    if content.startswith(_SQLITE):
-        return await _import_legacy(store, path)
+    try:
+        if beginning(path, len(_SQLITE)) == _SQLITE:
+            return await _import_legacy(store, path)
+        content = read_bytes(path)
+    except OSError as exc:
+        raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
     calendar_file = parse(path, content)
     events = calendar_file.events
     dividends = [event for event in events if isinstance(event, Dividend)]
@@ -69,16 +72,6 @@ async def _import_legacy(store: StoreFile, path: Path) -> Imported:
             "rows without a readable date": copied.undated,
         },
     )
-
-
-def _read(path: Path, size: int = -1) -> bytes:
-    try:
-        if size < 0:
-            return read_bytes(path)
-        with path.open("rb") as file:
-            return file.read(size)
-    except OSError as exc:
-        raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
 
 
 def _check_legacy(path: Path, source: sqlite3.Connection) -> None:

@@ -12,7 +12,6 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
-import tempfile
 import time
 import tomllib
 import zipfile
@@ -36,7 +35,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from tomic import errors
+from tomic import disk, errors
 from tomic._typing import BoolArray
 from tomic._version import __version__
 from tomic.chain import Chain
@@ -998,8 +997,8 @@ class _Kept:
         if self.folder is not None:
             yield _Shelf(self.folder, self.used)
             return
-        with tempfile.TemporaryDirectory(prefix="tomic-backtest-") as folder:
-            yield _Shelf(Path(folder), set())
+        with disk.temporary_folder() as folder:
+            yield _Shelf(folder, set())
 
     def key(
         self, history: SurfaceHistory, days: Dates, terms: WalkTerms, calendar: Calendar

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from tomic import disk
 from tomic.config import IbSettings, Settings
 from tomic.errors import UsageError
 from tomic.ib.session import Session
@@ -274,8 +274,8 @@ class Resources:
                 if self.origin.simulated and self._simulated_store is not None:
                     path = self._simulated_store
                 elif self.origin.simulated:
-                    folder = self._stack.enter_context(TemporaryDirectory(prefix="tomic-"))
-                    path = Path(folder) / "demo.db"
+                    folder = self._stack.enter_context(disk.temporary_folder())
+                    path = folder / "demo.db"
                 self._database = await self._opened(path)
             return self._database
 

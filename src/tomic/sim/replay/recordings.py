@@ -22,7 +22,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from tomic.disk import parse_json, read_bytes, unzipped
+from tomic.disk import beginning, parse_json, read_bytes, unzipped
 from tomic.errors import BadFile
 from tomic.masking import Masks
 from tomic.wire import framing
@@ -234,10 +234,7 @@ def is_session(path: Path) -> bool:
         BadFile: The file cannot be read.
     """
     try:
-        # Pipes and devices are read once, and this is not yet the time for it.
-        with path.open("rb") if path.is_file() else io.BytesIO() as file:
-            start = file.read(4096)
-        path.stat()
+        start = beginning(path, 4096)
     except FileNotFoundError:
         raise BadFile(f"{path} does not exist; check the path of the recording") from None
     except OSError as exc:

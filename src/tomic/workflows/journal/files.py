@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tomic import flex, outside
+from tomic import disk, flex, outside
 from tomic.disk import parse_foreign_json
 from tomic.errors import BadFile, ConfigError, FlexError, StoreError, TomicError
 from tomic.ib import account
@@ -28,8 +28,8 @@ from tomic.workflows.journal import executions
 from tomic.workflows.journal.entries import Journal, from_document, load_all, to_document
 
 SCHEMA = "tomic.journal/1"
-_MOST_BYTES = 256 << 20
-"""A journal of a lifetime is smaller; a device never ends."""
+_MOST = 128_000_000
+"""Bytes; a journal of a lifetime is smaller."""
 _LOOK = 400
 """Bytes of which every other one is 0 in text of two bytes a letter."""
 KINDS = f"the original's journal.json, an export of tomic journal, {broker.KINDS}"
@@ -67,11 +67,7 @@ async def import_file(journal: Journal, path: Path) -> ImportedJournal:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise BadFile(f"{path}: more than {_MOST_BYTES >> 20} MB; it can be {KINDS}")
-        return outside.lines(decoded(data))
+        return outside.lines(decoded(disk.read_bytes(path, _MOST)))
     except OSError as exc:
         raise BadFile(f"{path}: {(exc.strerror or str(exc)).lower()}") from exc
     except UnicodeDecodeError as exc:
