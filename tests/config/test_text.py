@@ -168,6 +168,23 @@ def test_set_writes_nothing_that_is_wrong(key, value, message):
     assert list(Path.cwd().iterdir()) == [Path.cwd() / "tomic.toml"]
 
 
+@pytest.mark.parametrize("value", ["2026-11-20", "12:30:00", "0", "[1979-05-27]"])
+def test_set_judges_what_is_hidden(monkeypatch, value):
+    """A variable that wins today may be gone tomorrow; then the file must be sound."""
+    write("tomic.toml", "[ib]\nport = 4002\n")
+    monkeypatch.setenv("TOMIC_IB__PORT", "7497")
+
+    with pytest.raises(ConfigError, match=r"tomic.toml: \[ib\] port"):
+        set_key("ib.port", value)
+    assert Path("tomic.toml").read_text() == "[ib]\nport = 4002\n"
+
+
+@pytest.mark.parametrize("text", ["2026-11-20", "12:30:00", "inf", "[1979-05-27]", "1e-05"])
+def test_whatever_toml_holds_is_written_back(text):
+    """Also what JSON has no word for."""
+    assert toml_text(tomllib.loads(f"x = {text}")["x"]) == text
+
+
 def test_set_mends_a_broken_key():
     """A file that does not load can be mended by setting the key that is wrong."""
     write("tomic.toml", "[ib]\nport = 0\n")

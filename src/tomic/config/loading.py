@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard, get_args
@@ -408,6 +408,17 @@ def read_layers(
     }
     layers.append(Layer(ARGUMENT, given))
     return layers
+
+
+def alone(layers: Sequence[Layer], file: Path, keys: KeyPath) -> Layer:
+    """What *file* says of one key, and nothing else."""
+    (tree,) = (layer.data for layer in layers if layer.name == str(file))
+    inner: Any = tree
+    for part in keys:
+        inner = inner[part]
+    for part in reversed(keys):
+        inner = {part: inner}
+    return Layer(str(file), inner)
 
 
 def _keys(section: str, given: object) -> Mapping[str, Any]:

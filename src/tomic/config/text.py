@@ -77,7 +77,9 @@ def toml_text(value: Any) -> str:
     if isinstance(value, dict):
         pairs = ", ".join(f"{_bare(key)} = {toml_text(inner)}" for key, inner in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
-    return json.dumps(value)
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return repr(value) if isinstance(value, float) else json.dumps(value)
 
 
 def _table(path: tuple[str, ...], value: Any, note: str) -> list[str]:
@@ -214,7 +216,10 @@ def _first_valid(
     for value in _readings(text):
         after = _changed(before, file, keys, value)
         try:
-            loading.build(loading.read_layers(path, edited=(file, loading.parse_toml(after, file))))
+            layers = loading.read_layers(path, edited=(file, loading.parse_toml(after, file)))
+            loading.build(layers)
+            # As well where a variable or another file hides what this one says of the key.
+            loading.build([*layers, loading.alone(layers, file, keys)])
         except ConfigError as exc:
             refusal = refusal or exc
         else:
