@@ -7,11 +7,14 @@ Laid out by hand in the plain text of typer: rich takes longer to import than a 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+from tomic import outside
 
 _COMMANDS: Mapping[str, Mapping[str, str]] = {
     "tomic": {
@@ -47,8 +50,28 @@ class HelpedCommand(TyperCommand):
         _write_options(self, ctx, formatter)
 
 
+@contextmanager
+def _fit_for_a_terminal() -> Iterator[None]:
+    """What is wrong with an argument is told without the control codes that it may hold."""
+    try:
+        yield
+    except typer.BadParameter as exc:
+        exc.message = outside.lines(exc.message)
+        raise
+
+
 class HelpedGroup(TyperGroup):
     """A group whose commands stand under what they are about."""
+
+    def make_context(self, *args: Any, **further: Any) -> Any:
+        """Read the words before a command."""
+        with _fit_for_a_terminal():
+            return super().make_context(*args, **further)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the words name, its own words read first."""
+        with _fit_for_a_terminal():
+            return super().invoke(ctx)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write options first, as in a command, and the commands below them."""
