@@ -36,8 +36,8 @@ Made by `nox -s fuzz`, which says of every case how it must end: a documented ex
 for people, no traceback, no control code and no account number on the terminal, its deadline kept
 within 2 s, 300 MB at most, no half file, no process left behind, the store sound, and nothing lost
 that was said to be written. `--page` writes the rows of what was tried; everything follows from
-the seed, and what fails is printed with the command that repeats it. What ended badly is mended since
-and tried by the suite (`tests/corpus`).
+the seed, and what fails is printed with the command that repeats it. What ended badly is mended
+since, and tried by the suite (`tests/corpus`).
 
 | tried | cases | ended badly | command |
 | --- | --- | --- | --- |

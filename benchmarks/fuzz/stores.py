@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from benchmarks.fuzz.cases import Case, Command, Conditions
@@ -39,6 +40,24 @@ _STATEMENTS = (
     "PRAGMA journal_mode = DELETE", "PRAGMA encoding", "DELETE FROM runs",
     "INSERT INTO runs VALUES ('backup', 1, 'x', 'x')",
 )  # fmt: skip
+_DAMAGES = {
+    "text that is not UTF-8": "CAST(x'63ff' AS TEXT)",
+    "bytes": "x'00ff'",
+    "an infinite number": "9e999",
+    "a text": "'x'",
+}
+"""What stands in every column of a table that lets it in."""
+_TABLES = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+_READERS = (
+    ("journal", "list", "--all"), ("journal", "show", "1"), ("journal", "note", "1", "more"),
+    ("journal", "history", "1"), ("journal", "executions"), ("journal", "export"),
+    ("journal", "import", "flex.csv"), ("journal", "stats"), ("store", "check"),
+    ("store", "info"), ("store", "backup", "copy.db"), ("vol", "SPY", "QQQ", "--stored"),
+    ("vol", "SPY", "--history"), ("report", "day", "--html", "out.html"),
+    ("scan", "SPY", "--demo", "--no-export"), ("prices", "SPY", "--demo"), ("doctor",),
+)  # fmt: skip
+_APART = 5
+"""Every so many of them read one damage; the next ones the next."""
 
 
 def cases(prepared: Path) -> Iterator[Case]:
@@ -47,6 +66,7 @@ def cases(prepared: Path) -> Iterator[Case]:
     for statement in _STATEMENTS:
         changed = _after(content, statement)
         yield from _each(statement[:100], {_STORE: changed})
+    yield from _damaged(content)
     for label, files in (
         ("empty", {_STORE: b""}),
         ("one byte", {_STORE: b"x"}),
@@ -81,6 +101,16 @@ def cases(prepared: Path) -> Iterator[Case]:
         yield from _each(label, {}, conditions=Conditions(modes=modes))
 
 
+def _damaged(content: bytes) -> Iterator[Case]:
+    """Every column with something in it that nobody writes, read by commands in turn."""
+    columns = [(name, column) for name, every in _filled(content).items() for column in every]
+    damages = itertools.product(columns, _DAMAGES.items())
+    for turn, ((table, column), (label, value)) in enumerate(damages):
+        changed = _overwritten(content, table, column, value)
+        for words in _READERS[turn % _APART :: _APART]:
+            yield _case(f"{table}.{column} holds {label}", words, {_STORE: changed})
+
+
 def _each(
     label: str,
     files: dict[str, bytes],
@@ -88,14 +118,38 @@ def _each(
     conditions: Conditions | None = None,
 ) -> Iterator[Case]:
     for words in _COMMANDS:
-        yield Case(
-            kind=KIND,
-            name=f"{label}: {' '.join(words)}",
-            commands=(Command(words),),
-            files=files,
-            links=links or {},
-            conditions=conditions or Conditions(),
-        )
+        yield _case(label, words, files, links, conditions)
+
+
+def _case(
+    label: str,
+    words: tuple[str, ...],
+    files: dict[str, bytes],
+    links: dict[str, str] | None = None,
+    conditions: Conditions | None = None,
+) -> Case:
+    return Case(
+        kind=KIND,
+        name=f"{label}: {' '.join(words)}",
+        commands=(Command(words),),
+        files=files,
+        links=links or {},
+        conditions=conditions or Conditions(),
+    )
+
+
+def _filled(content: bytes) -> dict[str, list[str]]:
+    """The columns of each table that has rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.db"
+        path.write_bytes(content)
+        with closing(sqlite3.connect(path)) as db:
+            names = [name for (name,) in db.execute(_TABLES)]
+            return {
+                name: [column for _, column, *_ in db.execute(f"PRAGMA table_info({name})")]
+                for name in names
+                if db.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+            }
 
 
 def _after(content: bytes, statements: str) -> bytes:
@@ -104,6 +158,25 @@ def _after(content: bytes, statements: str) -> bytes:
         path.write_bytes(content)
         with closing(sqlite3.connect(path)) as db:
             db.executescript(statements)
+            db.execute("PRAGMA journal_mode = DELETE")
+        return path.read_bytes()
+
+
+def _overwritten(content: bytes, table: str, column: str, value: str) -> bytes:
+    """A store with *value* in a column where that lets it in, its triggers as they were."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.db"
+        path.write_bytes(content)
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            triggers = db.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+            ).fetchall()
+            for name, _ in triggers:
+                db.execute(f"DROP TRIGGER {name}")
+            with suppress(sqlite3.IntegrityError):
+                db.execute(f"UPDATE OR IGNORE {table} SET {column} = {value}")
+            for _, statement in triggers:
+                db.execute(statement)
             db.execute("PRAGMA journal_mode = DELETE")
         return path.read_bytes()
 

@@ -111,6 +111,11 @@ async def _opened(worker: Worker) -> None:
     await worker
 
 
+def code_of(error: sqlite3.Error) -> int:
+    """SQLite's own code; 0 of what Python's module says by itself, of a text that is not UTF-8."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNUSABLE = (
@@ -261,7 +266,7 @@ class StoreFile:
 
     def _explained(self, exc: sqlite3.DatabaseError) -> StoreError | None:
         """Translate what the user can act on; None for what is a mistake of the program."""
-        number = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+        number = code_of(exc)
         if number in BUSY:
             return StoreBusy(
                 f"{self.path}: another program has been writing for {self.busy_timeout_s:g} s; "
@@ -288,6 +293,12 @@ class StoreFile:
             return StoreError(
                 f"{self.path}: refused by a rule in the file itself ({exc}); tomic store check "
                 "tells whether it is sound"
+            )
+        # The text itself, which follows, may be long and is nobody's business.
+        if undecodable := re.match(r"Could not decode to UTF-8 column '[^']*'", str(exc)):
+            return StoreError(
+                f"{self.path}: damaged ({undecodable[0][0].lower()}{undecodable[0][1:]}) and left "
+                "as it is; tomic store check tells what else is, tomic store restore takes a backup"
             )
         if str(exc).startswith("no such "):
             return StoreError(f"{self.path}: {exc}; tomic store check tells what is missing")
@@ -384,7 +395,7 @@ def _use_wal(db: sqlite3.Connection, wait_s: float) -> None:
         try:
             db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF not in BUSY or time.monotonic() >= ends:
+            if code_of(exc) not in BUSY or time.monotonic() >= ends:
                 raise
             time.sleep(0.01)
         else:
@@ -406,7 +417,7 @@ async def _lock_within(lock: Worker, target: Path, wait_s: float) -> bool:
         try:
             await lock.call(lambda db: db.execute("BEGIN EXCLUSIVE"))
         except sqlite3.DatabaseError as exc:
-            number = exc.sqlite_errorcode & 0xFF
+            number = code_of(exc)
             if number in _DAMAGED and await lock.call(lambda _: _emptied(target)):
                 continue
             if number not in BUSY:

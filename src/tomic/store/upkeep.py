@@ -21,7 +21,7 @@ from tomic import disk
 from tomic.errors import StoreError
 from tomic.models.documents import first_fault
 from tomic.store import journal, kept_chains, schema
-from tomic.store.file import BUSY, StoreFile, is_there
+from tomic.store.file import BUSY, StoreFile, code_of, is_there
 
 _DOCUMENTS = (
     ("underlyings", "document"),
@@ -219,10 +219,10 @@ def _check_replaceable(db: sqlite3.Connection, target: Path) -> None:
     address = f"{target.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=0.0)) as old:
-            marked = (BACKUP,) in keys(old, "SELECT name FROM runs")
+            marked = (BACKUP.encode(),) in keys(old, "SELECT name FROM runs")
             lost = [name for name, query in IRREPLACEABLE if keys(old, query) - keys(db, query)]
     except sqlite3.DatabaseError as exc:
-        if exc.sqlite_errorcode & 0xFF in BUSY:
+        if code_of(exc) in BUSY:
             raise _in_use(target) from exc
         raise StoreError(
             f"{target}: cannot be read as a backup ({exc}); move it away, or name another file"
@@ -251,7 +251,7 @@ def free(target: Path) -> None:
                 old.execute("BEGIN EXCLUSIVE")
                 old.execute("ROLLBACK")
             except sqlite3.OperationalError as exc:
-                if exc.sqlite_errorcode & 0xFF in BUSY:
+                if code_of(exc) in BUSY:
                     raise _in_use(target) from exc
                 raise
     for suffix in BESIDE:
@@ -259,9 +259,16 @@ def free(target: Path) -> None:
 
 
 def keys(db: sqlite3.Connection, query: str) -> set[tuple[object, ...]]:
+    """What *query* finds, its texts as bytes: one that is not UTF-8 can be compared as well."""
     (table,) = re.findall(r"FROM (\w+)", query)
     # A backup of an earlier version lacks tables.
-    return set(db.execute(query)) if table in _tables(db) else set()
+    if table not in _tables(db):
+        return set()
+    usual, db.text_factory = db.text_factory, bytes
+    try:
+        return set(db.execute(query))
+    finally:
+        db.text_factory = usual
 
 
 def _path_of(db: sqlite3.Connection) -> str:
