@@ -26,7 +26,7 @@ _US_MULTIPLIER = 100
 """Shares per contract in the United States, unless a corporate action changed it."""
 Right = Literal["C", "P"]
 _SIDES: Mapping[str, tuple[Right, ...]] = {"both": ("C", "P"), "calls": ("C",), "puts": ("P",)}
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
 _STRIKE_RANGE = re.compile(rf"({_NUMBER})\s*(%|s)?", re.ASCII)
 # Strikes and spot are decimal fractions: 0.1 + 0.2 must not push a strike out of the window.
 _EDGE = 1e-9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -23,6 +23,9 @@ from tomic.models.market import (
 _DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
 _US_CONTRACT = 100.0
 _NEW_YORK = ZoneInfo("America/New_York")
+
+LogReturn = Annotated[float, Field(ge=-20.0, le=20.0)]
+"""No price becomes five hundred million times as much in a day."""
 
 
 class Position(Model):
@@ -199,7 +202,7 @@ class Book(Model):
     data_type: DataType | None = None
     benchmark: str = "SPY"
     return_days: tuple[dt.date, ...] = ()
-    returns: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
+    returns: dict[str, tuple[LogReturn | None, ...]] = Field(default_factory=dict)
     """Daily log returns by symbol, one for each of *return_days*."""
     notes: tuple[str, ...] = ()
 

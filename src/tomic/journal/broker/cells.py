@@ -27,7 +27,7 @@ ABSENT = frozenset({"", "-", "--", "N/A", "NA", "MULTI"})
 """What IB writes where there is nothing to say."""
 _MOST_CACHED = 20_000
 
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _GROUPED = re.compile(r"([-+]?\d{1,3}(?:,\d{3})+)(\.\d*)?", re.ASCII)
 _BLANKS = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f'\u2019](?=\d{3}(?!\d))")
 """Between thousands, as French and Swiss spreadsheets write them."""

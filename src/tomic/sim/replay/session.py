@@ -159,8 +159,8 @@ class _Reader:
         if event.kind == "sent":
             self._ask(number, event)
         elif event.kind == "received" and not self.conversation.handshake:
-            version = event.fields[0]
-            self.conversation.handshake = event.fields if version.isdecimal() else ("0",)
+            known = bool(event.fields) and event.fields[0].isdecimal()
+            self.conversation.handshake = event.fields if known else ("0",)
         elif event.kind != "received" or not self._answer(number, event):
             self.conversation.remarks.append(Remark(event, number, after))
 

@@ -146,7 +146,7 @@ GATE_FIGURES: Mapping[str, str] = {
 
 _GATE = re.compile(
     r"\s*(?:abs\(\s*(?P<inner>\w+)\s*\)|(?P<name>\w+))\s*(?P<sign><=|>=|<|>)\s*"
-    r"(?P<limit>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*",
+    r"(?P<limit>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*",
     re.ASCII,
 )
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
