@@ -78,7 +78,12 @@ def pytest_collection():
 
 
 def settings_in(folder: Path, **sections: dict[str, object]) -> Settings:
-    """The defaults, with every file in *folder*; *sections* change keys of sections."""
+    """
+    The defaults, with every file in *folder*; *sections* change keys of sections.
+
+    Unless they say something of limits, messages leave as fast as they come: gateways of tests in
+    real time have no limit either.
+    """
     given = {
         "store": {"path": folder / "store.db"},
         "export": {"dir": folder / "exports"},
@@ -87,7 +92,12 @@ def settings_in(folder: Path, **sections: dict[str, object]) -> Settings:
     }
     for name, values in sections.items():
         given[name] = {**given.get(name, {}), **values}
-    return Settings.model_validate(given)
+    settings = Settings.model_validate(given)
+    if "limits" in sections:
+        return settings
+    # No file can say so.
+    limits = settings.limits.model_copy(update={"messages_per_s": FAST})
+    return settings.model_copy(update={"limits": limits})
 
 
 @pytest.fixture
