@@ -51,7 +51,7 @@ def pytest_configure() -> None:
 
 
 LONGEST = ("tests/test_fuzz.py", "tests/test_docs.py", "tests/cli/test_streams.py")
-"""Files with tests that take long and cannot be shared out: begun first, no worker waits at last."""
+"""Files with tests that take long and cannot be shared out; begun first, so that none is last."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
