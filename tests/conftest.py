@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+# Before NumPy is imported: threads of several workers would wait for each other's processors.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import asyncio
 import gc
 import itertools
-import os
 import random
 import shutil
 import sys
