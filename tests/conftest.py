@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
+# Before NumPy is imported: threads of several workers would wait for each other's processors.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import asyncio
 import gc
 import itertools
-import os
 import random
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -35,6 +40,24 @@ for _name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR"):
     os.environ.pop(_name, None)
 
 
+_IN_MEMORY, _ROOM = Path("/dev/shm"), 2 << 30
+"""Where files of tests need not wait for a disk, and the bytes that have to be free there."""
+
+
+def pytest_configure() -> None:
+    """Keep temporary folders in memory, unless PYTEST_DEBUG_TEMPROOT or TMPDIR says where."""
+    if {"PYTEST_DEBUG_TEMPROOT", "TMPDIR"} & os.environ.keys() or not os.access(
+        _IN_MEMORY, os.W_OK
+    ):
+        return
+    if shutil.disk_usage(_IN_MEMORY).free > _ROOM:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(_IN_MEMORY)
+
+
+LONGEST = ("tests/test_fuzz.py", "tests/test_docs.py", "tests/cli/test_streams.py")
+"""Files with tests that take long and cannot be shared out; begun first, so that none is last."""
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many workers again as there are cores: many tests wait for sockets and processes."""
     return max(2, (os.cpu_count() or 1) * 3 // 2)
@@ -52,6 +75,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Shuffle files, and the tests of each, where a seed is given; every worker does the same."""
     seed = config.getoption("--shuffle")
     if seed is None:
+        first = {config.rootpath / name: place for place, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: first.get(item.path, len(first)))
         return
     chance = random.Random(seed)
     files = [list(tests) for _, tests in itertools.groupby(items, lambda item: item.path)]
@@ -78,7 +103,12 @@ def pytest_collection():
 
 
 def settings_in(folder: Path, **sections: dict[str, object]) -> Settings:
-    """The defaults, with every file in *folder*; *sections* change keys of sections."""
+    """
+    The defaults, with every file in *folder*; *sections* change keys of sections.
+
+    Unless they say something of limits, messages leave as fast as they come: gateways of tests in
+    real time have no limit either.
+    """
     given = {
         "store": {"path": folder / "store.db"},
         "export": {"dir": folder / "exports"},
@@ -87,7 +117,12 @@ def settings_in(folder: Path, **sections: dict[str, object]) -> Settings:
     }
     for name, values in sections.items():
         given[name] = {**given.get(name, {}), **values}
-    return Settings.model_validate(given)
+    settings = Settings.model_validate(given)
+    if "limits" in sections:
+        return settings
+    # No file can say so.
+    limits = settings.limits.model_copy(update={"messages_per_s": FAST})
+    return settings.model_copy(update={"limits": limits})
 
 
 @pytest.fixture

@@ -528,19 +528,6 @@ def test_faults_of_one_cause_are_one_finding():
 # -- whole runs ----------------------------------------------------------------------------------
 
 
-def replayed(tmp_path: Path, *words: object) -> dict[str, list[str]]:
-    """Causes by reproduction, in a process of its own, because every case is a fork."""
-    found = tmp_path / "found.json"
-    asked = [sys.executable, "-m", "benchmarks.fuzz", "--json", found, "--replay", *words]
-    done = subprocess.run(
-        list(map(str, asked)), cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert found.exists(), done.stdout + done.stderr
-    results = {one["file"]: one["causes"] for one in json.loads(found.read_text(encoding="utf-8"))}
-    assert done.returncode == int(any(results.values()))
-    return results
-
-
 MADE_TO = {
     "raise": "raise LookupError('made to fail')",
     "exit": "sys.exit(99)",
@@ -560,23 +547,60 @@ tomic.cli.app.main = main
 """
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a case is a fork")
-def test_a_program_made_to_fail_is_caught(tmp_path):
-    """Each way to end badly is found on a real process, and a good end is not."""
-    for name, body in MADE_TO.items():
-        case = Case(
-            "files",
-            name,
-            (Command(("explain", "delta")),),
-            {"sitecustomize.py": FAULTY.format(body).encode(), "u.txt": b"SPY\n"},
-            bare=True,
-            own_process=True,
-            conditions=Conditions(env={"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": "1"}),
-        )
-        cases.write(tmp_path / "made" / f"{name}.json", case)
+SHARE = ("lines=20", "files=20", "gateways=2", "pages=2", "signals=2", "writers=1")
+"""How many of each kind the suite tries; `nox -s fuzz` tries thousands."""
 
-    found = replayed(tmp_path, tmp_path / "made", "--deadline", 45)
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """
+    What the fuzzer told of programs made to fail, of our corpus and of a share of every kind.
+
+    A process of its own, because every case is a fork; and only one, because it has to import all
+    of the program and to make the files of a user first.
+    """
+    if not hasattr(os, "fork"):
+        pytest.skip("a case is a fork")
+    folder = tmp_path_factory.mktemp("fuzz")
+    for name, body in MADE_TO.items():
+        cases.write(folder / "made" / f"{name}.json", made_to_fail(name, body))
+    kinds = [share.partition("=")[0] for share in SHARE]
+    asked = [sys.executable, "-m", "benchmarks.fuzz", "--seed", "5", "--no-shrink"]
+    asked += ["--replay", folder / "made", CORPUS, "--json", folder / "replayed.json"]
+    asked += ["--out", folder, "--kinds", *kinds, "--cases", *SHARE]
+
+    done = subprocess.run(
+        list(map(str, asked)), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (folder / "fuzz.json").exists(), done.stdout + done.stderr
+    assert done.returncode == 1  # as the programs that were made to fail did
+    replayed, drawn = (
+        json.loads((folder / name).read_text(encoding="utf-8"))
+        for name in ("replayed.json", "fuzz.json")
+    )
+    return {one["file"]: one["causes"] for one in replayed}, drawn, done.stdout
+
+
+def made_to_fail(name: str, body: str) -> Case:
+    """A command of which the program is *body*."""
+    # It hangs whenever it is ended; how soon that is must not depend on how busy the machine is.
+    deadline_s = 5.0 if name == "hang" else None
+    return Case(
+        "files",
+        name,
+        (Command(("explain", "delta"), deadline_s=deadline_s),),
+        {"sitecustomize.py": FAULTY.format(body).encode(), "u.txt": b"SPY\n"},
+        bare=True,
+        own_process=True,
+        conditions=Conditions(env={"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": "1"}),
+    )
+
+
+@pytest.mark.timeout(900)
+def test_a_program_made_to_fail_is_caught(whole_run):
+    """Each way to end badly is found on a real process, and a good end is not."""
+    found, _, _ = whole_run
 
     assert found["raise.json"] == ["LookupError in __main__.py <module>"]
     assert found["exit.json"] == ["explain ended with 99"]
@@ -591,37 +615,24 @@ def test_a_program_made_to_fail_is_caught(tmp_path):
     assert found["behave.json"] == []
 
 
-SHARE = ("lines=20", "files=20", "gateways=2", "pages=2", "signals=2", "writers=1")
-"""How many of each kind the suite tries; `nox -s fuzz` tries thousands."""
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a case is a fork")
-def test_a_share_of_every_kind_ends_well(tmp_path):
+@pytest.mark.timeout(900)
+def test_a_share_of_every_kind_ends_well(whole_run):
     """Lines, files, gateways, pages, signals and writers as one seed draws them."""
-    kinds = [share.partition("=")[0] for share in SHARE]
-    asked = [sys.executable, "-m", "benchmarks.fuzz", "--seed", "5", "--no-shrink"]
-    asked += ["--out", str(tmp_path), "--kinds", *kinds, "--cases", *SHARE]
+    _, told, printed = whole_run
 
-    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert (tmp_path / "fuzz.json").exists(), done.stdout + done.stderr
-    told = json.loads((tmp_path / "fuzz.json").read_text(encoding="utf-8"))
-    assert told["causes"] == [], done.stdout
+    assert told["causes"] == [], printed
     assert sum(kind["tried"] for kind in told["kinds"]) == 47
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a case is a fork")
-def test_the_corpus_ends_well(tmp_path):
+@pytest.mark.timeout(900)
+def test_the_corpus_ends_well(whole_run):
     """What once broke the program does so no more, but for what a file itself calls open."""
     documents = {
         path.name: json.loads(path.read_text(encoding="utf-8")) for path in CORPUS.glob("*.json")
     }
+    found, _, _ = whole_run
 
-    found = replayed(tmp_path, CORPUS)
-
-    bad = {name: causes for name, causes in found.items() if causes}
+    bad = {name: found[name] for name in documents if found[name]}
     still_open = {name for name, document in documents.items() if document.get("open")}
     assert {name: causes for name, causes in bad.items() if name not in still_open} == {}
     # Mended: take the key "open" out of these files.

@@ -4,12 +4,14 @@ Fuzz TOMIC: ``python -m benchmarks.fuzz [--seed N] [--minutes M] [--kinds …] [
 ``--cases 500 lines=20000`` says how many of each drawn kind are tried, instead of for how long.
 
 Prints what was tried and what went wrong, writes the same as JSON and a reproduction file for each
-distinct cause, and ends with 1 where there is any. ``--replay FILE`` runs reproductions again.
+distinct cause, and ends with 1 where there is any. ``--replay FILE`` runs reproductions again; with
+``--cases`` new ones are tried after them, in the same process.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -137,25 +139,31 @@ def main(words: Sequence[str] | None = None) -> int:
     base = processes.warm()
     if processes.is_root() and not processes.may_be_started_by_nobody():
         print("as root: commands in forks run as nobody, those started anew as root", flush=True)
-    if given.replay:
-        return replay(given.replay, base, given.json, given.deadline)
-    tally = Tally()
-    began = time.monotonic()
+    again = [(path, cases.read(path)[0]) for path in _files(given.replay or ())]
+    is_drawn = not again or bool(given.cases)
+    needed = is_drawn or any(not case.bare for _, case in again)
+    code = 0
     with tempfile.TemporaryDirectory(prefix="tomic-fuzz-") as name:
-        prepared = _prepared(Path(name).resolve())
-        trials = Trials(prepared, base, given.deadline)
-        said = began
-        try:
-            for verdict in _tried(given, trials, began):
-                _tell(tally.add(verdict), given, trials, tally)
-                if time.monotonic() - said > _TELL_EVERY_S:
-                    said = time.monotonic()
-                    counts = f"{tally.tried.total()} tried, {tally.bad.total()} bad"
-                    print(f"{(said - began) / 60:.0f} min: {counts}", flush=True)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-        finally:
-            trials.close()
+        prepared = _prepared(Path(name).resolve()) if needed else None
+        with contextlib.closing(Trials(prepared, base, given.deadline)) as trials:
+            if again:
+                code = replay(again, trials, given.json)
+            return max(code, search(given, trials)) if is_drawn else code
+
+
+def search(given: argparse.Namespace, trials: Trials) -> int:
+    """Try what is fixed and what is drawn, and tell; return 1 where any ended badly."""
+    tally = Tally()
+    began = said = time.monotonic()
+    try:
+        for verdict in _tried(given, trials, began):
+            _tell(tally.add(verdict), given, trials, tally)
+            if time.monotonic() - said > _TELL_EVERY_S:
+                said = time.monotonic()
+                counts = f"{tally.tried.total()} tried, {tally.bad.total()} bad"
+                print(f"{(said - began) / 60:.0f} min: {counts}", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
     if "clocks" in given.kinds and clocks.absent():
         tally.skipped[clocks.KIND] = clocks.absent()
     for absent in corpora.absent() if "corpus" in given.kinds else ():
@@ -164,33 +172,31 @@ def main(words: Sequence[str] | None = None) -> int:
     minutes = round((time.monotonic() - began) / 60, 1)
     document = tally.document(seed=given.seed, minutes=minutes, python=sys.version.split()[0])
     given.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(document, indent=1, ensure_ascii=True) + "\n"
-    (given.json or given.out / "fuzz.json").write_text(text, encoding="utf-8")
+    to = given.out / "fuzz.json" if given.replay else given.json or given.out / "fuzz.json"
+    to.write_text(json.dumps(document, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
     if given.page:
         record.write(document)
     return 1 if tally.findings else 0
 
 
-def replay(
-    paths: Sequence[Path], base: int, to: Path | None = None, deadline_s: float | None = None
-) -> int:
-    """Run reproductions again, folders of them whole; return 1 where any ended badly."""
-    found = [
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """*paths*, of folders every reproduction in them."""
+    return [
         one for path in paths for one in (sorted(path.glob("*.json")) if path.is_dir() else [path])
     ]
+
+
+def replay(again: Sequence[tuple[Path, Case]], trials: Trials, to: Path | None = None) -> int:
+    """Run reproductions *again*; return 1 where any ended badly."""
     results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="tomic-fuzz-") as name:
-        loaded = [(path, *cases.read(path)) for path in found]
-        needed = any(not case.bare for _, case, _ in loaded)
-        trials = Trials(_prepared(Path(name).resolve()) if needed else None, base, deadline_s)
-        for path, case, _ in loaded:
-            verdict = trials.attempt(case)
-            causes = [fault.cause for fault in verdict.faults]
-            print(f"{path.name}: {verdict.skipped or '; '.join(causes) or 'ended well'}")
-            if to is None:
-                for fault in verdict.faults:
-                    print(f"  {fault.what} at {fault.where or '?'}\n{fault.detail}")
-            results.append({"file": path.name, "causes": causes, "skipped": verdict.skipped})
+    for path, case in again:
+        verdict = trials.attempt(case)
+        causes = [fault.cause for fault in verdict.faults]
+        print(f"{path.name}: {verdict.skipped or '; '.join(causes) or 'ended well'}")
+        if to is None:
+            for fault in verdict.faults:
+                print(f"  {fault.what} at {fault.where or '?'}\n{fault.detail}")
+        results.append({"file": path.name, "causes": causes, "skipped": verdict.skipped})
     if to is not None:
         to.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     return 1 if any(one["causes"] for one in results) else 0

@@ -24,6 +24,8 @@ class Command:
     """Ctrl-C after so many seconds, for a command that would run for ever."""
     signal: str = "INT"
     """The signal instead of Ctrl-C: ``TERM``, ``HUP`` or ``KILL``."""
+    deadline_s: float | None = None
+    """Seconds after which it hangs, for a command that is known to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ def from_document(document: Mapping[str, Any]) -> Case:
                 tuple(one.get("codes", ())),
                 one.get("interrupt_after_s"),
                 one.get("signal", "INT"),
+                one.get("deadline_s"),
             )
             for one in document["commands"]
         ),

@@ -240,7 +240,7 @@ def run(
             os._exit(125)
     for _, end in pipes:
         os.close(end)
-    ends = began + (deadline_of(command.words) if deadline_s is None else deadline_s)
+    ends = began + (command.deadline_s or deadline_s or deadline_of(command.words))
     interrupt_at = began + command.interrupt_after_s if command.interrupt_after_s else None
     texts = [bytearray(), bytearray()]
     hung = interrupted = False

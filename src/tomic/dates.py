@@ -187,9 +187,15 @@ def occ_expiry(local_symbol: str) -> dt.date | None:
     """
     match = _OCC.fullmatch(local_symbol.strip())
     try:
-        return dt.datetime.strptime(match[2], "%y%m%d").date() if match else None
+        return _six_digits(match[2]) if match else None
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=1024)
+def _six_digits(text: str) -> dt.date:
+    """Day of ``261218``; thousands of options share it, and `strptime` is slow."""
+    return dt.datetime.strptime(text, "%y%m%d").date()
 
 
 def settles_at_open(trading_class: str, *, symbol: str = "", local_symbol: str = "") -> bool:

@@ -66,9 +66,10 @@ def test_a_scan_ranks_and_says_why(scanned, document):
     assert "Not advice; nothing is sent to the broker" in scanned.stderr
 
 
-def test_a_scan_says_at_most_a_line_per_symbol(scanned):
+def test_a_scan_says_at_most_a_line_per_symbol(scanned, monkeypatch):
     """Where stderr is no terminal no step on the way is told, and --quiet tells nothing at all."""
     told = scanned.stderr.splitlines()
+    monkeypatch.setenv("TOMIC_SCAN__METHOD", "thinned")
     quiet = run("scan", "SPY", "--demo", "--strategy", "short_put_spread", "--no-export", "-q")
 
     assert len([line for line in told if line.startswith("SPY")]) <= 1
@@ -226,6 +227,7 @@ retries = 0
 spot_timeout_s = 0.5
 [scan]
 strategies = ["short_put_spread"]
+method = "thinned"
 max_contracts = 60
 [web]
 enabled = false
@@ -259,10 +261,8 @@ def test_a_partial_scan_ends_with_three_and_names_its_symbols(partial_gateway):
     assert document["proposals"]
 
 
-def test_the_scan_after_a_partial_one_is_whole(partial_gateway, monkeypatch):
+def test_the_scan_after_a_partial_one_is_whole(partial_gateway):
     """What was cut is asked for again, although the settings let chains be used for a while."""
-    # A sample is never a whole chain, so that nothing of it is used again.
-    monkeypatch.setenv("TOMIC_SCAN__METHOD", "thinned")
     first = run("scan", "SPY", "QQQ", "--no-export", "--json")
     partial_gateway.clear()
     second = run("scan", "SPY", "QQQ", "--no-export", "--json")
@@ -336,9 +336,13 @@ def test_why_not_in_a_cut_chain_is_code_three(partial_gateway):
     )
 
 
-def test_vol_with_a_cut_chain_is_code_three(partial_gateway):
+def test_vol_with_a_cut_chain_is_code_three(tmp_path, monkeypatch):
     """The figures that came are shown, and what is missing of the chain is said."""
-    done = run("vol", "QQQ", "--chain", "--no-export", "-q")
+    make_clean_home(tmp_path, monkeypatch)
+    # Few of its five hundred options: each that is silent takes its time.
+    with outside_gateway(Silent(symbol="QQQ", right="C", share=0.05)) as gateway:
+        Path("tomic.toml").write_text(HASTY.format(port=gateway.port))
+        done = run("vol", "QQQ", "--chain", "--no-export", "-q")
 
     assert done.exit_code == 3
     assert "QQQ" in done.stdout
@@ -346,9 +350,8 @@ def test_vol_with_a_cut_chain_is_code_three(partial_gateway):
 
 
 @pytest.mark.usefixtures("partial_gateway")
-def test_a_job_ends_with_the_code_of_its_partial_step(monkeypatch):
+def test_a_job_ends_with_the_code_of_its_partial_step():
     """Cron learns from the exit code that the scan of the morning was partial."""
-    monkeypatch.setenv("TOMIC_SCAN__METHOD", "thinned")
     with Path("tomic.toml").open("a") as file:
         file.write('[jobs.partial]\nrun = ["scan SPY QQQ --no-export"]\n')
     done = run("run", "partial")

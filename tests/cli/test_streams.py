@@ -61,6 +61,30 @@ def forking(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def of_a_silent_pipe(tmp_path_factory):
+    """
+    The replay of a pipe that nobody writes into, begun before any test of the module.
+
+    It is given up after half a minute, in which the others can run.
+    """
+    if not hasattr(os, "mkfifo"):
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("pipe")
+    os.mkfifo(folder / "pipe.csv")
+    # The process that forks serves one command at a time.
+    words = [sys.executable, "-m", "tomic", "chain", "SPY", "--replay", "pipe.csv"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    with subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def assert_no_traceback(done: subprocess.CompletedProcess[bytes]) -> None:
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     assert b"Exception ignored" not in done.stderr, done.stderr.decode()
@@ -426,12 +450,11 @@ def test_lines_may_end_as_on_an_old_mac(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")
-def test_a_pipe_that_nobody_writes_into_keeps_nobody_waiting(tmp_path):
+def test_a_pipe_that_nobody_writes_into_keeps_nobody_waiting(of_a_silent_pipe):
     """Waiting there, no signal would reach the program."""
-    os.mkfifo(tmp_path / "pipe.csv")
+    _, stderr = of_a_silent_pipe.communicate(timeout=300)
 
-    done = shell(tmp_path, "chain", "SPY", "--replay", "pipe.csv")
-
+    done = subprocess.CompletedProcess((), of_a_silent_pipe.returncode, b"", stderr)
     assert_no_traceback(done)
     assert done.returncode == 5
 

@@ -247,6 +247,33 @@ def plain(path):
     return sqlite3.connect(path, isolation_level=None)
 
 
+def test_a_new_file_waits_for_the_disk_but_once():
+    """All migrations are one transaction: each of their own took a hundred milliseconds in all."""
+    statements: list[str] = []
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.set_trace_callback(statements.append)
+        schema.migrate(db, "new")
+
+        assert schema.version_of(db) == schema.LATEST
+    assert statements.count("COMMIT") == 1
+
+
+def test_a_migration_that_fails_leaves_what_was_there():
+    """Nothing of the steps before it stays, nor their number."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        schema._apply(db, 3)
+        before = db.execute("SELECT name FROM sqlite_schema").fetchall()
+        # A table of its name is in the way of a later step.
+        db.execute("CREATE TABLE surfaces (symbol TEXT)")
+
+        with pytest.raises(sqlite3.OperationalError, match="surfaces already exists"):
+            schema.migrate(db, "in the way")
+
+        db.execute("DROP TABLE surfaces")
+        assert schema.version_of(db) == 3
+        assert db.execute("SELECT name FROM sqlite_schema").fetchall() == before
+
+
 async def test_migrating_again_changes_nothing(path):
     """Opening an up-to-date file leaves its schema and version as they are."""
     async with Database(path) as db:

@@ -190,7 +190,7 @@ def figure(board, variant, pair, rows):
         credit -= abs(leg.quantity) * costs.commission
     outlook = board.outlooks[pair[0]]
     node, value, slope = profit_and_loss(board, variant, pair, legs, credit)
-    law = Law(outlook.market)
+    law = laws(outlook.market)[0]
     trade.ev = law.mean(node, value, slope)
     if pair[1] is not None:
         # Of later legs the mean at the first expiry is what the smile says today.
@@ -218,12 +218,21 @@ def figure(board, variant, pair, rows):
     return trade
 
 
+_KEPT: dict[int, tuple[density.Density, tuple[Law, ...]]] = {}
+"""By the identity of a density, which is kept so that no other one can have it."""
+
+
+def laws(market):
+    """The law of a density, and those 2 % narrower and wider, made once for all its trades."""
+    if id(market) not in _KEPT:
+        near = (density.viewed(market, volatility=ratio) for ratio in (0.98, 1.02))
+        _KEPT[id(market)] = market, tuple(map(Law, (market, *near)))
+    return _KEPT[id(market)][1]
+
+
 def robust_cost(outlook, node, value, slope):
     """Half of what 28 % more or less volatility would cost, from densities 2 % wider, narrower."""
-    means = [
-        Law(density.viewed(outlook.market, volatility=ratio)).mean(node, value, slope)
-        for ratio in (0.98, 1.02)
-    ]
+    means = [law.mean(node, value, slope) for law in laws(outlook.market)[1:]]
     return 0.5 * 0.28 * abs(means[1] - means[0]) / 0.04
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 import logging
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol, cast
 from zoneinfo import ZoneInfo
 
@@ -141,12 +143,35 @@ class StrictDecoder(Decoder):
             req_id = _request_id(kind, fields) if handler is not None else None
             self._callbacks.cannot_read(kind, req_id, name, str(exc))
 
+    def parse(self, obj: Any) -> None:
+        """Numbers of *obj* from their texts, as ib_async does it for one class after the other."""
+        for name, read, default in _numbers(obj.__class__):
+            text = getattr(obj, name)
+            setattr(obj, name, read(text) if text else default)
+
     def execDetails(self, fields: list[str]) -> None:
         """One execution; its time may be written in any of TWS's forms."""
         if len(fields) > _EXECUTION_TIME:
             moment = convert.to_moment(fields[_EXECUTION_TIME], self._callbacks.login_zone)
             fields[_EXECUTION_TIME] = str(round(moment.timestamp()))
         super().execDetails(fields)  # type: ignore[no-untyped-call]
+
+
+@cache
+def _numbers(cls: type) -> tuple[tuple[str, Callable[[str], object], object], ...]:
+    """What is no text in a *cls*: its name, how it is read, and what it is where it is empty."""
+    return tuple(
+        (item.name, _READ[type(item.default)], item.default)
+        for item in dataclasses.fields(cls)
+        if type(item.default) in _READ
+    )
+
+
+_READ: dict[type, Callable[[str], object]] = {
+    int: int,
+    float: float,
+    bool: lambda text: bool(int(text)),
+}
 
 
 def _name(kind: int, handler: Handler) -> str:

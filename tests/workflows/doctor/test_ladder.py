@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import asynccontextmanager
 
 import pytest
 
 from conftest import FAST, settings_in
+from support import virtual_time
 from tomic.ib.callbacks import refusal
 from tomic.sim import Gateway, Limits, Profile, faults
 from tomic.sim.market.model import ModelMarket
@@ -22,7 +24,8 @@ MUTE = (faults.NoHandshake, faults.NoNextValidId)
 
 @asynccontextmanager
 async def simulated(*broken, closed=False):
-    limits, market = Limits().unpaced(), ModelMarket(seed=1, closed=closed)
+    clock = asyncio.get_running_loop().time
+    limits, market = Limits().unpaced(), ModelMarket(seed=1, closed=closed, monotonic=clock)
     async with Gateway(
         market, faults=broken, seed=1, profile=Profile.instant(), limits=limits
     ) as gateway:
@@ -38,6 +41,7 @@ async def checks(folder, port, *, simulated=False, **ib) -> dict[str, Check]:
     return {one.name: one for one in found}
 
 
+@virtual_time.passing
 async def test_a_healthy_gateway(tmp_path):
     """Without a fault every rung stands, and the account is masked."""
     async with simulated() as gateway:
@@ -107,6 +111,7 @@ FAILURES = [
 @pytest.mark.parametrize(
     ("fault", "name", "code", "found", "fix"), FAILURES, ids=lambda value: str(value)[:40]
 )
+@virtual_time.passing
 async def test_a_fault_that_stops_the_ladder(tmp_path, fault, name, code, found, fix):
     """The rung that breaks says what was found, why, what to do, and how the command ends."""
     mute = {"connect_timeout_s": 0.5} if isinstance(fault, MUTE) else {}
@@ -143,6 +148,7 @@ WARNINGS = [
 @pytest.mark.parametrize(
     ("fault", "name", "found", "fix"), WARNINGS, ids=lambda value: str(value)[:40]
 )
+@virtual_time.passing
 async def test_a_fault_that_costs_something(tmp_path, fault, name, found, fix):
     """What only makes the data worse is a warning, and the ladder goes on to its top."""
     async with simulated(fault) as gateway:
@@ -156,6 +162,7 @@ async def test_a_fault_that_costs_something(tmp_path, fault, name, found, fix):
     assert not [one for one in seen.values() if one.verdict is CheckVerdict.FAIL]
 
 
+@virtual_time.passing
 async def test_a_stock_without_data_of_its_own(tmp_path):
     """Options are looked at all the same: an account may have them and not the stock."""
     refused = {"code": 354, "delayed": False}
@@ -176,6 +183,7 @@ async def test_a_stock_without_data_of_its_own(tmp_path):
     assert "OPRA" in neither["option data SPY"].fix
 
 
+@virtual_time.passing
 async def test_an_open_market_is_never_blamed(tmp_path):
     """What is silent while SPY trades has another cause than the hours; on a Saturday it may be."""
     async with simulated(faults.Silent(on="market_data")) as gateway:
@@ -194,6 +202,7 @@ async def test_an_open_market_is_never_blamed(tmp_path):
     faults.NoGreeks(sentinel=True), faults.Silent(), faults.Advised(codes=(10999,), data="none"),
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("closed", [False, True])
+@virtual_time.passing
 async def test_nothing_of_python_reaches_the_user(tmp_path, fault, closed):
     """What IB did not send is said in words."""
     async with simulated(fault, closed=closed) as gateway:
@@ -204,6 +213,7 @@ async def test_nothing_of_python_reaches_the_user(tmp_path, fault, closed):
     assert "nan" not in text.split()
 
 
+@virtual_time.passing
 async def test_one_connection_is_enough(tmp_path):
     """TWS asks its user about each connection from a computer it does not trust."""
     async with simulated() as gateway:
@@ -214,6 +224,7 @@ async def test_one_connection_is_enough(tmp_path):
     assert seen["socket"].found.startswith(f"127.0.0.1:{gateway.port} open, ")
 
 
+@virtual_time.passing
 async def test_faults_that_are_over_are_not_mentioned(tmp_path):
     """A farm that broke and came back needs nobody's attention."""
     fault = faults.FarmBroken(code=2105, after=2, restored_after=0.0)
@@ -223,6 +234,7 @@ async def test_faults_that_are_over_are_not_mentioned(tmp_path):
     assert "the gateway says" not in seen
 
 
+@virtual_time.passing
 async def test_a_client_id_that_is_taken(tmp_path):
     """The next id is taken, and the check says so."""
     async with simulated(faults.ClientIdInUse(ids=(100,))) as gateway:
@@ -232,6 +244,7 @@ async def test_a_client_id_that_is_taken(tmp_path):
     assert "the gateway says" not in seen
 
 
+@virtual_time.passing
 async def test_a_closed_market(tmp_path):
     """On a Saturday the check says when trading begins; frozen data are no failure."""
     async with simulated(closed=True) as gateway:
