@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Protocol, Self, TypeVar
 
+import numpy as np
 from pydantic import ValidationError
 
 from tomic._keywords import suggests
@@ -235,7 +236,11 @@ def settled(evaluation: Evaluation, scan: ScanSettings, *, symbols: int) -> Eval
         board.forget()
     # In their order: of equal ones the first leads.
     left = tuple(one for one in evaluation.contenders if id(one) in kept)
-    return replace(evaluation, contenders=left)
+    narrow = {
+        name: counts.astype(np.min_scalar_type(int(counts.max())))
+        for name, counts in evaluation.standings.items()
+    }
+    return replace(evaluation, contenders=left, standings=narrow)
 
 
 def contending(
@@ -342,9 +347,7 @@ def rank(
     symbols = len(evaluations) + len(failed)
     chosen = chooser(settings, top, symbols, correlations, by_strategy).walk(contenders)
     by_symbol = {evaluation.symbol: evaluation for evaluation in evaluations}
-    standings: dict[str, IntArray] = {}
-    for name, counts in (pair for one in evaluations for pair in one.standings.items()):
-        standings[name] = standings.get(name, 0) + counts
+    standings = _standings(evaluations)
     shown = []
     for place, contender in enumerate(chosen, 1):
         origin = by_symbol[contender.hit.board.chain.symbol]
@@ -493,6 +496,14 @@ def _weights(given: ScoreWeights | Mapping[str, float]) -> ScoreWeights:
         return ScoreWeights.model_validate(dict(given))
     except ValidationError as exc:
         raise UsageError(f"weights: {first_fault(exc, ScoreWeights.model_fields)}") from exc
+
+
+def _standings(evaluations: Sequence[Evaluation]) -> dict[str, IntArray]:
+    """By strategy how many candidates of all symbols score what; those of each may be narrow."""
+    total: dict[str, IntArray] = {}
+    for name, counts in (pair for one in evaluations for pair in one.standings.items()):
+        total[name] = np.add(total.get(name, 0), counts, dtype=np.int64)
+    return total
 
 
 def _summed(evaluations: Sequence[Evaluation]) -> tuple[RuleCount, ...]:
