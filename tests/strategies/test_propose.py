@@ -691,7 +691,7 @@ def test_what_is_let_go_would_not_have_been_shown(seed, by_strategy):
     few: dict[str, propose.Evaluation] = {}
     for symbol, evaluation in evaluations.items():
         few[symbol] = propose.settled(evaluation, settings.scan, symbols=len(evaluations))
-        few = propose.contending(few, chooser(None, by_strategy).twice(), settings.scan)
+        few = propose.contending(few, chooser(None, by_strategy), settings.scan)
 
     left = [one for each in few.values() for one in each.contenders]
     shown = chooser(correlations, by_strategy).walk(left)
@@ -766,7 +766,7 @@ def test_a_symbol_that_is_out_holds_neither_chain_nor_board():
     leaders = [dataclasses.replace(evaluation, symbol=one.symbol, contenders=(one,))
                for one in best]  # fmt: skip
     every = {one.symbol: one for one in (*leaders, propose.settled(evaluation, SCAN, symbols=5))}
-    choose = propose.chooser(Settings(scan={"max_per_strategy": 9}), 2, 5, None, False).twice()
+    choose = propose.chooser(Settings(scan={"max_per_strategy": 9}), 2, 5, None, False)
     del evaluation, board, chain, leaders
 
     every = propose.contending(every, choose, SCAN)
@@ -774,6 +774,35 @@ def test_a_symbol_that_is_out_holds_neither_chain_nor_board():
 
     assert [symbol for symbol, one in every.items() if not one.contenders] == ["R5"]
     assert [one() for one in gone] == [None] * len(gone)
+
+
+@pytest.mark.parametrize("by_strategy", [False, True])
+def test_of_a_full_strategy_those_are_kept_that_a_correlation_may_bring(by_strategy):
+    """As many symbols as are shown lead a strategy: others stay within a tenth of the last."""
+    choose = propose.chooser(Settings(scan={"max_per_strategy": 3}), 5, 400, None, by_strategy)
+    rng, every = random.Random(4), {}
+    for number in range(400):
+        strategy = ("iron_condor", "collar")[number % 2]
+        one = contender(f"S{number}", strategy, rng.uniform(0.0, 80.0))
+        every[one.symbol] = propose.Evaluation(
+            symbol=one.symbol,
+            contenders=(one,),
+            passed={},
+            considered=0,
+            rejected=(),
+            nearest_misses=(),
+            gated=propose.Gated((), (), {}),
+            outcome=None,
+        )
+
+    few = propose.contending(every, choose, SCAN)
+
+    wanted = set()
+    for first in (0, 1):
+        score = {f"S{n}": every[f"S{n}"].contenders[0].score for n in range(first, 400, 2)}
+        fifth = sorted(score.values())[-5]
+        wanted |= {symbol for symbol, value in score.items() if value >= 0.9 * fifth}
+    assert {symbol for symbol, each in few.items() if each.contenders} == wanted
 
 
 def test_counts_of_many_symbols_do_not_overflow(plain):

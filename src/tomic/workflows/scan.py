@@ -107,7 +107,7 @@ async def search(
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
     run.book = book
-    run.leaders = propose.chooser(settings, top, len(symbols), None, by_strategy).twice()
+    run.leaders = propose.chooser(settings, top, len(symbols), None, by_strategy)
     known = book if isinstance(book, BookFit) else None
     correlations = await return_correlations(store, sorted({*symbols, *_held(known)}))
     run.choose_few(
