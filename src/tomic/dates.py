@@ -187,9 +187,15 @@ def occ_expiry(local_symbol: str) -> dt.date | None:
     """
     match = _OCC.fullmatch(local_symbol.strip())
     try:
-        return dt.datetime.strptime(match[2], "%y%m%d").date() if match else None
+        return _short_day(match[2]) if match else None
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=1024)
+def _short_day(text: str) -> dt.date:
+    """The day of six digits; a chain names each of its few thousands of times."""
+    return dt.datetime.strptime(text, "%y%m%d").date()
 
 
 def settles_at_open(trading_class: str, *, symbol: str = "", local_symbol: str = "") -> bool:
