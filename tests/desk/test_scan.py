@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -15,12 +16,15 @@ from tomic.desk import Desk
 from tomic.errors import DeadlineExceeded
 from tomic.models import ScanResult
 from tomic.sim import faults
+from tomic.store import Bars, Database
+from tomic.workflows import scan
 from tomic.workflows.progress import Event
 
 HASTY = {"silent_s": 0.1, "quote_timeout_s": 0.5, "retries": 0}
 """Patience with options, for faults that never end."""
 SILENT_CALLS = faults.Silent(symbol="QQQ", right="C")
 DAY = dt.timedelta(days=1)
+NOON = dt.datetime(2025, 10, 1, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture
@@ -488,3 +492,36 @@ async def test_exhaustive_asks_for_every_listed_option(given, gateway):
 
     assert len(chain) > 3 * given.scan.max_contracts
     assert not any("thinned" in note for note in chain.notes)
+
+
+# -- correlations --------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def bars(tmp_path):
+    """A store with closes of three symbols for a year, and of one for a month."""
+    days = np.datetime64("2025-01-01") + np.arange(252)
+    market, noise = np.random.default_rng(3).normal(0.0, 0.01, (2, 3, 252))
+    async with Database(tmp_path / "store.db") as db:
+        for place, symbol in enumerate(("AAA", "BBB", "CCC")):
+            close = 100.0 * np.exp(np.cumsum(market[0] + (place + 1) * noise[place]))
+            await db.history.save_bars(
+                Bars(symbol, days, *[close] * 4, np.ones(252)), fetched_at=NOON, asked_from=None
+            )
+        short = Bars("NEW", days[-30:], *[np.arange(1.0, 31.0)] * 4, np.ones(30))
+        await db.history.save_bars(short, fetched_at=NOON, asked_from=None)
+        yield db
+
+
+async def test_correlations_are_those_of_log_returns(bars):
+    """Of each pair with a year in common; what is not known is absent, and is asked for freely."""
+    known = await scan.return_correlations(bars, ["AAA", "BBB", "CCC", "NEW", "NONE"])
+
+    closes = await bars.history.many_bars(["AAA", "BBB", "CCC"])
+    for pair in combinations(sorted(closes), 2):
+        returns = [np.diff(np.log(closes[symbol].close)) for symbol in pair]
+        assert known[frozenset(pair)] == pytest.approx(np.corrcoef(*returns)[0, 1], rel=1e-12)
+    assert set(known) == {frozenset(pair) for pair in combinations(sorted(closes), 2)}
+    assert len(known) == 3
+    assert known.get(frozenset(("AAA", "NEW")), 0.0) == 0.0
+    assert frozenset(("AAA", "NONE")) not in known

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import gc
 import math
 import random
+import tracemalloc
+import weakref
 from functools import partial
 from types import SimpleNamespace
 
@@ -301,7 +304,7 @@ def test_mirrored_quotes_give_mirrored_trades():
     cdf = np.cumsum(bump + bump[::-1]) - 0.5 * (bump + bump[::-1])
     law = density.from_arrays(centre + spread, cdf, tau=32 / 365, forward=centre, points=60_001)
     day = chain.expiries[0]
-    outlook = dataclasses.replace(board.outlooks[day], forward=centre, market=law)
+    outlook = dataclasses.replace(board.outlooks[day], forward=centre).knowing(law)
     strike = 2.0 * np.round(np.asarray(chain["strike"]) / 2.0)
     keep = np.unique(strike * 10 + chain.is_call, return_index=True)[1]
     trimmed = chain.where(np.isin(np.arange(len(chain)), keep))
@@ -688,7 +691,7 @@ def test_what_is_let_go_would_not_have_been_shown(seed, by_strategy):
     few: dict[str, propose.Evaluation] = {}
     for symbol, evaluation in evaluations.items():
         few[symbol] = propose.settled(evaluation, settings.scan, symbols=len(evaluations))
-        few = propose.contending(few, chooser(None, by_strategy).twice(), settings.scan)
+        few = propose.contending(few, chooser(None, by_strategy), settings.scan)
 
     left = [one for each in few.values() for one in each.contenders]
     shown = chooser(correlations, by_strategy).walk(left)
@@ -713,6 +716,111 @@ def test_a_settled_symbol_is_ranked_as_before(plain):
     assert again
     assert all(shown[one.trade] == one.model_copy(update={"rank": shown[one.trade].rank})
                for one in again)  # fmt: skip
+
+
+def test_a_settled_symbol_holds_no_density(plain):
+    """Those of its market go with the rest; who asks again gets the same figures again."""
+    evaluation = propose.evaluate(plain, random_chains.snapshot(plain), Settings())
+    outlook = next(iter(evaluation.contenders[0].hit.board.outlooks.values()))
+    before, cdf = weakref.ref(outlook.market.cdf), outlook.market.cdf.copy()
+
+    after = propose.settled(evaluation, SCAN, symbols=20)
+    del evaluation
+    gc.collect()
+
+    assert after.contenders
+    assert before() is None
+    assert np.array_equal(outlook.market.cdf, cdf)
+
+
+def test_a_settled_symbol_keeps_little():
+    """Of eight expiries less than 300 kB beside its chain, where densities alone are 1.3 MB."""
+    days = (18, 25, 32, 39, 46, 60, 74, 102)
+    chain = random_chains.chain(1, spot=100.0, sigma=0.40, strikes=41, gaps=False, days=days)
+
+    def searched():
+        evaluation = propose.evaluate(chain, random_chains.snapshot(chain), Settings())
+        return propose.settled(evaluation, SCAN, symbols=20)
+
+    assert searched().contenders  # tables that all symbols share are built by now
+    gc.collect()
+    tracemalloc.start()
+    try:
+        kept = searched()
+        gc.collect()
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(kept.contenders[0].hit.board.outlooks) == len(days)
+    assert size < 300_000
+
+
+def test_a_symbol_that_is_out_holds_neither_chain_nor_board():
+    """Of what can no longer be shown only counts and texts are left."""
+    chain = random_chains.chain(5, spot=100.0, sigma=0.40, strikes=41, gaps=False)
+    evaluation = propose.evaluate(chain, random_chains.snapshot(chain), Settings())
+    board = evaluation.contenders[0].hit.board
+    gone = [weakref.ref(one) for one in (chain, board, *board.outlooks.values())]
+    best = [contender(f"S{place}", "iron_condor", 1e3) for place in range(4)]
+    leaders = [dataclasses.replace(evaluation, symbol=one.symbol, contenders=(one,))
+               for one in best]  # fmt: skip
+    every = {one.symbol: one for one in (*leaders, propose.settled(evaluation, SCAN, symbols=5))}
+    choose = propose.chooser(Settings(scan={"max_per_strategy": 9}), 2, 5, None, False)
+    del evaluation, board, chain, leaders
+
+    every = propose.contending(every, choose, SCAN)
+    gc.collect()
+
+    assert [symbol for symbol, one in every.items() if not one.contenders] == ["R5"]
+    assert [one() for one in gone] == [None] * len(gone)
+
+
+@pytest.mark.parametrize("by_strategy", [False, True])
+def test_of_a_full_strategy_those_are_kept_that_a_correlation_may_bring(by_strategy):
+    """As many symbols as are shown lead a strategy: others stay within a tenth of the last."""
+    choose = propose.chooser(Settings(scan={"max_per_strategy": 3}), 5, 400, None, by_strategy)
+    rng, every = random.Random(4), {}
+    for number in range(400):
+        strategy = ("iron_condor", "collar")[number % 2]
+        one = contender(f"S{number}", strategy, rng.uniform(0.0, 80.0))
+        every[one.symbol] = propose.Evaluation(
+            symbol=one.symbol,
+            contenders=(one,),
+            passed={},
+            considered=0,
+            rejected=(),
+            nearest_misses=(),
+            gated=propose.Gated((), (), {}),
+            outcome=None,
+        )
+
+    few = propose.contending(every, choose, SCAN)
+
+    wanted = set()
+    for first in (0, 1):
+        score = {f"S{n}": every[f"S{n}"].contenders[0].score for n in range(first, 400, 2)}
+        fifth = sorted(score.values())[-5]
+        wanted |= {symbol for symbol, value in score.items() if value >= 0.9 * fifth}
+    assert {symbol for symbol, each in few.items() if each.contenders} == wanted
+
+
+def test_counts_of_many_symbols_do_not_overflow(plain):
+    """Scores that a symbol counts in eight bits are summed over all of them in full."""
+    evaluation = propose.evaluate(plain, random_chains.snapshot(plain), Settings())
+    full = {name: np.full(1000, 200) for name in evaluation.standings}
+    settled = propose.settled(
+        dataclasses.replace(evaluation, standings=full), SCAN, symbols=propose.FEW_SYMBOLS
+    )
+    assert {counts.itemsize for counts in settled.standings.values()} == {1}
+    others = [dataclasses.replace(settled, symbol=f"S{n}", contenders=()) for n in range(3)]
+    wide = [dataclasses.replace(one, standings=full) for one in (settled, *others)]
+
+    narrow_ranks = propose.rank([settled, *others]).proposals
+    wide_ranks = propose.rank(wide).proposals
+
+    assert narrow_ranks
+    assert [one.percentile for one in narrow_ranks] == [one.percentile for one in wide_ranks]
 
 
 def test_three_of_a_strategy():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Protocol, Self, TypeVar
 
+import numpy as np
 from pydantic import ValidationError
 
 from tomic._keywords import suggests
@@ -235,7 +237,11 @@ def settled(evaluation: Evaluation, scan: ScanSettings, *, symbols: int) -> Eval
         board.forget()
     # In their order: of equal ones the first leads.
     left = tuple(one for one in evaluation.contenders if id(one) in kept)
-    return replace(evaluation, contenders=left)
+    narrow = {
+        name: counts.astype(np.min_scalar_type(int(counts.max())))
+        for name, counts in evaluation.standings.items()
+    }
+    return replace(evaluation, contenders=left, standings=narrow)
 
 
 def contending(
@@ -246,11 +252,13 @@ def contending(
 
     A symbol is out when its best lies below as many others as bar a place whatever happens: twice
     those that are shown, as each of these takes a place of its symbol and one of its strategy, less
-    what a correlation may cost them.
+    what a correlation may cost them. A trade is out too when as many other symbols as are shown
+    have a better one of its strategy: before it each of them has a place, or its strategy is full.
 
     Args:
-        choose: What would be shown, without correlations, of twice as many places.
+        choose: What would be shown, without correlations.
     """
+    full, choose = _full_strategies(evaluations, choose.top), choose.twice()
     leading = choose.walk([one for each in evaluations.values() for one in each.contenders])
     scores: dict[str, list[float]] = {}
     for one in leading:
@@ -262,12 +270,28 @@ def contending(
     }
 
     def is_out(one: Contender) -> bool:
-        bar = bars.get(one.group.strategy if choose.by_strategy else "")
-        return bar is not None and one.score < bar - search.ROUNDING
+        strategy = one.group.strategy
+        led = bars.get(strategy if choose.by_strategy else "", -math.inf)
+        crowded = full.get(strategy, -math.inf) * (1.0 - scan.correlation_penalty)
+        return one.score < max(led, crowded) - search.ROUNDING
 
     return {
         symbol: replace(each, contenders=()) if all(map(is_out, each.contenders)) else each
         for symbol, each in evaluations.items()
+    }
+
+
+def _full_strategies(evaluations: Mapping[str, Evaluation], places: int) -> dict[str, float]:
+    """Of strategies that *places* symbols have: the least of the scores of the best so many."""
+    best: dict[str, dict[str, float]] = {}
+    for symbol, each in evaluations.items():
+        for one in each.contenders:
+            of_it = best.setdefault(one.group.strategy, {})
+            of_it[symbol] = max(one.score, of_it.get(symbol, -math.inf))
+    return {
+        strategy: heapq.nlargest(places, of_it.values())[-1]
+        for strategy, of_it in best.items()
+        if 0 < places <= len(of_it)
     }
 
 
@@ -342,9 +366,7 @@ def rank(
     symbols = len(evaluations) + len(failed)
     chosen = chooser(settings, top, symbols, correlations, by_strategy).walk(contenders)
     by_symbol = {evaluation.symbol: evaluation for evaluation in evaluations}
-    standings: dict[str, IntArray] = {}
-    for name, counts in (pair for one in evaluations for pair in one.standings.items()):
-        standings[name] = standings.get(name, 0) + counts
+    standings = _standings(evaluations)
     shown = []
     for place, contender in enumerate(chosen, 1):
         origin = by_symbol[contender.hit.board.chain.symbol]
@@ -493,6 +515,14 @@ def _weights(given: ScoreWeights | Mapping[str, float]) -> ScoreWeights:
         return ScoreWeights.model_validate(dict(given))
     except ValidationError as exc:
         raise UsageError(f"weights: {first_fault(exc, ScoreWeights.model_fields)}") from exc
+
+
+def _standings(evaluations: Sequence[Evaluation]) -> dict[str, IntArray]:
+    """By strategy how many candidates of all symbols score what; those of each may be narrow."""
+    total: dict[str, IntArray] = {}
+    for name, counts in (pair for one in evaluations for pair in one.standings.items()):
+        total[name] = np.add(total.get(name, 0), counts, dtype=np.int64)
+    return total
 
 
 def _summed(evaluations: Sequence[Evaluation]) -> tuple[RuleCount, ...]:

@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tomic import dates, errors
+from tomic._typing import FloatArray
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.models import (
@@ -33,7 +37,7 @@ from tomic.models.documents import to_document
 from tomic.portfolio import sizing
 from tomic.portfolio.fit import BookFit
 from tomic.quant import realized
-from tomic.store import Bars, Database, NewProposal
+from tomic.store import Database, NewProposal
 from tomic.store.documents import read_as
 from tomic.strategies import propose, sampling, why_not as trades, windows
 from tomic.strategies.catalogue import templates
@@ -103,7 +107,7 @@ async def search(
     if book is None and not given and not resources.origin.simulated:
         book = saved_fit(settings, resources.clock_now())
     run.book = book
-    run.leaders = propose.chooser(settings, top, len(symbols), None, by_strategy).twice()
+    run.leaders = propose.chooser(settings, top, len(symbols), None, by_strategy)
     known = book if isinstance(book, BookFit) else None
     correlations = await return_correlations(store, sorted({*symbols, *_held(known)}))
     run.choose_few(
@@ -483,17 +487,50 @@ async def return_correlations(store: Database, symbols: Sequence[str]) -> Correl
         StoreError: The store cannot be used.
     """
     bars = await store.history.many_bars(symbols, days=_CORRELATION_DAYS + 1)
-    names = sorted(bars)
-    correlations: dict[frozenset[str], float] = {}
-    for place, first in enumerate(names):
-        for second in names[place + 1 :]:
-            value = _correlation(bars[first], bars[second])
-            if value is not None:
-                correlations[frozenset((first, second))] = value
-    return correlations
+    return _Pairs({symbol: _Closes(of_it.date, of_it.close) for symbol, of_it in bars.items()})
 
 
-def _correlation(first: Bars, second: Bars) -> float | None:
+class _Closes(NamedTuple):
+    """What a correlation is drawn from."""
+
+    date: NDArray[np.datetime64]
+    close: FloatArray
+
+
+class _Pairs(Mapping[frozenset[str], float]):
+    """
+    Correlations of pairs, each computed when it is first asked for.
+
+    A ranking asks for those of what it shows: of hundreds of symbols a small share of all pairs.
+    """
+
+    def __init__(self, closes: Mapping[str, _Closes]) -> None:
+        self._closes = closes
+        self._known: dict[frozenset[str], float | None] = {}
+
+    def __getitem__(self, pair: frozenset[str]) -> float:
+        if pair not in self._known:
+            self._known[pair] = self._of(pair)
+        value = self._known[pair]
+        if value is None:
+            raise KeyError(pair)
+        return value
+
+    def __iter__(self) -> Iterator[frozenset[str]]:
+        pairs = map(frozenset, combinations(sorted(self._closes), 2))
+        return (pair for pair in pairs if self.get(pair) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _of(self, pair: frozenset[str]) -> float | None:
+        if len(pair) != 2 or not pair <= self._closes.keys():
+            return None
+        first, second = sorted(pair)
+        return _correlation(self._closes[first], self._closes[second])
+
+
+def _correlation(first: _Closes, second: _Closes) -> float | None:
     _, in_first, in_second = np.intersect1d(first.date, second.date, return_indices=True)
     if len(in_first) <= _LEAST_DAYS:
         return None

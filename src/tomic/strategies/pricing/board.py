@@ -662,10 +662,9 @@ def _outlooks(
             rate=float(rows.rate[first]),
             div_yield=float(yields[first]),
             smile=fit.smile,
-            market=fit.law,
             view=None if view is None else density.viewed(fit.law, **view.model_dump()),
             trust=views.trust,
-        )
+        ).knowing(fit.law)
     return outlooks
 
 

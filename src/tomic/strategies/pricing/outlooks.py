@@ -42,13 +42,17 @@ class Outlook:
     div_yield: float
     """What carries spot to forward at `rate`, fraction per year."""
     smile: Smile
-    market: Density
     view: Density | None = None
     """The market's as the user's own view has it; None where there is none."""
     trust: float = 0.0
     """How far the ranking goes by the view, in [0, 1]."""
     is_own: bool = False
     """Whether the view is a density that was given, not what the settings make of the market's."""
+
+    @cached_property
+    def market(self) -> Density:
+        """What `smile` implies of the price on that day."""
+        return density.from_smile(self.smile)
 
     @cached_property
     def ranked(self) -> Density:
@@ -63,9 +67,14 @@ class Outlook:
         low, high = (density.viewed(self.ranked, volatility=1.0 + s * BUMP) for s in (-1.0, 1.0))
         return low, high
 
+    def knowing(self, market: Density) -> Outlook:
+        """This outlook with the density of its smile, which was computed to confirm it."""
+        self.__dict__["market"] = market
+        return self
+
     def forget(self) -> None:
         """Let go the densities that can be computed again."""
-        for name in ("ranked", "bumped"):
+        for name in ("market", "ranked", "bumped"):
             self.__dict__.pop(name, None)
 
     @property
@@ -174,7 +183,8 @@ def with_own(
     changed = {}
     for day, given in densities.items():
         outlook = _outlook_of(day, outlooks)
-        changed[day] = replace(outlook, view=_own(outlook, given), trust=trust, is_own=True)
+        own = replace(outlook, view=_own(outlook, given), trust=trust, is_own=True)
+        changed[day] = own.knowing(outlook.market)
     return changed
 
 
