@@ -166,8 +166,12 @@ def _terms(arrays: Sequence[arguments.AnyArray]) -> _Terms:
     d1 += 0.5 * total_vol
     sign = np.where(is_call, 1.0, -1.0)
     hit_spot = ndtr(sign * d1)
-    hit_strike = ndtr(sign * (d1 - total_vol))
-    value = sign * (pv_spot * hit_spot - pv_strike * hit_strike)
+    hit_strike = d1 - total_vol
+    hit_strike *= sign
+    hit_strike = ndtr(hit_strike)
+    value = pv_spot * hit_spot
+    value -= pv_strike * hit_strike
+    value *= sign
     # Far out of the money the difference of two rounded terms may fall a hair below zero.
     value = np.maximum(value, 0.0)
     return _Terms(value, sign, carry, root, total_vol, d1, hit_spot, hit_strike, pv_strike, tau)
@@ -176,8 +180,9 @@ def _terms(arrays: Sequence[arguments.AnyArray]) -> _Terms:
 def _fill_greeks(out: FloatArray, arrays: list[arguments.AnyArray]) -> None:
     spot, _, _, rate, div_yield, sigma, _ = arrays
     t = _terms(arrays)
-    alive = t.tau > 0.0
-    density = np.exp(-0.5 * t.d1 * t.d1)
+    density = t.d1 * t.d1
+    density *= -0.5
+    density = np.exp(density)
     density *= _INV_SQRT_2PI * t.carry
     slope = spot * density
     signed_spot = t.sign * t.hit_spot
@@ -187,12 +192,24 @@ def _fill_greeks(out: FloatArray, arrays: list[arguments.AnyArray]) -> None:
     price_, delta, gamma, vega, theta, rho = out
     price_[...] = t.value
     delta[...] = signed_spot
-    np.divide(density, np.maximum(spot * t.total_vol, _TINY), out=gamma)
-    gamma[...] = np.where(t.total_vol > 0.0, gamma, 0.0 * t.total_vol)
+    np.multiply(signed_strike, 0.01 * t.tau, out=rho)
     np.multiply(slope, 0.01 * t.root, out=vega)
-    theta[...] = div_yield * spot * signed_spot - rate * signed_strike
-    theta -= 0.5 * sigma * slope / np.maximum(t.root, _TINY)
+    np.divide(density, np.maximum(spot * t.total_vol, _TINY), out=gamma)
+    signed_strike *= rate
+    signed_spot *= div_yield * spot
+    np.subtract(signed_spot, signed_strike, out=theta)
+    slope *= 0.5 * sigma
+    slope /= np.maximum(t.root, _TINY)
+    theta -= slope
     theta /= DAYS_PER_YEAR
-    theta[...] = np.where(alive, theta, 0.0 * t.value)
-    np.multiply(0.01 * t.tau, signed_strike, out=rho)
-    out[1:] += 0.0 * t.value  # NaN where the price is NaN
+    _settle_edges(out, t)
+
+
+def _settle_edges(out: FloatArray, t: _Terms) -> None:
+    """What the closed forms leave open, where there is any of it: most blocks have none."""
+    if not np.all(t.total_vol > 0.0):
+        out[2] = np.where(t.total_vol > 0.0, out[2], 0.0 * t.total_vol)
+    if not np.all(t.tau > 0.0):
+        out[4] = np.where(t.tau > 0.0, out[4], 0.0 * t.value)
+    if not np.all(np.isfinite(t.value)):
+        out[1:] += 0.0 * t.value  # NaN where the price is NaN
