@@ -23,6 +23,7 @@ contracts".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ def price(
     """
     given = (spot, strike, tau, rate, div_yield, sigma, is_call)
     shape, flat = arguments.kernel_arguments(arguments.ARGUMENTS, given)
-    size = int(np.prod(shape))
+    size = prod(shape)
     out = np.empty(size)
     with np.errstate(all="ignore"):
         for piece, arrays in arguments.blocks(flat, size):
@@ -101,7 +102,7 @@ def greeks(
     """
     given = (spot, strike, tau, rate, div_yield, sigma, is_call)
     shape, flat = arguments.kernel_arguments(arguments.ARGUMENTS, given)
-    size = int(np.prod(shape))
+    size = prod(shape)
     out = np.empty((6, size))
     with np.errstate(all="ignore"):
         for piece, arrays in arguments.blocks(flat, size):
@@ -129,7 +130,7 @@ def undiscounted(forward: Num, strike: Num, total_vol: Num, is_call: Num) -> Flo
     names = ("forward", "strike", "total_vol", "is_call")
     shape, flat = arguments.kernel_arguments(names, (forward, strike, total_vol, is_call))
     zero, unit = np.zeros(()), np.ones(())
-    size = int(np.prod(shape))
+    size = prod(shape)
     out = np.empty(size)
     with np.errstate(all="ignore"):
         for piece, (fwd, strikes, vol, call) in arguments.blocks(flat, size):
@@ -207,9 +208,9 @@ def _fill_greeks(out: FloatArray, arrays: list[arguments.AnyArray]) -> None:
 
 def _settle_edges(out: FloatArray, t: _Terms) -> None:
     """What the closed forms leave open, where there is any of it: most blocks have none."""
-    if not np.all(t.total_vol > 0.0):
+    if not arguments.everywhere(t.total_vol > 0.0):
         out[2] = np.where(t.total_vol > 0.0, out[2], 0.0 * t.total_vol)
-    if not np.all(t.tau > 0.0):
+        # Only with no time left is there no theta: zero volatility has that of the payoff.
         out[4] = np.where(t.tau > 0.0, out[4], 0.0 * t.value)
-    if not np.all(np.isfinite(t.value)):
+    if not arguments.everywhere(np.isfinite(t.value)):
         out[1:] += 0.0 * t.value  # NaN where the price is NaN
