@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from support.properties import examples
-from tomic.quant import black_scholes, implied
+from tomic.quant import arguments, black_scholes, implied
 from tomic.quant.implied import Reason
 
 SPOT, RATE, DIV_YIELD = 500.0, 0.045, 0.013
@@ -179,6 +179,20 @@ def test_wrong_shapes_are_named():
     """Arguments that do not fit together raise and list their shapes."""
     with pytest.raises(ValueError, match=r"shapes do not broadcast: price \(3,\), strike \(2,\)"):
         implied.solve([1.0, 2.0, 3.0], 100.0, [90.0, 95.0], 0.5, 0.0, 0.0, True)
+
+
+def test_the_edge_of_a_block_does_not_show():
+    """Across the edge of a block, volatility and Greeks are those of the elements alone."""
+    strike = np.linspace(60.0, 160.0, arguments.BLOCK + 100)
+    is_call = strike > 100.0
+    edge = slice(arguments.BLOCK - 50, None)
+
+    whole = black_scholes.greeks(100.0, strike, 0.5, 0.04, 0.01, 0.3, is_call)
+    sigma = implied.implied_vol(whole.price, 100.0, strike, 0.5, 0.04, 0.01, is_call)
+
+    alone = black_scholes.greeks(100.0, strike[edge], 0.5, 0.04, 0.01, 0.3, is_call[edge])
+    assert_allclose(np.array(whole)[:, edge], np.array(alone), rtol=1e-14)
+    assert_allclose(sigma, 0.3, rtol=1e-12)
 
 
 def test_blocks_do_not_show():

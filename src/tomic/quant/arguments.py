@@ -3,9 +3,9 @@ How the kernels take their arguments: rights as people write them, numbers broad
 all of it cut into blocks that fit the cache.
 
 numpy treats every text but the empty one as true, and NaN too: a column of "C" and "P" would be a
-column of calls. And a ufunc over a million elements streams every temporary through memory; over a
-couple of thousand elements they stay in the first two cache levels. Scalars are never expanded: a
-rate that is one number costs nothing per option.
+column of calls. And a ufunc over a million elements streams every temporary through memory; over
+some ten thousand they stay in the second-level cache, and what a call costs by itself hardly
+counts. Scalars are never expanded: a rate that is one number costs nothing per option.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from tomic._typing import BoolArray, FloatArray, Num
 AnyArray: TypeAlias = NDArray[Any]
 """Float or boolean: code that only moves data works with either."""
 
-BLOCK = 2048
-"""Elements per block: sixteen kilobytes a temporary."""
+BLOCK = 12_288
+"""
+Elements per block: 96 kilobytes a temporary, so that the few in use stay in the second-level cache
+and none reaches the 128 kilobytes from which the allocator maps fresh pages.
+"""
 
 ARGUMENTS = ("spot", "strike", "tau", "rate", "div_yield", "sigma", "is_call")
 _NOT_NEGATIVE = frozenset({"spot", "forward", "sigma", "total_vol"})
@@ -130,7 +133,12 @@ def as_floats(value: Num, name: str) -> FloatArray:
     """The argument as float64 with NaN for infinite elements."""
     floats = as_numbers(value, name)
     finite = np.isfinite(floats)
-    return floats if np.all(finite) else np.where(finite, floats, np.nan)
+    return floats if everywhere(finite) else np.where(finite, floats, np.nan)
+
+
+def everywhere(condition: BoolArray) -> bool:
+    """Whether it holds for every element; for few of them a fifth of the time of ``np.all``."""
+    return bool(condition if condition.ndim == 0 else condition.all())
 
 
 def common_shape(names: Sequence[str], arrays: Sequence[AnyArray]) -> tuple[int, ...]:
@@ -175,7 +183,7 @@ def require(condition: BoolArray, name: str, inequality: str, values: FloatArray
     Raises:
         ValueError: For example ``sigma must be >= 0, got -0.2 at index 17``.
     """
-    if np.all(condition):
+    if everywhere(condition):
         return
     wrong = ~(condition | np.isnan(values))
     if not np.any(wrong):

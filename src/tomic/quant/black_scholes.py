@@ -23,6 +23,7 @@ contracts".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ def price(
     """
     given = (spot, strike, tau, rate, div_yield, sigma, is_call)
     shape, flat = arguments.kernel_arguments(arguments.ARGUMENTS, given)
-    size = int(np.prod(shape))
+    size = prod(shape)
     out = np.empty(size)
     with np.errstate(all="ignore"):
         for piece, arrays in arguments.blocks(flat, size):
@@ -101,7 +102,7 @@ def greeks(
     """
     given = (spot, strike, tau, rate, div_yield, sigma, is_call)
     shape, flat = arguments.kernel_arguments(arguments.ARGUMENTS, given)
-    size = int(np.prod(shape))
+    size = prod(shape)
     out = np.empty((6, size))
     with np.errstate(all="ignore"):
         for piece, arrays in arguments.blocks(flat, size):
@@ -129,7 +130,7 @@ def undiscounted(forward: Num, strike: Num, total_vol: Num, is_call: Num) -> Flo
     names = ("forward", "strike", "total_vol", "is_call")
     shape, flat = arguments.kernel_arguments(names, (forward, strike, total_vol, is_call))
     zero, unit = np.zeros(()), np.ones(())
-    size = int(np.prod(shape))
+    size = prod(shape)
     out = np.empty(size)
     with np.errstate(all="ignore"):
         for piece, (fwd, strikes, vol, call) in arguments.blocks(flat, size):
@@ -166,8 +167,12 @@ def _terms(arrays: Sequence[arguments.AnyArray]) -> _Terms:
     d1 += 0.5 * total_vol
     sign = np.where(is_call, 1.0, -1.0)
     hit_spot = ndtr(sign * d1)
-    hit_strike = ndtr(sign * (d1 - total_vol))
-    value = sign * (pv_spot * hit_spot - pv_strike * hit_strike)
+    hit_strike = d1 - total_vol
+    hit_strike *= sign
+    hit_strike = ndtr(hit_strike)
+    value = pv_spot * hit_spot
+    value -= pv_strike * hit_strike
+    value *= sign
     # Far out of the money the difference of two rounded terms may fall a hair below zero.
     value = np.maximum(value, 0.0)
     return _Terms(value, sign, carry, root, total_vol, d1, hit_spot, hit_strike, pv_strike, tau)
@@ -176,8 +181,9 @@ def _terms(arrays: Sequence[arguments.AnyArray]) -> _Terms:
 def _fill_greeks(out: FloatArray, arrays: list[arguments.AnyArray]) -> None:
     spot, _, _, rate, div_yield, sigma, _ = arrays
     t = _terms(arrays)
-    alive = t.tau > 0.0
-    density = np.exp(-0.5 * t.d1 * t.d1)
+    density = t.d1 * t.d1
+    density *= -0.5
+    density = np.exp(density)
     density *= _INV_SQRT_2PI * t.carry
     slope = spot * density
     signed_spot = t.sign * t.hit_spot
@@ -187,12 +193,24 @@ def _fill_greeks(out: FloatArray, arrays: list[arguments.AnyArray]) -> None:
     price_, delta, gamma, vega, theta, rho = out
     price_[...] = t.value
     delta[...] = signed_spot
-    np.divide(density, np.maximum(spot * t.total_vol, _TINY), out=gamma)
-    gamma[...] = np.where(t.total_vol > 0.0, gamma, 0.0 * t.total_vol)
+    np.multiply(signed_strike, 0.01 * t.tau, out=rho)
     np.multiply(slope, 0.01 * t.root, out=vega)
-    theta[...] = div_yield * spot * signed_spot - rate * signed_strike
-    theta -= 0.5 * sigma * slope / np.maximum(t.root, _TINY)
+    np.divide(density, np.maximum(spot * t.total_vol, _TINY), out=gamma)
+    signed_strike *= rate
+    signed_spot *= div_yield * spot
+    np.subtract(signed_spot, signed_strike, out=theta)
+    slope *= 0.5 * sigma
+    slope /= np.maximum(t.root, _TINY)
+    theta -= slope
     theta /= DAYS_PER_YEAR
-    theta[...] = np.where(alive, theta, 0.0 * t.value)
-    np.multiply(0.01 * t.tau, signed_strike, out=rho)
-    out[1:] += 0.0 * t.value  # NaN where the price is NaN
+    _settle_edges(out, t)
+
+
+def _settle_edges(out: FloatArray, t: _Terms) -> None:
+    """What the closed forms leave open, where there is any of it: most blocks have none."""
+    if not arguments.everywhere(t.total_vol > 0.0):
+        out[2] = np.where(t.total_vol > 0.0, out[2], 0.0 * t.total_vol)
+        # Only with no time left is there no theta: zero volatility has that of the payoff.
+        out[4] = np.where(t.tau > 0.0, out[4], 0.0 * t.value)
+    if not arguments.everywhere(np.isfinite(t.value)):
+        out[1:] += 0.0 * t.value  # NaN where the price is NaN

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 from functools import cache
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def solve(
     """
     given = (price, spot, strike, tau, rate, div_yield, is_call)
     shape, flat = arguments.kernel_arguments(arguments.QUOTE_ARGUMENTS, given, checked=False)
-    size = int(np.prod(shape))
+    size = prod(shape)
     sigma, reason = np.empty(size), np.zeros(size, dtype=np.int8)
     unfinished: list[_Unfinished] = []
     with np.errstate(all="ignore"):
