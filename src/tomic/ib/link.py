@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -122,6 +124,12 @@ class StrictDecoder(Decoder):
         handler.__name__ = methodName
         return handler
 
+    def parse(self, obj: Any) -> None:
+        """Read the numbers of *obj*, as ib_async does; which they are is looked up once a class."""
+        for name, read, default in _numbers_of(type(obj)):
+            text = getattr(obj, name)
+            setattr(obj, name, read(text) if text else default)
+
     def interpret(self, fields: list[str]) -> None:
         """Decode one message and hand it on; what nobody asked for is not even read."""
         kind = int(fields[0]) if fields and fields[0].isdecimal() and len(fields[0]) < 6 else -1
@@ -147,6 +155,17 @@ class StrictDecoder(Decoder):
             moment = convert.to_moment(fields[_EXECUTION_TIME], self._callbacks.login_zone)
             fields[_EXECUTION_TIME] = str(round(moment.timestamp()))
         super().execDetails(fields)  # type: ignore[no-untyped-call]
+
+
+@functools.cache
+def _numbers_of(kind: type) -> tuple[tuple[str, Callable[[str], Any], Any], ...]:
+    """Fields of a dataclass that are no text by their defaults: name, reader and default."""
+    defaults = ((field.name, field.default) for field in dataclasses.fields(kind))
+    return tuple(
+        (name, _CONVERT[type(default)], default)
+        for name, default in defaults
+        if type(default) in (int, float, bool)
+    )
 
 
 def _name(kind: int, handler: Handler) -> str:
