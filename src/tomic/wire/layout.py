@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, Protocol, TypeVar, dataclass_transform
+from typing import Any, Protocol, TypeVar, cast, dataclass_transform
 
 from tomic.wire.framing import Fields, WireError, frame_fields, kind_of
 
@@ -378,7 +378,9 @@ def message(
 
     def register(cls: type[T]) -> type[T]:
         made = dataclass(frozen=True, slots=True)(cls)
-        has_id = [item.name for item in fields(made)][:1] == ["req_id"]
+        # Not of its annotations, which would have to be read for that.
+        names = [item.name for item in fields(cast(Any, made))]
+        has_id = names[:1] == ["req_id"]
         is_numbered = has_id if numbered is None else numbered
         layout = codec or Layout(made)
         table.add(_Entry(made, ident, version, version_until, is_numbered, layout))
