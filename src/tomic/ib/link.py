@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol, cast
 from zoneinfo import ZoneInfo
 
@@ -124,9 +124,9 @@ class StrictDecoder(Decoder):
         handler.__name__ = methodName
         return handler
 
-    def parse(self, obj: Any) -> None:
+    def parse(self, obj: object) -> None:
         """Read the numbers of *obj*, as ib_async does; which they are is looked up once a class."""
-        for name, read, default in _numbers_of(type(obj)):
+        for name, read, default in _numbers_of(cast(Hashable, type(obj))):
             text = getattr(obj, name)
             setattr(obj, name, read(text) if text else default)
 

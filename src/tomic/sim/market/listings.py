@@ -879,9 +879,10 @@ class Catalogue:
             return options
         key = (instrument.symbol, rule.name, expiry)
         if key not in self._at_strike:
-            self._at_strike[key] = by_strike = {}
+            by_strike: dict[float, list[Listing]] = {}
             for option in options:
                 by_strike.setdefault(option.strike, []).append(option)
+            self._at_strike[key] = by_strike
         return self._at_strike[key].get(strike, ())
 
     def parameters(self, instrument: Instrument) -> list[ParameterRow]:
