@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from tomic import wire
 from tomic.wire.framing import kind_of
+from tomic.wire.layout import Layout, MessageTable, message
 from tomic.wire.protocol import ANSWERS, CANCELS, REQUESTS, data_type_of, request_id
 
 
@@ -52,6 +54,26 @@ def test_cancels_name_what_they_end():
 def test_the_data_type_of_a_request(fields, data_type):
     """Type 1, live, where it cannot be read."""
     assert data_type_of(fields) == data_type
+
+
+@pytest.mark.parametrize("table", [ANSWERS, REQUESTS], ids=["answers", "requests"])
+def test_every_message_has_a_form(table):
+    """Layouts are made with the first message of a kind; each can be made."""
+    for cls in table.classes():
+        assert [part.name for part in Layout(cls).parts] == [item.name for item in fields(cls)]
+
+
+@message(MessageTable(), 1)
+class Moody:
+    """A message whose field has no form."""
+
+    mood: complex
+
+
+def test_a_field_without_a_form_is_refused():
+    """What cannot be written is said, when the message is first needed."""
+    with pytest.raises(TypeError, match="no wire format"):
+        list(Layout(Moody).parts)
 
 
 def test_the_wire_knows_no_client_and_does_no_io():

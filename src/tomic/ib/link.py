@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import functools
 import logging
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol, cast
 from zoneinfo import ZoneInfo
 
@@ -124,6 +124,12 @@ class StrictDecoder(Decoder):
         handler.__name__ = methodName
         return handler
 
+    def parse(self, obj: object) -> None:
+        """Read the numbers of *obj*, as ib_async does; which they are is looked up once a class."""
+        for name, read, default in _numbers_of(cast(Hashable, type(obj))):
+            text = getattr(obj, name)
+            setattr(obj, name, read(text) if text else default)
+
     def interpret(self, fields: list[str]) -> None:
         """Decode one message and hand it on; what nobody asked for is not even read."""
         kind = int(fields[0]) if fields and fields[0].isdecimal() and len(fields[0]) < 6 else -1
@@ -143,12 +149,6 @@ class StrictDecoder(Decoder):
             req_id = _request_id(kind, fields) if handler is not None else None
             self._callbacks.cannot_read(kind, req_id, name, str(exc))
 
-    def parse(self, obj: Any) -> None:
-        """Numbers of *obj* from their texts, as ib_async does it for one class after the other."""
-        for name, read, default in _numbers(obj.__class__):
-            text = getattr(obj, name)
-            setattr(obj, name, read(text) if text else default)
-
     def execDetails(self, fields: list[str]) -> None:
         """One execution; its time may be written in any of TWS's forms."""
         if len(fields) > _EXECUTION_TIME:
@@ -157,21 +157,15 @@ class StrictDecoder(Decoder):
         super().execDetails(fields)  # type: ignore[no-untyped-call]
 
 
-@cache
-def _numbers(cls: type) -> tuple[tuple[str, Callable[[str], object], object], ...]:
-    """What is no text in a *cls*: its name, how it is read, and what it is where it is empty."""
+@functools.cache
+def _numbers_of(kind: type) -> tuple[tuple[str, Callable[[str], Any], Any], ...]:
+    """Fields of a dataclass that are no text by their defaults: name, reader and default."""
+    defaults = ((field.name, field.default) for field in dataclasses.fields(kind))
     return tuple(
-        (item.name, _READ[type(item.default)], item.default)
-        for item in dataclasses.fields(cls)
-        if type(item.default) in _READ
+        (name, _CONVERT[type(default)], default)
+        for name, default in defaults
+        if type(default) in (int, float, bool)
     )
-
-
-_READ: dict[type, Callable[[str], object]] = {
-    int: int,
-    float: float,
-    bool: lambda text: bool(int(text)),
-}
 
 
 def _name(kind: int, handler: Handler) -> str:

@@ -148,7 +148,7 @@ def _sum(trades: Iterable[nouns.Trade]) -> tuple[nouns.Held, ...]:
     total: dict[tuple[object, ...], list[_Running]] = {}
     for trade in trades:
         for fill in trade.fills:
-            alike = total.setdefault(fill.key[:4], [])
+            alike = total.setdefault(fill.terms, [])
             running = next((own for own in alike if own.is_of(fill)), None)
             if running is None:
                 alike.append(_Running(fill, fill.con_id, fill.trading_class, fill.quantity))

@@ -311,6 +311,8 @@ def price_of(prices: Mapping[ContractKey, float | None], key: ContractKey) -> fl
     return next((price for other, price in prices.items() if other.is_like(key)), None)
 
 
+_SHARES = (None, None, None, ContractKey(None, None, None).multiplier)
+"""Terms of shares, whatever multiplier a broker gives them."""
 _GIVEN: dict[frozenset[str], set[str]] = {}
 """Names of the fields that models were given, each collection of them once."""
 
@@ -358,6 +360,13 @@ class Contract(_Numerous):
         return ContractKey(
             self.expiry, self.strike, self.right, self.multiplier, self.trading_class
         )
+
+    @property
+    def terms(self) -> tuple[dt.date | None, float | None, str | None, int]:
+        """The first four of the key, for those who look through tens of thousands of fills."""
+        if self.right is None:
+            return _SHARES
+        return self.expiry, self.strike, self.right, self.multiplier
 
     @property
     def is_stock(self) -> bool:

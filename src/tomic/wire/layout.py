@@ -12,12 +12,14 @@ What the fields of a message are depends on its id and on the negotiated server 
 
 from __future__ import annotations
 
+import functools
 import math
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, Protocol, TypeVar, dataclass_transform
+from typing import Any, Protocol, TypeVar, cast, dataclass_transform
 
 from tomic.wire.framing import Fields, WireError, frame_fields, kind_of
 
@@ -187,39 +189,75 @@ def _part(name: str, hint: Any) -> _Part:
     return _Part(name, encode, decode, sent)
 
 
+class _Plan:
+    """The fields of one message class for one server version, in order."""
+
+    __slots__ = ("depends", "encoders", "parts", "values")
+
+    def __init__(self, parts: tuple[_Part, ...]) -> None:
+        self.parts = parts
+        self.depends = any(part.sent.when is not None for part in parts)
+        """Whether what is sent of a field depends on others; of most messages nothing does."""
+        self.encoders = tuple(part.encode for part in parts)
+        names = tuple(part.name for part in parts)
+        # With fewer than two names it gives no tuple.
+        self.values: Callable[[Any], tuple[Any, ...]] = (
+            attrgetter(*names)
+            if len(names) > 1
+            else lambda value: tuple(getattr(value, name) for name in names)
+        )
+
+
 class Layout:
-    """How the fields of one dataclass follow each other, per server version."""
+    """
+    How the fields of one dataclass follow each other, per server version.
+
+    The annotations are read with the first message: a program that starts needs a few of the two
+    hundred messages there are, and reading all takes longer than its first chain's answers.
+    """
 
     def __init__(self, cls: type) -> None:
         self._cls = cls
-        hints = typing.get_type_hints(cls, include_extras=True)
-        self._parts = tuple(_part(item.name, hints[item.name]) for item in fields(cls))
-        self._known: dict[int, tuple[_Part, ...]] = {}
+        self._known: dict[int, _Plan] = {}
 
-    def _of(self, version: int) -> tuple[_Part, ...]:
+    @functools.cached_property
+    def parts(self) -> tuple[_Part, ...]:
+        """
+        Every field, whatever the version.
+
+        Raises:
+            TypeError: A field has no form on the wire.
+        """
+        hints = typing.get_type_hints(self._cls, include_extras=True)
+        return tuple(_part(item.name, hints[item.name]) for item in fields(self._cls))
+
+    def _of(self, version: int) -> _Plan:
         known = self._known.get(version)
         if known is None:
-            parts = self._parts
-            known = tuple(part for part in parts if part.sent.since <= version < part.sent.until)
+            parts = self.parts
+            known = _Plan(
+                tuple(part for part in parts if part.sent.since <= version < part.sent.until)
+            )
             self._known[version] = known
         return known
 
     def encode(self, value: Any, out: list[str], version: int) -> None:
         """Append the fields of *value*."""
-        by_name: dict[str, Any] = {}
-        for part in self._of(version):
+        plan = self._of(version)
+        if not plan.depends:
+            for encode, item in zip(plan.encoders, plan.values(value), strict=True):
+                encode(item, out, version)
+            return
+        by_name = _by_name(value)
+        for part in plan.parts:
             when = part.sent.when
-            if when is not None:
-                # Once for all fields that depend on others; most messages have none.
-                by_name = by_name or _by_name(value)
-                if not when(by_name):
-                    continue
-            part.encode(getattr(value, part.name), out, version)
+            if when is None or when(by_name):
+                part.encode(getattr(value, part.name), out, version)
 
     def decode(self, cursor: Cursor) -> Any:
         """Read one value."""
         values: dict[str, Any] = {}
-        for part in self._of(cursor.version):
+        for part in self._of(cursor.version).parts:
             when = part.sent.when
             if when is None or when(values):
                 values[part.name] = part.decode(cursor)
@@ -340,7 +378,9 @@ def message(
 
     def register(cls: type[T]) -> type[T]:
         made = dataclass(frozen=True, slots=True)(cls)
-        has_id = next(iter(typing.get_type_hints(made)), "") == "req_id"
+        # Not of its annotations, which would have to be read for that.
+        names = [item.name for item in fields(cast(Any, made))]
+        has_id = names[:1] == ["req_id"]
         is_numbered = has_id if numbered is None else numbered
         layout = codec or Layout(made)
         table.add(_Entry(made, ident, version, version_until, is_numbered, layout))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -718,6 +718,7 @@ class Catalogue:
         self._strikes: dict[tuple[str, str, date], list[float]] = {}
         self._listed: dict[tuple[str, str, date], dict[int, tuple[float, str]]] = {}
         self._described: dict[tuple[str, str, date], dict[int, Listing]] = {}
+        self._at_strike: dict[tuple[str, str, date], dict[float, list[Listing]]] = {}
 
     @property
     def instruments(self) -> tuple[Instrument, ...]:
@@ -866,8 +867,23 @@ class Catalogue:
                     continue
                 for expiry in self.expiries(rule, owner):
                     if has_expiry(wanted, last_trading_day(rule, expiry)):
-                        options = self.options(owner, rule, expiry).values()
+                        options = self._nearly(owner, rule, expiry, wanted.strike)
                         yield from (option for option in options if is_meant(wanted, option))
+
+    def _nearly(
+        self, instrument: Instrument, rule: OptionClass, expiry: date, strike: float
+    ) -> Collection[Listing]:
+        """Options of one class and expiry at *strike*; all of them where it is zero, thus open."""
+        options = self.options(instrument, rule, expiry).values()
+        if strike == 0.0:
+            return options
+        key = (instrument.symbol, rule.name, expiry)
+        if key not in self._at_strike:
+            by_strike: dict[float, list[Listing]] = {}
+            for option in options:
+                by_strike.setdefault(option.strike, []).append(option)
+            self._at_strike[key] = by_strike
+        return self._at_strike[key].get(strike, ())
 
     def parameters(self, instrument: Instrument) -> list[ParameterRow]:
         """Rows per exchange and class, shuffled, strikes the union over expiries, shuffled too."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
@@ -130,10 +131,11 @@ def is_open_ended(contract: ContractSpec) -> bool:
     return len(contract.expiry) < 8 or contract.strike == 0.0 or not right_of(contract)
 
 
-_ALIKE = {item.name for item in fields(Listing)} & {
-    item.name for item in fields(answers.ContractData)
-}
+_ALIKE = tuple(
+    {item.name for item in fields(Listing)} & {item.name for item in fields(answers.ContractData)}
+)
 """What a row of contract details says just as a listing does."""
+_alike = attrgetter(*_ALIKE)
 
 
 def details_row(
@@ -146,7 +148,7 @@ def details_row(
         under: What an option is written on.
         last_trade: When it last trades, from `Times.last_trade`.
     """
-    row: dict[str, Any] = {name: getattr(listing, name) for name in _ALIKE}
+    row: dict[str, Any] = dict(zip(_ALIKE, _alike(listing), strict=True))
     row |= {
         "last_trade": last_trade,
         "order_types": "ACTIVETIM,ALERT,DAY,GTC,LMT,MKT,WHATIF",
