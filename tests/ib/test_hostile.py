@@ -9,7 +9,7 @@ import pytest
 from support import virtual_time
 from support.simulated import fetch, running, settings
 from tomic.errors import UnreadableAnswer
-from tomic.ib import account, callbacks, contracts, convert, history
+from tomic.ib import account, callbacks, contracts, convert, history, link
 from tomic.sim.faults import Announce, Verbatim
 
 EVIL = "\x1b]0;pwn\x07\x9b\u202e"
@@ -116,8 +116,9 @@ def test_bars_that_can_be_no_price_are_named():
         ("20261118", "1", "1", "1", "1", "1", "1", "1"),
         ("20261119", "1e308", "1e308", "1e308", "1e308", "1", "1", "1"),
         ("20261120", "nan", "nan", "nan", "nan", "1", "1", "1"),
+        ("20261123", "1", "9e11", "1", "9e11", "1", "1", "1"),
     ]
-    message = ("17", "@", "", "", "3", *(cell for bar in bars for cell in bar))
+    message = ("17", "@", "", "", "4", *(cell for bar in bars for cell in bar))
 
     async def question(run):
         under = await contracts.resolve_underlying(run.session, "SPY", settings().market)
@@ -126,7 +127,25 @@ def test_bars_that_can_be_no_price_are_named():
     kept, notes = asked(question, Verbatim(on="history", messages=(message,)))
 
     assert [bar.day for bar in kept] == [dt.date(2026, 11, 18)]
-    assert notes == ["TRADES of SPY: 2 bars left out without a price that can be one"]
+    assert notes == ["TRADES of SPY: 3 bars left out without a price that can be one"]
+
+
+def test_a_whole_number_that_none_can_be_costs_its_row():
+    """An id of 30 digits fits no array; the other answers are kept."""
+    taken = []
+
+    class Callbacks:
+        """Takes down what cannot be read."""
+
+        def is_asked(self, name):
+            return True
+
+        def cannot_read(self, kind, req_id, name, reason):
+            taken.append((name, reason))
+
+    link.StrictDecoder(Callbacks()).interpret(["9", "1", "9" * 30])
+
+    assert taken == [("nextValidId", f"{'9' * 30} is no number that the gateway can send")]
 
 
 def test_an_answer_without_end_is_given_up():

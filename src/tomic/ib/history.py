@@ -332,8 +332,8 @@ def to_bars(what: str, rows: Sequence[ib_async.BarData]) -> tuple[DailyBar, ...]
 
 
 def _number(value: float, *, floor: float) -> float:
-    number = convert.number_or_none(float(value), floor=floor)
-    return math.nan if number is None else number
+    number = convert.price_or_none(float(value))
+    return math.nan if number is None or not number > floor else number
 
 
 def _size(value: float) -> float:

@@ -85,9 +85,18 @@ _EXECUTION_TIME = 15
 
 Handler = Callable[[list[str]], None]
 
+
+def _whole(text: str) -> int:
+    """A whole number of at most 64 bits, as all of IB's are."""
+    number = int(text or 0)
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError(f"{outside.line(text, 40)} is no number that the gateway can send")
+    return number
+
+
 _CONVERT: dict[type, Callable[[str], Any]] = {
     str: str,
-    int: lambda text: int(text or 0),
+    int: _whole,
     float: lambda text: float(text or 0),
     bool: lambda text: bool(int(text or 0)),
 }

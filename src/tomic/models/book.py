@@ -24,8 +24,9 @@ _DIGITS_AT_AN_END = re.compile(r"\d*([A-Z.]+?)\d*", re.ASCII)
 _US_CONTRACT = 100.0
 _NEW_YORK = ZoneInfo("America/New_York")
 
-LogReturn = Annotated[float, Field(ge=-20.0, le=20.0)]
+MOST_LOG_RETURN = 20.0
 """No price becomes five hundred million times as much in a day."""
+LogReturn = Annotated[float, Field(ge=-MOST_LOG_RETURN, le=MOST_LOG_RETURN)]
 
 
 class Position(Model):

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import json
+import math
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from tomic.sim.faults import DropAfter, NoGreeks, NoQuotes, NotSubscribed, Silen
 from tomic.sim.market import Holding
 from tomic.sim.market.model import ModelMarket
 from tomic.sim.server.limits import Times
-from tomic.store import Database
+from tomic.store import Bars, Database
 from tomic.wire.requests import ContractSpec
 from tomic.workflows import scan
 from tomic.workflows.portfolio import files, review
@@ -498,3 +499,17 @@ def test_marks_of_a_volatility_index_have_the_forward_of_a_pair():
     assert call.on_forward
     assert call.delta - put.delta == pytest.approx(np.exp(-0.045 * 25.8 / 365), abs=1e-3)
     assert (alone.forward, alone.greeks_source, alone.iv) == (None, "none", None)
+
+
+async def test_prices_that_cannot_follow_each_other_are_no_return(tmp_path, settings):
+    """The days of such a jump are left out, and the symbol is named."""
+    days = np.array(["2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19"], "datetime64[D]")
+    close = np.array([100.0, 101.0, 1e-9, 102.0])
+    bars = Bars("SPY", days, close, close, close, close, close)
+    async with Database(tmp_path / "s.db") as store:
+        await store.history.save_bars(bars)
+
+        known = await review.stored(store, ["SPY"], settings, dt.date(2026, 11, 20))
+
+    assert known.odd == ("SPY",)
+    assert known.returns["SPY"] == (pytest.approx(math.log(1.01)), None, None)

@@ -39,7 +39,7 @@ from tomic.models import (
     VolSnapshot,
     normalize_symbol,
 )
-from tomic.models.book import AccountSummary, Book, Mark, Position, SymbolMarket
+from tomic.models.book import MOST_LOG_RETURN, AccountSummary, Book, Mark, Position, SymbolMarket
 from tomic.models.documents import finite
 from tomic.models.frames import Framed
 from tomic.models.review import Alert, BookReview, FitChange, StressGrid, Structure, WhatIfMargin
@@ -205,6 +205,8 @@ class Known:
 
     days: tuple[dt.date, ...] = ()
     returns: dict[str, tuple[float | None, ...]] = field(default_factory=dict)
+    odd: tuple[str, ...] = ()
+    """Symbols of which a stored price cannot follow the one before it."""
     snapshots: dict[str, VolSnapshot] = field(default_factory=dict)
     earnings: dict[str, list[Earnings]] = field(default_factory=dict)
     dividends: dict[str, list[Dividend]] = field(default_factory=dict)
@@ -217,10 +219,13 @@ async def stored(
     if store is None:
         return Known()
     bars = await store.history.many_bars(symbols, days=settings.portfolio.beta_days + 1)
-    days, returns = _returns({name: (series.date, series.close) for name, series in bars.items()})
+    days, returns, odd = _returns(
+        {name: (series.date, series.close) for name, series in bars.items()}
+    )
     return Known(
         days,
         returns,
+        odd,
         await store.history.latest_snapshots(symbols),
         await store.calendar.earnings(symbols, since=today),
         await store.calendar.dividends(symbols, since=today),
@@ -229,21 +234,26 @@ async def stored(
 
 def _returns(
     series: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
-) -> tuple[tuple[dt.date, ...], dict[str, tuple[float | None, ...]]]:
+) -> tuple[tuple[dt.date, ...], dict[str, tuple[float | None, ...]], tuple[str, ...]]:
     """
     Daily log returns on the days of all symbols together; None where a symbol has none.
 
     A return spans two days that follow each other in that calendar, so a hole costs two of them.
+    One that no market has is none; the symbols with such a one are told.
     """
     if not series:
-        return (), {}
+        return (), {}, ()
     days = np.unique(np.concatenate([date for date, _ in series.values()]))
-    returns = {}
+    returns, odd = {}, []
     for name, (date, close) in series.items():
         whole = np.full(days.size, np.nan)
         whole[np.searchsorted(days, date)] = np.log(close)
-        returns[name] = tuple(map(finite, np.diff(whole)))
-    return tuple(days[1:].astype("datetime64[D]").tolist()), returns
+        steps = np.diff(whole)
+        if (beyond := np.abs(steps) > MOST_LOG_RETURN).any():
+            odd.append(name)
+            steps[beyond] = np.nan
+        returns[name] = tuple(map(finite, steps))
+    return tuple(days[1:].astype("datetime64[D]").tolist()), returns, tuple(odd)
 
 
 def market_of(
@@ -535,6 +545,11 @@ def _assembled(
     if unknown := sorted(symbols - set(known.returns)):
         work.notes.append(
             f"no stored returns of {', '.join(unknown)}: beta taken as 1; run tomic prices"
+        )
+    if known.odd:
+        work.notes.append(
+            f"stored prices of {', '.join(known.odd)} jump as no market does; those days are left "
+            "out of returns"
         )
     marks = marks_of(
         quoted, work.legs, as_of=as_of, rate_of=market.rate_of, data_type=session.data_type
