@@ -60,6 +60,24 @@ def test_odd_messages_end_no_session(messages):
     assert virtual_time.run(scenario) >= 1
 
 
+def test_a_spoiled_tick_spoils_no_question():
+    """Market data answer no question, though they name the id of one that is open."""
+
+    async def scenario():
+        async with running() as run:
+            connection = next(iter(run.gateway.clients))
+            contract = convert.stock_contract("SPY")
+
+            def send(client, req_id):
+                for kind in (1, 2, 21, 45, 46, 57, 58, 81):
+                    connection.write(framed([str(kind), "6", str(req_id), "x"]))
+                client.reqContractDetails(req_id, contract)
+
+            return len(await run.session.ask("details", send, timeout_s=5.0))
+
+    assert virtual_time.run(scenario) >= 1
+
+
 @cache
 def clean_run():
     """A run of the same rules without any fault."""

@@ -59,6 +59,8 @@ _SHORT_GRACE_S = 0.5
 """What is left of that, at least, once it is known that nothing follows the code."""
 _WHOLE_ANSWERS = frozenset({5, 17, 49, 52, 55, 62, 64, 76, 79, 96, 97, 98})
 """Messages without which no end comes: the whole of an answer, or its end."""
+_OF_LINES = frozenset({1, 2, 21, 45, 46, 47, 57, 58, 81})
+"""Messages of market data, which answer no question whatever id they name."""
 MOST_PARTS = 10_000
 """Of an answer: all options of an expiry are a thousand, an account's week of trades as many."""
 _LONGEST_TEXT = 1_000
@@ -550,7 +552,7 @@ class Callbacks(_NotAsked):
         self.on_unreadable(name, fault)
 
     def _owners(self, kind: int, req_id: int | None) -> Iterator[Request]:
-        if req_id in self.lines:
+        if req_id in self.lines or kind in _OF_LINES:
             return
         if req_id in self.requests:
             yield self.requests[req_id]

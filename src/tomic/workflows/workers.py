@@ -70,7 +70,8 @@ async def spread(
                 if not running:
                     return
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for future in done:
+                # In the order in which they were begun, so that the first error is always the same.
+                for future in [each for each in running if each in done]:
                     yield running.pop(future), future.result()
         except BrokenProcessPool as exc:
             raise TomicError(
