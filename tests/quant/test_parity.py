@@ -385,3 +385,14 @@ def test_impossible_prices_have_no_forward():
     for mid, iv, tau in ((120.0, 0.2, 0.1), (5.0, NAN, 0.1), (5.0, 0.2, 0.0), (0.0, 0.2, 0.1)):
         found = parity.forward_from_volatility([100.0], [mid], [iv], [False], 0.04, tau)
         assert (found.n, math.isnan(found.forward)) == (0, True)
+
+
+def test_a_volatility_that_none_has_gives_no_forward_and_no_warning():
+    """The exponential of what it would allow has no number."""
+    strike = np.array([90.0, 100.0, 110.0])
+
+    found = parity.forward_from_volatility(
+        strike, strike, 1e6 * np.ones(3), np.ones(3, bool), 0.04, 1.0
+    )
+
+    assert math.isnan(found.forward) or found.forward > 0.0

@@ -57,6 +57,8 @@ _UNSET = 1e15
 """IB writes 1.8e308; no amount, size or figure of an account comes near this."""
 _MOST_STRIKE, _MOST_PRICE = 1e7, 1e8
 """Currency per share: nothing that is quoted costs so much in any currency."""
+_MOST_IV = 100.0
+"""Of a year: beyond, no price of an option moves with it."""
 _MOST_LETTERS = 200
 _QUARTER_S, _CLOCKS_S = 900, 180.0
 # EUREX: C OESX 20231215 4325 M.
@@ -179,7 +181,7 @@ class Ticks:
     ) -> None:
         """Take an option computation; IB's own model is preferred over those of bid and ask."""
         greeks = ModelGreeks(
-            iv=number_or_none(iv, floor=0.0),
+            iv=number_or_none(iv, floor=0.0) if iv <= _MOST_IV else None,
             delta=_greek(delta),
             gamma=_greek(gamma),
             vega=_greek(vega),

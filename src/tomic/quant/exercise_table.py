@@ -209,7 +209,8 @@ def _premiums(
         pay[row] = ndtr(half - d) @ (rate * np.exp(-rate * elapsed) * weight)
         if div_yield != 0.0:
             give = div_yield * np.exp(-div_yield * elapsed) * weight
-            pay[row] -= np.exp(x) * (ndtr(-half - d) @ give)
+            # Where the exponential has no number any more the probability is none.
+            pay[row] -= np.exp(np.minimum(x, 700.0)) * (ndtr(-half - d) @ give)
     return critical, pay @ rule.polynomial
 
 

@@ -131,7 +131,9 @@ def forward_from_volatility(
     k, call = k[known], right[known] > 0.0
     total, sign = sigma[known] * math.sqrt(tau), np.where(call, 1.0, -1.0)
     target = price[known] * math.exp(rate * tau) / k
-    low, high = -8.0 * total - 2.0, 8.0 * total + 2.0
+    # A forward of e to the 700 times the strike is none, and the next one has no number.
+    high = np.minimum(8.0 * total + 2.0, 700.0)
+    low = -high
     for _ in range(_HALVINGS):
         x = 0.5 * (low + high)
         d1 = x / total + 0.5 * total
