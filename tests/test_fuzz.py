@@ -156,6 +156,17 @@ def test_a_reason_is_told_once():
     assert (found, named) == ("several messages", "journal check gave a reason twice")
 
 
+def test_colours_that_were_asked_for_are_no_control_codes():
+    """FORCE_COLOR gives them to a pipe; what else a terminal would obey stays a fault."""
+    forced = Conditions(env={"FORCE_COLOR": "1"})
+    coloured, odd = outcome(stdout="\x1b[2mx\x1b[0m\n"), outcome(stdout="\x1b[2mx\x1b]0;y\n")
+
+    assert list(judge.of_outcome(SPOKEN, coloured, forced)) == []
+    for one, conditions in ((coloured, Conditions()), (odd, forced)):
+        (fault,) = judge.of_outcome(SPOKEN, one, conditions)
+        assert fault.what == "control code"
+
+
 def test_a_later_command_must_go_well():
     """A good file that is refused after an odd one is a fault, whatever the message."""
     command = Command(("journal", "import", "good.csv"), codes=(0,))

@@ -64,6 +64,8 @@ _MESSAGE = re.compile(
 )
 """What sums up the missing parts stands beside the reason of each, as does what was not told."""
 _GREETING = re.compile(r"^tomic \d[\w.]*: .*$", re.MULTILINE)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""What is printed for FORCE_COLOR."""
 _SQLITE = b"SQLite format 3\x00"
 _LEFTOVER = re.compile(r"(?:\.tmp|\.part|\.partial|~)$")
 
@@ -114,6 +116,8 @@ def of_outcome(
         yield Fault("warning", f"{kind} in {home}/{file}: {said[:60]}", f"{home}/{file}:{line}")
     elif fault := _of_code(command, outcome, heard=conditions.stderr == "read"):
         yield fault
+    if conditions.env.get("FORCE_COLOR"):
+        text = _COLOUR.sub("", text)
     if "\x1b" in text or "\x9b" in text or "\u202e" in text:
         yield Fault(
             "control code", f"{named(command)} printed a control code", detail=_tail(text, 4)

@@ -57,6 +57,8 @@ MOST_OUTPUT = 2_000_000
 """Bytes kept of a stream."""
 _MOST_ADDRESS_SPACE = 6 << 30
 """Keeps the machine alive whatever a file says; the judge's own bound is far below."""
+_CAUGHT = frozenset({signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)})
+"""Signals that a command can catch."""
 _LAST_WORDS_S = 0.5
 _SITE = "FUZZ_SITE"
 _CLOSED_PORT = 1
@@ -226,6 +228,7 @@ def run(
             env = variables(home, temporary, conditions.env)
             _surround(home, conditions, pipes, own_process=own_process)
             if own_process:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
                 start = [sys.executable, "-X", "faulthandler", "-m", "tomic", *command.words]
                 os.execve(sys.executable, start, env)
             os.environ.clear()
@@ -435,6 +438,8 @@ def _surround(
 ) -> None:
     """Make the surroundings; the order matters, because privileges go last."""
     os.setsid()
+    # What comes before the command has begun is for the command.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -485,6 +490,7 @@ def _be_tomic(words: Sequence[str]) -> NoReturn:
 
     code = 0
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
         main()
     except SystemExit as exc:
         if exc.code is not None and not isinstance(exc.code, int):
