@@ -32,7 +32,7 @@ FIVE = ("SPY", "QQQ", "IWM", "AAPL", "TSLA")
 WAYS = {"tickers": "qualify + reqTickers", "stream": "qualify + stream, semaphore"}
 RATES = (45, 30, 20)
 """Messages a second of ib_async's own throttle: its default and, where that loses some, less."""
-PATIENCE_S = 75.0
+PATIENCE_S = 50.0
 MESSAGES_PER_S = 50.0
 GATEWAY_LOG = "gateway.txt"
 _LISTENING = re.compile(r"listening on [\d.]+:(\d+)")
