@@ -198,3 +198,16 @@ def test_no_temporary_folder_is_said(tmp_path, monkeypatch):
         temporary_folder(),
     ):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_whoever_says_nothing_is_waited_for_as_long_as_is_wanted(tmp_path):
+    """A command with a deadline has no more time for a pipe."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)
+    try:
+        with pytest.raises(BadFile, match=r"says nothing for 0\.05 s; name a file"):
+            read_bytes(pipe, wait_s=0.05)
+    finally:
+        os.close(writer)

@@ -144,12 +144,12 @@ def _standard_library() -> list[str]:
     return [name for name in names if not name.startswith("multiprocessing.popen_spawn_win")]
 
 
-def memory() -> int:
-    """Bytes that this process has needed at most."""
+def memory(*, now: bool = False) -> int:
+    """Bytes that this process has needed at most, or, where the system tells, holds *now*."""
     # Linux counts in `ru_maxrss` what the process that started this one needed before its `exec`.
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith("VmRSS:" if now else "VmHWM:"):
                 return int(line.split()[1]) * 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
@@ -220,6 +220,7 @@ def run(
     deadline_s: float | None = None,
 ) -> Outcome:
     """Run *command* in *home*; *base* is the memory of the program when it is just imported."""
+    held = memory(now=True)
     began = time.monotonic()
     pipes = [os.pipe(), os.pipe()]
     pid = os.fork()
@@ -274,7 +275,8 @@ def run(
         _drain(ready, time.monotonic() + _LAST_WORDS_S)
     for source, _ in pipes:
         os.close(source)
-    grown = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) - base
+    # A fork begins with what its parent holds by then, the contents of large cases among it.
+    grown = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) - max(base, held)
     stdout, stderr = (text.decode("utf-8", "backslashreplace") for text in texts)
     return Outcome(
         os.waitstatus_to_exitcode(status),

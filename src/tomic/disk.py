@@ -31,13 +31,16 @@ _OVER_A_NETWORK = frozenset(
 """File systems whose locks depend on another computer."""
 _AT_ONCE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """A pipe without a writer must not keep us waiting where no signal reaches us."""
-_WAIT_S = 30.0
+PATIENCE_S = 30.0
 """For whoever writes into a pipe."""
 
 
-def read_bytes(path: Path, most: int = MOST) -> bytes:
+def read_bytes(path: Path, most: int = MOST, wait_s: float = PATIENCE_S) -> bytes:
     """
     The whole content of a file, or of a pipe that somebody writes into.
+
+    Args:
+        wait_s: For whoever writes into a pipe to say something.
 
     Raises:
         BadFile: It is longer than *most* bytes, a device, or a pipe through which nothing comes.
@@ -53,8 +56,8 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
         if is_file and found.st_size > most:
             raise _too_long(path, most)
         while len(content) <= most:
-            if not is_file and not select.select([number], [], [], _WAIT_S)[0]:
-                raise BadFile(f"{path} says nothing for {_WAIT_S:g} s; name a file")
+            if not is_file and not select.select([number], [], [], wait_s)[0]:
+                raise BadFile(f"{path} says nothing for {wait_s:g} s; name a file")
             piece = os.read(number, min(_PIECE, most + 1 - len(content)))
             if not piece:
                 return bytes(content)
@@ -68,7 +71,7 @@ def _too_long(path: Path, most: int) -> BadFile:
     return BadFile(f"{path} is longer than {most / 1e6:g} MB; name the file that was meant")
 
 
-def read_text(path: Path, most: int = MOST) -> str:
+def read_text(path: Path, most: int = MOST, wait_s: float = PATIENCE_S) -> str:
     """
     The whole text of a file in UTF-8, without a byte-order mark; line ends become ``\\n``.
 
@@ -78,7 +81,7 @@ def read_text(path: Path, most: int = MOST) -> str:
         BadFile, OSError: As `read_bytes`.
         UnicodeDecodeError: It is no text.
     """
-    text = read_bytes(path, most).decode("utf-8-sig")
+    text = read_bytes(path, most, wait_s).decode("utf-8-sig")
     return outside.lines(text)
 
 

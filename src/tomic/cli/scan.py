@@ -21,7 +21,7 @@ from tomic.cli.running import (
     runs,
     worst,
 )
-from tomic.disk import read_text
+from tomic.disk import PATIENCE_S, read_text
 from tomic.errors import BadFile, TomicError, UsageError
 from tomic.models import documents
 from tomic.present import forms, proposal as details, scan as present, ticket as orders
@@ -161,7 +161,8 @@ async def scan(
     common: options.CommonOptions,
 ) -> int:
     """Find the best trades over many symbols, rank them, say why."""
-    names = checked_symbols([*(symbols or []), *_universe(universe)])
+    patience_s = min(gateway.timeout or PATIENCE_S, PATIENCE_S)
+    names = checked_symbols([*(symbols or []), *_universe(universe, patience_s)])
     async with (
         at_desk(
             common,
@@ -178,7 +179,7 @@ async def scan(
         telling.of_loss(desk, common, notify=notify),
     ):
         folder = export_folder(common, desk.settings)
-        names = names or checked_symbols(_universe(desk.settings.scan.universe))
+        names = names or checked_symbols(_universe(desk.settings.scan.universe, patience_s))
         chains = _loaded(chain, names)
         searched = [given.symbol for given in chains] or names or list(desk.settings.market.symbols)
         result = await desk.scan(
@@ -344,11 +345,11 @@ def _split(names: list[str] | None) -> list[str] | None:
     return [word for word in words if word]
 
 
-def _universe(path: Path | None) -> list[str]:
+def _universe(path: Path | None, patience_s: float) -> list[str]:
     if path is None:
         return []
     try:
-        lines = read_text(path).splitlines()
+        lines = read_text(path, wait_s=patience_s).splitlines()
     except OSError as exc:
         raise BadFile(f"{path}: {exc.strerror}; --universe wants a symbol per line") from exc
     except UnicodeDecodeError as exc:
