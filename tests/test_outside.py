@@ -126,10 +126,10 @@ async def test_a_bomb_is_not_unpacked():
 @pytest.mark.parametrize(
     ("packing", "sent", "why"),
     [
-        ("gzip, gzip", gzip.compress(gzip.compress(b"x")), "not asked for"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x", mtime=0), mtime=0), "not asked for"),
         ("br", b"x", "not asked for"),
         ("gzip", b"no gzip", "damaged"),
-        ("gzip", gzip.compress(b"whole" * 99)[:-9], "cut off"),
+        ("gzip", gzip.compress(b"whole" * 99, mtime=0)[:-9], "cut off"),
     ],
 )
 async def test_what_is_packed_badly_is_refused(packing, sent, why):
