@@ -136,3 +136,12 @@ async def test_what_is_packed_badly_is_refused(packing, sent, why):
     """By a word for people."""
     with pytest.raises(ValueError, match=why):
         await outside.unpacked(in_pieces(sent), packing, 1 << 20)
+
+
+def test_a_line_of_millions_of_cells_is_no_row():
+    """Eight megabytes of commas would be two hundred of cells."""
+    kept = list(csv.reader(outside.table_lines("a,b\r\n1,2\r\n")))
+
+    assert kept == [["a", "b"], ["1", "2"]]
+    with pytest.raises(csv.Error, match="a line of 8,388,608 letters"):
+        list(csv.reader(outside.table_lines("," * (8 << 20))))

@@ -7,13 +7,17 @@ codes for the terminal, no formulas for a spreadsheet, and no more of it than an
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 LONGEST = 20_000
 """Letters of a field of a message; a year of trading hours has half of that."""
+LONGEST_LINE = 1 << 20
+"""Letters of a row of a table; the widest statement has a thousandth of that."""
 _PIECE = 1 << 20
 _DIRECTIONS = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 """Signs that turn the text around them about, or end a line unseen."""
@@ -43,6 +47,19 @@ def lines(text: str) -> str:
     if all(piece.replace("\n", "").replace("\t", "").isprintable() for piece in pieces):
         return text
     return _CONTROLS.sub(" ", text)
+
+
+def table_lines(text: str, newline: str = "\n") -> Iterator[str]:
+    """
+    The lines of a table, for a reader of CSV: millions of cells in one of them are no row.
+
+    Raises:
+        csv.Error: A line is longer than any of a table.
+    """
+    for text_line in io.StringIO(text, newline=newline):
+        if len(text_line) > LONGEST_LINE:
+            raise csv.Error(f"a line of {len(text_line):,} letters")
+        yield text_line
 
 
 def may_escape(text: str) -> bool:

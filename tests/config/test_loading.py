@@ -394,3 +394,10 @@ def test_import_is_light():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "set()"
+
+
+def test_a_key_of_very_many_parts_is_refused():
+    """The parser would need gigabytes for it."""
+    write("tomic.toml", "[ib]\nport = 1\n" + ".".join("a" * 200_000) + " = 1\n")
+
+    assert refusal() == "tomic.toml: line 3 has a key of too many parts"

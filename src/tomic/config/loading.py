@@ -178,6 +178,7 @@ _SHORT_VARIABLES = {"TOMIC_FLEX_QUERY": "TOMIC_FLEX__QUERY"}
 PROJECT_FILE = Path("tomic.toml")
 ARGUMENT = "argument"
 DEFAULT = "default"
+_MOST_PARTS = 1_000
 
 Tree = dict[str, Any]
 
@@ -289,6 +290,10 @@ def config_file(path: Path | str | None = None) -> Path | None:
 
 def parse_toml(text: str, file: Path) -> Tree:
     """The tables of *text*; ConfigError naming *file* and line when it is not TOML."""
+    # The parser's work grows with the square of a key's parts, as does its memory.
+    for number, line in enumerate(text.splitlines(), start=1):
+        if any(part.count(".") > _MOST_PARTS for part in line.split("=")):
+            raise ConfigError(f"{file}: line {number} has a key of too many parts", file=str(file))
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:

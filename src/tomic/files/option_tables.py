@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tomic import dates, disk, models, valuation
+from tomic import dates, disk, models, outside, valuation
 from tomic.chain import Chain
 from tomic.errors import BadFile, TomicError
 from tomic.files.reading import ABSENT, load_chain
@@ -112,6 +112,8 @@ def _chains(path: Path, rate: Mapping[int, float]) -> list[Chain]:
         raise BadFile(f"{path}: {str(exc).lower() or type(exc).__name__}") from exc
     except UnicodeDecodeError as exc:
         raise BadFile(f"{path}: no text in UTF-8") from exc
+    except csv.Error as exc:
+        raise BadFile(f"{path}: no CSV ({exc})") from exc
     raise BadFile(f"{path}: nothing in it")
 
 
@@ -171,7 +173,7 @@ class _Line(NamedTuple):
 def _of_tables(path: Path, texts: Iterator[str], rate: Mapping[int, float]) -> list[Chain]:
     rows: dict[_Key, dict[tuple[dt.date, float, str], _Line]] = {}
     for text in texts:
-        reader = csv.reader(io.StringIO(text), skipinitialspace=True)
+        reader = csv.reader(outside.table_lines(text), skipinitialspace=True)
         places = _places(next(reader))
         lacking = COLUMNS.keys() - places.keys() - OPTIONAL
         if lacking:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from tomic import dates, models, valuation
+from tomic import dates, models, outside, valuation
 from tomic._keywords import suggests
 from tomic.chain import Chain, Fetch
 from tomic.config.market import DEFAULT_INDICES, MarketSettings
@@ -496,7 +495,7 @@ def table_rows(where: Path | str, text: str) -> Iterator[tuple[int, list[str]]]:
     Raises:
         BadFile: Not CSV, or without the columns of a chain; *where* begins the message.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(outside.table_lines(text, newline=""), strict=True)
     try:
         header = [column_name(name) for name in next(reader, [])]
         missing = [name for name in _REQUIRED if name not in header]

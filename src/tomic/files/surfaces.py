@@ -8,7 +8,6 @@ in ``spot_prices`` beside it.
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tomic import outside
 from tomic.disk import beginning, parse_json, read_text
 from tomic.errors import BadFile
 from tomic.evidence.history import Dates, SurfaceRows
@@ -148,7 +148,7 @@ def _figure(where: str, row: Mapping[str, Any], name: str) -> float:
 
 def _rows(path: Path, text: str) -> Iterator[tuple[str, Sequence[str]]]:
     """Where each row stands, and its cells in the order of `COLUMNS`."""
-    reader = csv.reader(io.StringIO(text), strict=True)
+    reader = csv.reader(outside.table_lines(text), strict=True)
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         lacking = [name for name in COLUMNS if name not in header]

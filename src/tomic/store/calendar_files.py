@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import io
 import json
 import math
 import re
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tomic import outside
 from tomic.errors import BadFile, InvalidSymbol
 from tomic.models import normalize_symbol
 from tomic.store.calendar import Dividend, Earnings
@@ -96,7 +96,7 @@ def parse(path: Path, content: bytes) -> CalendarFile:
 
 def _rows(path: Path, text: str) -> Iterator[_Row]:
     head = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count))
+    reader = csv.reader(outside.table_lines(text), delimiter=max(",;\t", key=head.count))
     try:
         rows = list(reader)
     except csv.Error as exc:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from tomic import outside
 from tomic.errors import BadFile
 from tomic.journal.broker import activity, flex, flexxml, unnamed
 from tomic.journal.broker.cells import Cells
@@ -93,10 +94,12 @@ def _rows(lines: Sequence[str], separator: str) -> Iterator[Line]:
     heading, shared = lines[0], Shared()
     for number, text in enumerate(lines, start=1):
         try:
-            row = next(csv.reader([text], delimiter=separator), [])
+            # Of millions of cells the first are enough to say what cannot be used.
+            short = text[: outside.LONGEST_LINE]
+            row = next(csv.reader([short], delimiter=separator), [])
         except csv.Error:
             # A cell beyond the reader's limit; without its quotation marks it is still a row.
-            row = [cell.strip('"') for cell in text.split(separator)]
+            row = [cell.strip('"') for cell in short.split(separator)]
         if len(row) > 2 and row[1] == "Header":
             heading = text
         yield Line(number, text, shared.all(row), heading)

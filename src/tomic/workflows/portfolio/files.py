@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from tomic import legs
+from tomic import legs, outside
 from tomic.config import Settings
 from tomic.dates import parse_expiry
 from tomic.disk import parse_foreign_json, read_bytes, read_text, write_text
@@ -73,7 +72,7 @@ def load_sectors(path: Path) -> dict[str, str]:
         BadFile: Not such a file.
     """
     try:
-        rows = list(csv.DictReader(io.StringIO(read_text(path))))
+        rows = list(csv.DictReader(outside.table_lines(read_text(path))))
     except (OSError, UnicodeDecodeError, csv.Error) as exc:
         raise BadFile(f"{path}: sectors cannot be read: {exc}") from exc
     names = [{(key or "").strip().lower(): value for key, value in row.items()} for row in rows]
