@@ -40,7 +40,7 @@ def print_scan(result: tomic.ScanResult, format: Format, *, explain: bool) -> No
 def summarise_scan(result: tomic.ScanResult, paths: list[Path]) -> None:
     """Say on stderr what was considered, what failed, and where the files went."""
     # Those that a deadline left are in the line of what is partial.
-    failed = [one for one in result.failed if one.error_code != "deadline"]
+    failed = [outcome for outcome in result.failed if outcome.error_code != "deadline"]
     for line in reasons((outcome.symbol, outcome.error) for outcome in failed):
         typer.echo(f"tomic: {line}", err=True)
     typer.echo(present.scan_summary(result), err=True)

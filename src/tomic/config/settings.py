@@ -77,7 +77,7 @@ def _service(value: str) -> str:
 def _queries(value: Any) -> Any:
     """Numbers may be written without quotes."""
     if isinstance(value, list | tuple):
-        return [str(one) if type(one) is int else one for one in value]
+        return [str(name) if type(name) is int else name for name in value]
     return str(value) if type(value) is int else value
 
 
