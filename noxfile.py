@@ -272,13 +272,18 @@ def clients(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.clients", *session.posargs)
 
 
+ALONE = "tests/test_soak.py"
+"""Measures the memory of the process that it runs in."""
+
+
 @nox.session
 def soak(session: nox.Session) -> None:
     """Long runs: many chains under random faults, kills during writes, brute force, properties."""
     install_dev(session)
-    pytest = ("python", "-m", "pytest", "-n", "0", "--timeout", "0")
+    pytest = ("python", "-m", "pytest", "--timeout", "0")
     # In a process of their own: what other tests leave in caches is no memory of theirs.
-    session.run(*pytest, "-m", "soak", *session.posargs)
+    session.run(*pytest, "-n", "0", "-m", "soak", ALONE, *session.posargs)
+    session.run(*pytest, "-m", "soak", "--ignore", ALONE, *session.posargs)
     # Every property is tried in the suite too, on fewer examples.
     chosen = ("-m", "hypothesis and not soak", "--hypothesis-profile", "soak")
     session.run(*pytest, *chosen, *session.posargs)
@@ -310,7 +315,9 @@ def stress(session: nox.Session) -> None:
         for _ in range(3):
             order = ("--shuffle", str(random.randrange(2**32)))
             # What hangs is ended; what is only slow has the time that a busy machine needs.
-            session.run("python", "-m", "pytest", "--timeout", "1800", *order, *session.posargs)
+            # As many workers as there are busy processes get half of the machine between them.
+            suite = ("python", "-m", "pytest", "-n", str(BUSY), "--timeout", "1800")
+            session.run(*suite, *order, *session.posargs)
 
 
 @nox.session
