@@ -56,7 +56,7 @@ class Hinge(NamedTuple):
 
     gap: Gap
     slope: Slope
-    count: int
+    size: int
     """How many inequalities."""
 
 
@@ -293,14 +293,14 @@ def both(first: Hinge, second: Hinge) -> Hinge:
     """Both sets of inequalities."""
 
     def slope(raw: FloatArray, chosen: BoolArray) -> FloatArray:
-        ends = first.count
+        ends = first.size
         rows = first.slope(raw, chosen[:ends]), second.slope(raw, chosen[ends:])
         return np.concatenate(rows, axis=1)
 
     def gap(raw: FloatArray) -> FloatArray:
         return np.concatenate((first.gap(raw), second.gap(raw)))
 
-    return Hinge(gap, slope, first.count + second.count)
+    return Hinge(gap, slope, first.size + second.size)
 
 
 def _wings_to_raw(x: FloatArray) -> FloatArray:
