@@ -162,7 +162,7 @@ def test_every_start_is_legal():
         k = np.log(drawn.strike / drawn.forward)
         given_quotes = svi.Quotes(k, drawn.iv**2 * drawn.tau, np.ones(k.size))
 
-        starts = svi._starts(given_quotes)
+        starts = svi.starts(given_quotes)
 
         assert starts
         for a, d, c, _, sigma in starts:

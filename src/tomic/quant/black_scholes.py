@@ -148,8 +148,8 @@ class _Terms(NamedTuple):
     total_vol: FloatArray
     d1: FloatArray
     hit_spot: FloatArray
-    hit_strike: FloatArray
-    pv_strike: FloatArray
+    owed: FloatArray
+    """Present value of the strike where it is paid: times P(exercise), without the sign."""
     tau: FloatArray
 
 
@@ -165,17 +165,19 @@ def _terms(arrays: Sequence[arguments.AnyArray]) -> _Terms:
     d1 = np.log(pv_spot / pv_strike)
     d1 /= np.maximum(total_vol, _TINY)
     d1 += 0.5 * total_vol
-    sign = np.where(is_call, 1.0, -1.0)
+    # In bytes: choosing between two floats takes three times as long.
+    sign = (2 * is_call.astype(np.int8) - 1).astype(np.float64)
     hit_spot = ndtr(sign * d1)
-    hit_strike = d1 - total_vol
-    hit_strike *= sign
-    hit_strike = ndtr(hit_strike)
+    owed = d1 - total_vol
+    owed *= sign
+    owed = ndtr(owed)
+    owed *= pv_strike
     value = pv_spot * hit_spot
-    value -= pv_strike * hit_strike
+    value -= owed
     value *= sign
     # Far out of the money the difference of two rounded terms may fall a hair below zero.
     value = np.maximum(value, 0.0)
-    return _Terms(value, sign, carry, root, total_vol, d1, hit_spot, hit_strike, pv_strike, tau)
+    return _Terms(value, sign, carry, root, total_vol, d1, hit_spot, owed, tau)
 
 
 def _fill_greeks(out: FloatArray, arrays: list[arguments.AnyArray]) -> None:
@@ -185,24 +187,22 @@ def _fill_greeks(out: FloatArray, arrays: list[arguments.AnyArray]) -> None:
     density *= -0.5
     density = np.exp(density)
     density *= _INV_SQRT_2PI * t.carry
-    slope = spot * density
-    signed_spot = t.sign * t.hit_spot
-    signed_spot *= t.carry
-    signed_strike = t.sign * t.pv_strike
-    signed_strike *= t.hit_strike
     price_, delta, gamma, vega, theta, rho = out
     price_[...] = t.value
-    delta[...] = signed_spot
-    np.multiply(signed_strike, 0.01 * t.tau, out=rho)
-    np.multiply(slope, 0.01 * t.root, out=vega)
+    slope = spot * density
     np.divide(density, np.maximum(spot * t.total_vol, _TINY), out=gamma)
-    signed_strike *= rate
-    signed_spot *= div_yield * spot
-    np.subtract(signed_spot, signed_strike, out=theta)
-    slope *= 0.5 * sigma
+    np.multiply(slope, 0.01 * t.root, out=vega)
+    signed_strike = t.sign * t.owed
+    np.multiply(signed_strike, 0.01 * t.tau, out=rho)
+    signed_spot = t.sign * t.hit_spot
+    np.multiply(signed_spot, t.carry, out=delta)
+    # A day's share of every term; rates are mostly one number.
+    signed_strike *= rate / DAYS_PER_YEAR
+    np.multiply(delta, div_yield / DAYS_PER_YEAR * spot, out=theta)
+    theta -= signed_strike
+    slope *= sigma * (0.5 / DAYS_PER_YEAR)
     slope /= np.maximum(t.root, _TINY)
     theta -= slope
-    theta /= DAYS_PER_YEAR
     _settle_edges(out, t)
 
 

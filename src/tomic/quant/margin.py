@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Num
-from tomic.quant import arguments, payoff
+from tomic.quant import arguments
 
 
 def cover(
@@ -60,6 +60,7 @@ def cover(
 
 
 _SAME = 1e-9
+_BLOCK = 4096  # structures whose legs stay in the second-level cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,25 +164,29 @@ def requirement(
     """
     rules = rules or MarginRules()
     legs = arguments.legs(strike=strike, is_call=is_call, quantity=quantity, price=price, tau=tau)
-    lead = legs[0].shape[:-1]
-    book = _book(legs, spot, stock, broad_index, rules)
-    calls, puts = _side(book, right=True), _side(book, right=False)
-    total = _spreads(book, calls.spreads, puts.spreads, rules) + _naked(calls, puts, rules)
-    for row in np.flatnonzero(~(calls.plain & puts.plain)):
-        total[row] = _hard_case(book.row(int(row)), rules)
-    total += _shares(book, rules)
+    lead, count = legs[0].shape[:-1], legs[0].shape[-1]
+    size = int(np.prod(lead, dtype=np.int64))
+    legs = [leg.reshape(size, count) for leg in legs]
+    flags = np.broadcast_to(arguments.as_flags(broad_index, "broad_index"), lead).reshape(-1)
+    price_now, shares = arguments.per_structure(spot, lead), arguments.per_structure(stock, lead)
+    needed, received = np.empty(size), np.empty(size)
+    for first in range(0, size, _BLOCK):
+        rows = slice(first, first + _BLOCK)
+        part = [leg[rows] for leg in legs]
+        book = _book(part, price_now[rows], shares[rows], flags[rows], rules)
+        needed[rows], received[rows] = _needed(book, rules), _premium(book)
     contract = arguments.per_structure(multiplier, lead)
-    needed = np.where(book.legal, total * contract, np.nan)
-    if credit is None:
-        unit = np.where(book.quantity == 0.0, 0.0, book.price)
-        received = -(book.quantity * unit).sum(axis=1) * contract
-    else:
-        received = arguments.per_structure(credit, lead)
+    needed *= contract
+    received = received * contract if credit is None else arguments.per_structure(credit, lead)
     return Margin(needed.reshape(lead), (needed - received).reshape(lead))
 
 
 class _MarginBook(NamedTuple):
-    """Structures as rows: legs (n, k), the rest (n,). Illegal rows hold harmless numbers."""
+    """
+    Legs first, (k, n), the rest (n,): what is summed over the legs runs along whole rows.
+
+    Illegal structures hold harmless numbers.
+    """
 
     strike: FloatArray
     is_call: BoolArray
@@ -189,21 +194,21 @@ class _MarginBook(NamedTuple):
     price: FloatArray
     tau: FloatArray
     naked: FloatArray
-    """(n, k) requirement of one naked unit of each leg, premium included, per share."""
+    """(k, n) requirement of one naked unit of each leg, premium included, per share."""
     spot: FloatArray
     stock: FloatArray
     legal: BoolArray
 
     def row(self, index: int) -> _MarginBook:
         """One structure, still as a batch of one."""
-        return _MarginBook._make(part[[index]] for part in self)
+        return _MarginBook._make(part[..., [index]] for part in self)
 
 
 class _Spreads(NamedTuple):
     """What of the calls or puts of every structure stands as spreads, per share."""
 
     covered: FloatArray
-    """(n, k) signed quantities: all longs, the covered shorts."""
+    """(k, n) signed quantities: all longs, the covered shorts."""
     cost: FloatArray
     """(n,) their requirement."""
 
@@ -223,24 +228,38 @@ class _Side(NamedTuple):
 
 
 def _book(
-    legs: list[arguments.AnyArray], spot: Num, stock: Num, broad_index: Num, rules: MarginRules
+    legs: list[arguments.AnyArray],
+    spot: FloatArray,
+    stock: FloatArray,
+    broad_index: BoolArray,
+    rules: MarginRules,
 ) -> _MarginBook:
-    lead = legs[0].shape[:-1]
-    shape = int(np.prod(lead, dtype=np.int64)), legs[0].shape[-1]
-    level, call, amount, paid, years = (leg.reshape(shape) for leg in legs)
-    price_now = arguments.per_structure(spot, lead)
-    shares = arguments.per_structure(stock, lead)
-    index = np.broadcast_to(arguments.as_flags(broad_index, "broad_index"), lead).reshape(-1)
+    level, call, amount, paid, years = (np.ascontiguousarray(leg.T) for leg in legs)
     used = amount != 0.0
     fits = np.isfinite(amount) & np.isfinite(years) & np.isfinite(level) & (level > 0.0)
     fits &= ~(paid < 0.0)
-    legal = (fits | ~used).all(axis=1) & (price_now > 0.0) & np.isfinite(shares)
-    good = used & legal[:, None]
+    legal = (fits | ~used).all(axis=0) & (spot > 0.0) & np.isfinite(stock)
+    good = used & legal
     level, amount = np.where(good, level, 1.0), np.where(good, amount, 0.0)
-    years, shares = np.where(good, years, 0.0), np.where(legal, shares, 0.0)
-    price_now = np.where(legal, price_now, 1.0)
-    naked = _naked_rate(level, call, paid, price_now[:, None], index[:, None], rules)
-    return _MarginBook(level, call, amount, paid, years, naked, price_now, shares, legal)
+    years, stock = np.where(good, years, 0.0), np.where(legal, stock, 0.0)
+    spot = np.where(legal, spot, 1.0)
+    naked = _naked_rate(level, call, paid, spot, broad_index, rules)
+    return _MarginBook(level, call, amount, paid, years, naked, spot, stock, legal)
+
+
+def _needed(book: _MarginBook, rules: MarginRules) -> FloatArray:
+    """Requirement per share, (n,); NaN for what is not legal."""
+    calls, puts = _side(book, right=True), _side(book, right=False)
+    total = _spreads(book, calls.spreads, puts.spreads, rules) + _naked(calls, puts, rules)
+    for row in np.flatnonzero(~(calls.plain & puts.plain)):
+        total[row] = _hard_case(book.row(int(row)), rules)
+    return np.where(book.legal, total + _shares(book, rules), np.nan)
+
+
+def _premium(book: _MarginBook) -> FloatArray:
+    """Premium received per share, (n,)."""
+    unit = np.where(book.quantity == 0.0, 0.0, book.price)
+    return np.asarray(-(book.quantity * unit).sum(axis=0))
 
 
 def _naked_rate(
@@ -270,20 +289,19 @@ def _side(book: _MarginBook, *, right: bool) -> _Side:
     """
     amount = np.where(book.is_call == right, book.quantity, 0.0)
     short, long = np.maximum(-amount, 0.0), np.maximum(amount, 0.0)
-    total = short.sum(axis=1)
+    total = short.sum(axis=0)
     by_stock = np.minimum(np.maximum(book.stock if right else -book.stock, 0.0), total)
-    leg = short.argmax(axis=1)[:, None]
+    leg = short.argmax(axis=0)
     level, when = _at(book.strike, leg), _at(book.tau, leg)
-    used = amount != 0.0
-    one_time = _one_expiry(book.tau, used)
-    able = np.where(one_time[:, None] | (book.tau >= when[:, None]), long, 0.0).sum(axis=1)
+    one_time = _one_expiry(book.tau, amount != 0.0)
+    able = np.where(one_time | (book.tau >= when), long, 0.0).sum(axis=0)
     naked = np.maximum(total - by_stock - able, 0.0)
     kept = total - by_stock - naked
     part = kept / np.where(total > 0.0, total, 1.0)
-    covered = np.where(amount < 0.0, amount * part[:, None], amount)
-    partner = _at(book.strike, long.argmax(axis=1)[:, None])
+    covered = np.where(amount < 0.0, amount * part, amount)
+    partner = _at(book.strike, long.argmax(axis=0))
     adverse = np.maximum(partner - level if right else level - partner, 0.0)
-    shorts, longs = (short > 0.0).sum(axis=1), (long > 0.0).sum(axis=1)
+    shorts, longs = np.count_nonzero(short, axis=0), np.count_nonzero(long, axis=0)
     spread = np.where(one_time, _worst(book.strike, right, covered), kept * adverse)
     plain = np.where(
         one_time, (shorts <= 1) | (kept == total), (shorts == 0) | ((shorts == 1) & (longs == 1))
@@ -298,10 +316,10 @@ def _spreads(book: _MarginBook, calls: _Spreads, puts: _Spreads, rules: MarginRu
     larger = np.maximum(calls.cost, puts.cost)
     one_time = _one_expiry(book.tau, book.quantity != 0.0)
     # With spreads on one side alone both ways give its cost.
-    two = (calls.covered < 0.0).any(axis=1) & (puts.covered < 0.0).any(axis=1)
+    two = (calls.covered < 0.0).any(axis=0) & (puts.covered < 0.0).any(axis=0)
     worst = np.zeros(both.shape)
-    covered = calls.covered[two] + puts.covered[two]
-    worst[two] = _worst(book.strike[two], book.is_call[two], covered)
+    if two.any():
+        worst = _worst(book.strike, book.is_call, calls.covered + puts.covered)
     if rules.unequal_condor == "wider":
         return np.where(one_time, np.minimum(both, np.maximum(larger, worst)), both)
     per_call = calls.cost / _units(calls.covered)
@@ -341,7 +359,7 @@ def _naked_rest(
     book: _MarginBook, calls: FloatArray, puts: FloatArray, rules: MarginRules
 ) -> float:
     """Naked amounts per leg, (k,), of one structure: strangles first, what is left alone."""
-    rate, premium = book.naked[0], book.price[0]
+    rate, premium = book.naked[:, 0], book.price[:, 0]
     left = calls + puts
     costliest = np.lexsort((premium, rate))[::-1]
     call_legs = [leg for leg in costliest if calls[leg] > 0.0]
@@ -362,9 +380,9 @@ def _naked_rest(
 
 def _paired(book: _MarginBook, *, right: bool) -> tuple[_Spreads, FloatArray]:
     """Calls or puts of one structure, shorts covered at least cost; naked amounts per leg (k,)."""
-    amount, level, when = book.quantity[0], book.strike[0], book.tau[0]
-    order = np.lexsort((amount, book.price[0], when, level))
-    legs = order[book.is_call[0, order] == right]
+    amount, level, when = book.quantity[:, 0], book.strike[:, 0], book.tau[:, 0]
+    order = np.lexsort((amount, book.price[:, 0], when, level))
+    legs = order[book.is_call[order, 0] == right]
     short, long = legs[amount[legs] < 0.0], legs[amount[legs] > 0.0]
     gap = level[long][None, :] - level[short][:, None]
     cost = np.maximum(gap if right else -gap, 0.0)
@@ -375,12 +393,12 @@ def _paired(book: _MarginBook, *, right: bool) -> tuple[_Spreads, FloatArray]:
         -amount[short],
         np.append(amount[long], shares),
         np.hstack((cost, np.zeros((short.size, 1)))),
-        book.naked[0, short],
+        book.naked[short, 0],
     )
     flow = flow[:, :-1]
     covered, naked = np.where(amount > 0.0, amount, 0.0), np.zeros_like(amount)
     covered[short], naked[short] = -flow.sum(axis=1), rest
-    covered[book.is_call[0] != right] = 0.0
+    covered[book.is_call[:, 0] != right] = 0.0
     later = when[long][None, :] > when[short][:, None]
     spread = float((flow * np.where(later & (flow > 0.0), cost, 0.0)).sum())
     # Pairs of one expiry and spare longs are margined together: a butterfly is not two spreads.
@@ -388,34 +406,44 @@ def _paired(book: _MarginBook, *, right: bool) -> tuple[_Spreads, FloatArray]:
     busy[short], busy[long] = -(flow * later).sum(axis=1), (flow * later).sum(axis=0)
     for moment in np.unique(when[legs]):
         group = np.where(when == moment, covered - busy, 0.0)
-        spread += float(_worst(book.strike, right, group[None])[0])
-    return _Spreads(covered[None], np.array([spread])), naked
+        spread += float(_worst(book.strike, right, group[:, None])[0])
+    return _Spreads(covered[:, None], np.array([spread])), naked
 
 
-def _worst(strike: FloatArray, is_call: Num, quantity: FloatArray) -> FloatArray:
-    """Largest loss at expiry of legs whose longs cover their shorts, per share; (n,)."""
-    # Longs alone lose nothing.
-    at_risk = np.flatnonzero((quantity < 0.0).any(axis=1))
-    worst = np.zeros(len(quantity))
-    calls = is_call if isinstance(is_call, bool) else np.asarray(is_call)[at_risk]
-    form = payoff.segments(strike[at_risk], calls, quantity[at_risk])
-    worst[at_risk] = np.maximum(-form.value.min(axis=-1), 0.0)
-    return worst
+def _worst(strike: FloatArray, is_call: BoolArray | bool, quantity: FloatArray) -> FloatArray:
+    """
+    Largest loss at expiry of legs whose longs cover their shorts, per share; (n,).
+
+    The payoff is linear between the strikes and does not fall above them, so that it is least at a
+    strike or at zero.
+    """
+    if isinstance(is_call, bool):
+        sides = [(1.0 if is_call else -1.0, quantity)]
+    else:
+        sides = [(1.0, np.where(is_call, quantity, 0.0)), (-1.0, np.where(is_call, 0.0, quantity))]
+    least = np.zeros(quantity.shape[1])
+    for level in (0.0, *strike):
+        worth = [(q * np.maximum(sign * (level - strike), 0.0)).sum(axis=0) for sign, q in sides]
+        np.minimum(least, sum(worth), out=least)
+    return np.asarray(-least)
 
 
 def _one_expiry(tau: FloatArray, used: BoolArray) -> BoolArray:
     """Whether the used legs expire together; (n,)."""
-    last = np.where(used, tau, -np.inf).max(axis=1)
-    first = np.where(used, tau, np.inf).min(axis=1)
+    if (tau == tau[:1]).all():
+        return np.ones(tau.shape[1], dtype=np.bool_)
+    last = np.where(used, tau, -np.inf).max(axis=0)
+    first = np.where(used, tau, np.inf).min(axis=0)
     return np.asarray(last <= first)
 
 
 def _at(array: FloatArray, leg: IntArray) -> FloatArray:
-    return np.take_along_axis(array, leg, axis=1)[:, 0]
+    """The number of one leg of each structure, (n,)."""
+    return np.asarray(array[leg, np.arange(leg.size)])
 
 
 def _units(covered: FloatArray) -> FloatArray:
-    short = np.maximum(-covered, 0.0).sum(axis=1)
+    short = np.maximum(-covered, 0.0).sum(axis=0)
     return np.where(short > 0.0, short, 1.0)
 
 

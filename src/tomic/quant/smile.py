@@ -107,7 +107,7 @@ class Smile:
 
     def total_variance(self, log_moneyness: Num) -> FloatArray:
         """Variance to expiry at ln(strike / forward), dimensionless."""
-        return svi.derivatives(self.raw, np.asarray(log_moneyness, dtype=np.float64))[0]
+        return svi.variance(self.raw, np.asarray(log_moneyness, dtype=np.float64))
 
     def iv(self, strike: Num) -> FloatArray:
         """Implied volatility, a fraction per square-root year."""
@@ -297,7 +297,7 @@ def fit(
     limits = _limits(quotes, floor)
     chosen, kind, note = _choose(quotes, tau, previous, limits)
     a, d, c, m, sigma = chosen.raw.tolist()
-    residual = np.sqrt(svi.derivatives(chosen.raw, quotes.k)[0] / tau) - np.sqrt(quotes.w / tau)
+    residual = np.sqrt(svi.variance(chosen.raw, quotes.k) / tau) - np.sqrt(quotes.w / tau)
     # q is the weight of total variance; per unit of volatility it is 2 iv tau times as much.
     trusted = chosen.trust * (quotes.q * np.sqrt(quotes.w)) ** 2
     result = Smile(
@@ -500,17 +500,18 @@ def _legal(
         note = f"ssvi: {count} strikes are too few for five parameters"
         return svi.fit_ssvi(quotes, hinge), "ssvi", note
     # A simpler smile has lost where the curve bends: start those cold.
-    start = previous.raw if previous is not None and previous.kind == "svi" else None
-    free = svi.fit_raw(quotes, start, hinge)
+    warm = previous.raw if previous is not None and previous.kind == "svi" else None
+    begin = svi.starts(quotes) if warm is None else [warm]
+    free = svi.fit_raw(quotes, begin, hinge)
     if svi.is_butterfly_free(free.raw, limits.reach):
         return free, "svi", ""
     # From the slice that cannot have arbitrage towards the quotes, not back from the one that has.
-    safe = svi.fit_ssvi(quotes, hinge)
+    rough = begin[0] if warm is None else svi.rough_ssvi(quotes)
     wall = svi.butterfly_hinge(limits.reach, 0.02, float(np.median(quotes.w)))
-    repaired = svi.fit_raw(quotes, safe.raw, wall if hinge is None else svi.both(hinge, wall))
+    repaired = svi.fit_raw(quotes, [rough], wall if hinge is None else svi.both(hinge, wall))
     if svi.is_butterfly_free(repaired.raw, limits.reach):
         return repaired, "svi", "fitted again to keep the density positive"
-    return safe, "ssvi", "ssvi: the free fit had butterfly arbitrage"
+    return svi.fit_ssvi(quotes, hinge), "ssvi", "ssvi: the free fit had butterfly arbitrage"
 
 
 def _deviation(quotes: svi.Quotes) -> float:
@@ -526,7 +527,7 @@ def _typical_miss(quotes: svi.Quotes, tau: float, raw: FloatArray) -> float:
     """
     near = np.argsort(np.abs(quotes.k), kind="stable")[: 2 * MONEY_QUOTES]
     near = near[np.abs(quotes.k[near]) <= 2.0 * MONEY_WIDTH * _deviation(quotes)]
-    fitted = np.maximum(svi.derivatives(raw, quotes.k[near])[0], 0.0)
+    fitted = np.maximum(svi.variance(raw, quotes.k[near]), 0.0)
     rest = (np.sqrt(fitted) - np.sqrt(quotes.w[near])) / math.sqrt(tau)
     nearest = rest[:MONEY_QUOTES]
     nearest = nearest[np.abs(quotes.k[near[: nearest.size]]) <= MONEY_WIDTH * _deviation(quotes)]
@@ -553,7 +554,7 @@ def _miss(quotes: svi.Quotes, tau: float, raw: FloatArray, within: float = math.
     if not (below.size and above.size):
         return math.nan
     ends = np.array([below.max(), above.min()])
-    fitted = np.sqrt(np.maximum(svi.derivatives(raw, ends)[0], 0.0) / tau)
+    fitted = np.sqrt(np.maximum(svi.variance(raw, ends), 0.0) / tau)
     # Calls and puts may share a strike.
     quoted = [math.sqrt(float(quotes.w[k == end].mean()) / tau) for end in ends]
     return float(np.interp(0.0, ends, fitted - quoted))

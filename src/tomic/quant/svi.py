@@ -14,7 +14,7 @@ Gatheral and Jacquier (2014), "Arbitrage-Free SVI Volatility Surfaces"; De Marco
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -34,6 +34,7 @@ HINGE_WEIGHT = 30.0
 LEAST_VARIANCE = 1e-8
 """Least total variance of a fitted slice, at its lowest point."""
 GRID_POINTS = 141
+_STEPS = np.linspace(-1.0, 1.0, GRID_POINTS)
 GRID_START_M = np.array([0.15, 0.35, 0.5, 0.65, 0.85])
 GRID_START_SIGMA = np.array([0.04, 0.12, 0.35, 1.0])
 
@@ -55,6 +56,8 @@ class Hinge(NamedTuple):
 
     gap: Gap
     slope: Slope
+    size: int
+    """How many inequalities."""
 
 
 class Quotes(NamedTuple):
@@ -73,8 +76,8 @@ class Family(NamedTuple):
 
     raw: Callable[[FloatArray], FloatArray]
     """Free parameters → slice."""
-    turn: Callable[[FloatArray], FloatArray] | None
-    """Derivatives of the slice in the free parameters; None where they are the slice itself."""
+    turn: Callable[[FloatArray], FloatArray]
+    """Derivatives of the slice in the free parameters, (5, p)."""
 
 
 class Box(NamedTuple):
@@ -109,9 +112,16 @@ class SliceFit(NamedTuple):
     """Sum of the absolute weighted residuals, and of the inequalities' violations."""
 
 
+def variance(raw: FloatArray, k: FloatArray) -> FloatArray:
+    """w at log-moneyness *k*."""
+    a, d, c, m, sigma = raw.tolist()
+    y = k - m
+    return np.asarray(a + d * y + c * np.sqrt(y * y + sigma * sigma))
+
+
 def derivatives(raw: FloatArray, k: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """w, w' and w'' at log-moneyness *k*."""
-    a, d, c, m, sigma = raw
+    a, d, c, m, sigma = raw.tolist()
     y = k - m
     root = np.sqrt(y * y + sigma * sigma)
     slope = y / root
@@ -124,52 +134,96 @@ def durrleman(k: FloatArray, w: FloatArray, dw: FloatArray, ddw: FloatArray) -> 
 
     Source: Gatheral and Jacquier (2014), equation 2.1.
     """
-    first = 1.0 - 0.5 * k * dw / w
-    return np.asarray(first * first - 0.25 * dw * dw * (1.0 / w + 0.25) + 0.5 * ddw)
+    relative, quarter = dw / w, 0.25 * dw
+    first = 1.0 - 0.5 * (k * relative)
+    return np.asarray(first * first - quarter * (relative + quarter) + 0.5 * ddw)
 
 
 def arbitrage_grid(raw: FloatArray, reach: float) -> FloatArray:
     """Log-moneyness from -reach to reach around m, densest where the curve bends."""
-    sigma = raw[4]
-    end = math.asinh(max(reach, sigma) / sigma)
-    return np.asarray(raw[3] + sigma * np.sinh(np.linspace(-end, end, GRID_POINTS)))
+    return np.asarray(raw[3] + _around(float(raw[4]), reach)[0])
+
+
+def _around(sigma: float, reach: float) -> tuple[FloatArray, FloatArray]:
+    """`arbitrage_grid` less m, and its square roots: sigma times sinh and cosh of equal steps."""
+    grown = np.exp(math.asinh(max(reach, sigma) / sigma) * _STEPS)
+    grown *= 0.5 * sigma
+    return grown - grown[::-1], grown + grown[::-1]
+
+
+def _on_grid(raw: FloatArray, reach: float) -> FloatArray:
+    """Durrleman's g on the arbitrage grid."""
+    a, d, c, m, sigma = raw.tolist()
+    y, root = _around(sigma, reach)
+    # As `durrleman`, in place: a fit comes here at every trial of a step.
+    w, dw = c * root, y / root
+    w += d * y
+    w += a
+    dw *= c
+    dw += d
+    relative = dw / w
+    dw *= 0.25
+    y += m
+    y *= relative
+    y *= -0.5
+    y += 1.0
+    y *= y
+    relative += dw
+    relative *= dw
+    y -= relative
+    bend = root * root
+    bend *= root
+    y += np.divide(0.5 * c * sigma * sigma, bend, out=bend)
+    return y
 
 
 def is_butterfly_free(raw: FloatArray, reach: float) -> bool:
     """Whether w > 0, g >= 0 on the grid and no wing is steeper than `WING_LIMIT`."""
-    a, d, c, _, sigma = raw
+    a, d, c, _, sigma = raw.tolist()
     if c + abs(d) > WING_LIMIT * (1.0 + 1e-12) or a + sigma * math.sqrt(max(c * c - d * d, 0)) <= 0:
         return False
-    k = arbitrage_grid(raw, reach)
-    return bool(durrleman(k, *derivatives(raw, k)).min() >= 0.0)
+    return bool(_on_grid(raw, reach).min() >= 0.0)
 
 
 def gradient(raw: FloatArray, k: FloatArray) -> FloatArray:
     """Derivatives of w(k) in a, d, c, m, sigma; shape ``(5, quotes)``."""
     y = k - raw[3]
-    return _gradient(raw, y, np.sqrt(y * y + raw[4] * raw[4]))
+    return _gradient(raw, y, np.sqrt(y * y + raw[4] * raw[4]), np.ones(k.size))
 
 
 def fit_raw(
-    quotes: Quotes, start: FloatArray | None = None, hinge: Hinge | None = None
+    quotes: Quotes, begin: Sequence[FloatArray] | None = None, hinge: Hinge | None = None
 ) -> SliceFit:
     """
     Raw SVI by Levenberg-Marquardt with Huber weights.
 
     Args:
-        start: Slice to begin at. Without it the descent begins at the SSVI slice and at the best
-            legal slice of a grid of m and sigma, and goes on where it is lower after some steps.
+        begin: Slices to begin at, `starts` unless given. Where there are several, the descent
+            goes on where it is lower after some steps.
         hinge: Inequalities to respect, by a penalty.
     """
     problem, box = _Problem(quotes, Family(_wings_to_raw, _wings_turn), hinge), _wings_box(quotes)
-    starts = _starts(quotes) if start is None else [start]
-    points = [problem.at(box.within(_raw_to_wings(raw))) for raw in starts]
+    slices = starts(quotes) if begin is None else begin
+    points = [problem.at(box.within(_raw_to_wings(raw))) for raw in slices]
     nearest = min(map(problem.distance, points))
     # A start much further from the quotes than another leads to no better place.
     points = [point for point in points if problem.distance(point) <= FURTHEST_START * nearest]
     if len(points) > 1:
         points = [_tried(problem, point, box) for point in points]
     return problem.fit(_converged(problem, min(points, key=problem.distance), box))
+
+
+def starts(quotes: Quotes) -> list[FloatArray]:
+    """Slices to begin at: the SSVI slice of `rough_ssvi`, and the best legal one of a grid."""
+    legal = _grid_start(quotes)
+    return [rough_ssvi(quotes)] if legal is None else [rough_ssvi(quotes), legal]
+
+
+def rough_ssvi(quotes: Quotes) -> FloatArray:
+    """An SSVI slice after some steps: without butterfly arbitrage, and not far from the quotes."""
+    problem = _Problem(quotes, Family(_ssvi_to_raw, _ssvi_turn), None)
+    nearer = min((problem.at(x) for x in _ssvi_starts(quotes)), key=problem.distance)
+    return _tried(problem, nearer, SSVI_BOX).raw
 
 
 def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> SliceFit:
@@ -182,8 +236,8 @@ def fit_ssvi(quotes: Quotes, hinge: Hinge | None = None) -> SliceFit:
     Source: Gatheral and Jacquier (2014), theorem 4.2 and corollary 4.1.
     """
     problem = _Problem(quotes, Family(_ssvi_to_raw, _ssvi_turn), hinge)
-    points = [_converged(problem, problem.at(x), SSVI_BOX) for x in _ssvi_starts(quotes)]
-    return problem.fit(min(points, key=problem.distance))
+    points = [_tried(problem, problem.at(x), SSVI_BOX) for x in _ssvi_starts(quotes)]
+    return problem.fit(_converged(problem, min(points, key=problem.distance), SSVI_BOX))
 
 
 def butterfly_hinge(reach: float, margin: float, unit: float) -> Hinge:
@@ -194,30 +248,44 @@ def butterfly_hinge(reach: float, margin: float, unit: float) -> Hinge:
         unit: Total variance that one unit of g counts for.
     """
 
-    def g_at(raw: FloatArray, k: FloatArray) -> FloatArray:
-        return durrleman(k, *derivatives(raw, k))
-
     def gap(raw: FloatArray) -> FloatArray:
-        return unit * (margin - g_at(raw, arbitrage_grid(raw, reach)))
+        violated: FloatArray = margin - _on_grid(raw, reach)
+        violated *= unit
+        return violated
 
     def slope(raw: FloatArray, chosen: BoolArray) -> FloatArray:
-        k = arbitrage_grid(raw, reach)[chosen]
-        rows, g = np.empty((5, k.size)), g_at(raw, k)
-        for i in range(5):
-            moved = raw.copy()
-            move = 1e-6 * max(abs(moved[i]), 1e-3)
-            moved[i] += move
-            rows[i] = (g - g_at(moved, k)) * (unit / move)
-        return rows
+        y, root = _around(float(raw[4]), reach)
+        return -unit * _durrleman_gradient(raw, y[chosen], root[chosen])
 
-    return Hinge(gap, slope)
+    return Hinge(gap, slope, GRID_POINTS)
+
+
+def _durrleman_gradient(raw: FloatArray, y: FloatArray, root: FloatArray) -> FloatArray:
+    """Derivatives of g by a, d, c, m and sigma at fixed log-moneyness; shape ``(5, quotes)``."""
+    a, d, c, m, sigma = raw.tolist()
+    slope, sharp = y / root, sigma * sigma / (root * root)
+    inverse = 1.0 / (a + d * y + c * root)
+    dw = d + c * slope
+    relative = dw * inverse
+    first = (y + m) * inverse
+    first *= 1.0 - 0.5 * (y + m) * relative
+    # g by w, by w' and, times one over the root, by w'', which is c sharp / root.
+    rows = _gradient(raw, y, root, relative * (first + 0.25 * relative))
+    by_slope = -first - 0.5 * (relative + 0.25 * dw)
+    bend = 0.5 * sharp / root
+    rows[1] += by_slope
+    rows[2] += by_slope * slope + bend
+    by_slope *= sharp
+    rows[3] += (c / root) * (3.0 * slope * bend - by_slope)
+    rows[4] += (c / sigma) * (bend * (2.0 - 3.0 * sharp) - by_slope * slope)
+    return rows
 
 
 def floor_hinge(k: FloatArray, floor: FloatArray) -> Hinge:
     """Inequalities w(k) >= floor: total variance may not fall from one expiry to the next."""
 
     return Hinge(
-        lambda raw: floor - derivatives(raw, k)[0], lambda raw, chosen: -gradient(raw, k[chosen])
+        lambda raw: floor - variance(raw, k), lambda raw, chosen: -gradient(raw, k[chosen]), k.size
     )
 
 
@@ -225,11 +293,14 @@ def both(first: Hinge, second: Hinge) -> Hinge:
     """Both sets of inequalities."""
 
     def slope(raw: FloatArray, chosen: BoolArray) -> FloatArray:
-        ends = first.gap(raw).size
+        ends = first.size
         rows = first.slope(raw, chosen[:ends]), second.slope(raw, chosen[ends:])
         return np.concatenate(rows, axis=1)
 
-    return Hinge(lambda raw: np.concatenate([first.gap(raw), second.gap(raw)]), slope)
+    def gap(raw: FloatArray) -> FloatArray:
+        return np.concatenate((first.gap(raw), second.gap(raw)))
+
+    return Hinge(gap, slope, first.size + second.size)
 
 
 def _wings_to_raw(x: FloatArray) -> FloatArray:
@@ -331,26 +402,18 @@ def _ssvi(x: FloatArray) -> tuple[float, float, float, float, float]:
     return theta, rho, share * min(steepest, curved), share, power
 
 
-def _gradient(raw: FloatArray, y: FloatArray, root: FloatArray) -> FloatArray:
+def _gradient(raw: FloatArray, y: FloatArray, root: FloatArray, q: FloatArray) -> FloatArray:
+    """Derivatives of w in a, d, c, m, sigma, times *q*; shape ``(5, quotes)``."""
     _, d, c, _, sigma = raw.tolist()
     rows = np.empty((5, y.size))
-    rows[0] = 1.0
-    rows[1] = y
-    rows[2] = root
-    inverse = c / root
-    rows[3] = -d - inverse * y
-    rows[4] = sigma * inverse
+    rows[0] = q
+    np.multiply(y, q, out=rows[1])
+    np.multiply(root, q, out=rows[2])
+    inverse = (-c) * q / root
+    np.multiply(inverse, y, out=rows[3])
+    rows[3] -= d * q
+    np.multiply(inverse, -sigma, out=rows[4])
     return rows
-
-
-def _starts(quotes: Quotes) -> list[FloatArray]:
-    """Slices to begin at: SSVI, roughly fitted, and the best legal slice of a grid."""
-    problem = _Problem(quotes, Family(_ssvi_to_raw, _ssvi_turn), None)
-    nearer = min((problem.at(x) for x in _ssvi_starts(quotes)), key=problem.distance)
-    starts = [_tried(problem, nearer, SSVI_BOX).raw]
-    if (legal := _grid_start(quotes)) is not None:
-        starts.append(legal)
-    return starts
 
 
 def _grid_start(quotes: Quotes) -> FloatArray | None:
@@ -409,20 +472,20 @@ def _converged(problem: _Problem, point: _Point, box: Box) -> _Point:
 def _descend(problem: _Problem, point: _Point, scale: float, box: Box, *, steps: int) -> _Point:
     """Levenberg-Marquardt at one unit of the loss, until two steps in a row gain little."""
     damping, calm = 1e-3, 0
-    trust, loss = problem.loss(point, scale)
+    loss = problem.loss(point, scale)
     for _ in range(steps):
-        curvature, downhill = problem.normal(point, trust)
+        curvature, downhill = problem.normal(point, scale)
         _hold(curvature, downhill, point.x, box)
         for _ in range(8):
             step = _damped(curvature, downhill, damping)
             trial = problem.at(box.within(point.x + step))
-            next_trust, next_loss = problem.loss(trial, scale)
+            next_loss = problem.loss(trial, scale)
             if next_loss < loss:
                 break
             damping *= 6.0
         else:
             return point
-        gain, point, trust, loss = loss - next_loss, trial, next_trust, next_loss
+        gain, point, loss = loss - next_loss, trial, next_loss
         damping = max(damping / 8.0, 1e-9)
         calm = calm + 1 if gain <= 1e-3 * loss else 0
         if calm == 2:
@@ -472,8 +535,11 @@ class _Problem:
         y = self.k - m
         root = np.sqrt(y * y + sigma * sigma)
         rest = (a + d * y + c * root) * self.q - self.wq
-        gap = self.force * np.maximum(self.hinge.gap(raw), 0.0) if self.hinge else _NO_GAP
-        return _Point(x, raw, y, root, rest, gap)
+        if self.hinge is None:
+            return _Point(x, raw, y, root, rest, _NO_GAP)
+        gap = self.hinge.gap(raw)
+        gap *= self.force
+        return _Point(x, raw, y, root, rest, np.maximum(gap, 0.0, out=gap))
 
     def scale(self, rest: FloatArray) -> float:
         """Robust size of the residuals: 1.4826 times their median, and never zero."""
@@ -481,31 +547,36 @@ class _Problem:
         size.partition(size.size // 2)
         return max(1.4826 * float(size[size.size // 2]), self.least_scale)
 
-    def loss(self, point: _Point, scale: float) -> tuple[FloatArray, float]:
-        """Weight of each residual, (n,), and the loss: Huber's with the squared hinge."""
-        trust, loss = _huber(point.rest, scale)
+    def loss(self, point: _Point, scale: float) -> float:
+        """Huber's loss with the squared hinge, in units of *scale* squared."""
+        size = np.abs(point.rest)
+        capped = np.minimum(size, HUBER * scale)
+        size -= 0.5 * capped
+        loss = float(capped.dot(size))
         if self.hinge:
-            loss += 0.5 * float(point.gap @ point.gap) / scale**2
-        return trust, loss
+            loss += 0.5 * float(point.gap.dot(point.gap))
+        return loss / scale**2
+
+    def trust(self, point: _Point, scale: float) -> FloatArray:
+        """Huber's weight of each residual, (n,)."""
+        size = np.abs(point.rest)
+        return np.asarray(HUBER * scale / np.maximum(size, HUBER * scale, out=size))
 
     def rows(self, point: _Point) -> FloatArray:
         """Derivatives of the residuals by the parameters of the family, (p, n)."""
-        rows = _gradient(point.raw, point.y, point.root)
-        rows *= self.q
-        return rows if self.family.turn is None else self.family.turn(point.x).T @ rows
+        rows = _gradient(point.raw, point.y, point.root, self.q)
+        return np.asarray(self.family.turn(point.x).T.dot(rows))
 
-    def normal(self, point: _Point, trust: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def normal(self, point: _Point, scale: float) -> tuple[FloatArray, FloatArray]:
         """Normal equations of one step: curvature (p, p) and downhill direction (p,)."""
         rows = self.rows(point)
-        weighted = rows * trust
-        curvature, downhill = weighted @ rows.T, -(weighted @ point.rest)
-        violated = point.gap > 0.0
-        if self.hinge and violated.any():
-            lean = self.force * self.hinge.slope(point.raw, violated)
-            if self.family.turn is not None:
-                lean = self.family.turn(point.x).T @ lean
-            curvature += lean @ lean.T
-            downhill -= lean @ point.gap[violated]
+        weighted = rows * self.trust(point, scale)
+        curvature, downhill = weighted.dot(rows.T), weighted.dot(-point.rest)
+        if self.hinge and (violated := point.gap > 0.0).any():
+            lean = self.family.turn(point.x).T.dot(self.hinge.slope(point.raw, violated))
+            lean *= self.force
+            curvature += lean.dot(lean.T)
+            downhill -= lean.dot(point.gap[violated])
         return curvature, downhill
 
     def distance(self, point: _Point) -> float:
@@ -514,7 +585,7 @@ class _Problem:
 
     def fit(self, point: _Point) -> SliceFit:
         """The slice of *point*, with its errors."""
-        trust = _huber(point.rest, self.scale(point.rest))[0]
+        trust = self.trust(point, self.scale(point.rest))
         return SliceFit(point.raw, self.covariance(point, trust), trust, self.distance(point))
 
     def covariance(self, point: _Point, trust: FloatArray) -> FloatArray:
@@ -534,8 +605,6 @@ class _Problem:
         matrix += 1e-12 * np.eye(size.size)
         _, inverse, _ = dposv(matrix, np.eye(size.size))
         inverse = np.asarray(variance * inverse / (size[:, None] * size))
-        if self.family.turn is None:
-            return inverse
         turn = self.family.turn(point.x)
         return np.asarray(turn @ inverse @ turn.T)
 
@@ -545,15 +614,10 @@ _NO_GAP = np.zeros(0)
 
 def _damped(curvature: FloatArray, downhill: FloatArray, damping: float) -> FloatArray:
     matrix = curvature.copy()
-    diagonal = matrix.diagonal() * (1.0 + damping)
-    matrix.flat[:: diagonal.size + 1] = diagonal + 1e-14 * diagonal.max() + 1e-300
+    diagonal = matrix.reshape(-1)[:: downhill.size + 1]
+    diagonal *= 1.0 + damping
+    diagonal += 1e-14 * max(diagonal.tolist()) + 1e-300
     step: FloatArray
-    _, step, info = dposv(matrix, downhill)
-    return step if info == 0 else downhill / (diagonal + 1e-300)
-
-
-def _huber(rest: FloatArray, scale: float) -> tuple[FloatArray, float]:
-    size = np.abs(rest) / scale
-    trust = HUBER / np.maximum(size, HUBER)
-    share = trust * size
-    return trust, float(share @ (size - 0.5 * share))
+    # Symmetric, so that its transpose is itself in the order that LAPACK reads without a copy.
+    _, step, info = dposv(matrix.T, downhill, overwrite_a=True)
+    return step if info == 0 else downhill / (curvature.diagonal() * (1.0 + damping) + 1e-300)
