@@ -339,8 +339,8 @@ class _Numerous(Model):
         """
         A model of values that were checked before: of every field, by name, each of its type.
 
-        It keeps the dictionary itself. An import makes a hundred thousand models of parts of others,
-        and to validate those again takes ten times as long.
+        It keeps the dictionary itself. An import makes a hundred thousand models of parts of
+        others, and to validate those again takes several times as long.
         """
         made = cls.__new__(cls)
         given = _OF_CLASS.get(cls)
