@@ -133,14 +133,16 @@ class _Running:
 
     def held(self) -> nouns.Held:
         first = self.first
-        return nouns.Held(
-            expiry=first.expiry,
-            strike=first.strike,
-            right=first.right,
-            multiplier=first.multiplier,
-            con_id=self.con_id,
-            trading_class=self.trading_class,
-            quantity=self.quantity,
+        return nouns.Held.of_checked(
+            {
+                "expiry": first.expiry,
+                "strike": first.strike,
+                "right": first.right,
+                "multiplier": first.multiplier,
+                "con_id": self.con_id,
+                "trading_class": self.trading_class,
+                "quantity": self.quantity,
+            }
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -21,6 +21,7 @@ from tomic.errors import DataError, TomicError
 from tomic.journal import campaign
 from tomic.models import journal as nouns
 
+_OF_CONTRACT = tuple(nouns.Contract.model_fields)
 _TOGETHER = dt.timedelta(seconds=5)
 """Executions without an order number belong together when they are this close in time."""
 _NEAR = dt.timedelta(minutes=1)
@@ -344,14 +345,18 @@ def _fill(executions: Sequence[Executed], commission: Fee) -> nouns.Fill:
         else execution.commission
         for execution in executions
     )
-    return nouns.Fill(
-        **{name: getattr(first.contract, name) for name in nouns.Contract.model_fields},
-        quantity=quantity,
-        price=first.price if len(executions) == 1 else round(value / quantity, 9),
-        commission=round(paid, 6),
-        exec_id=" ".join(execution.exec_id for execution in executions),
-        account=first.account,
-        currency=first.currency,
+    # What `fault` lets through is a fill, and so is the sum of one side.
+    return nouns.Fill.of_checked(
+        {
+            **{name: getattr(first.contract, name) for name in _OF_CONTRACT},
+            "quantity": quantity,
+            "price": float(first.price) if len(executions) == 1 else round(value / quantity, 9),
+            "commission": round(paid, 6),
+            "mid": None,
+            "exec_id": " ".join(execution.exec_id for execution in executions),
+            "account": first.account,
+            "currency": first.currency,
+        }
     )
 
 
@@ -488,13 +493,13 @@ class _Book:
                 numbers |= self._holders.get(terms, _NOBODY)
             if contract.con_id is not None:
                 numbers |= self._of_id.get(contract.con_id, _NOBODY)
-        return self._owned(numbers, first)
+        return self._owned(numbers, first) if numbers else {}
 
     def typed(self, group: Sequence[Executed]) -> dict[int, nouns.JournalEntry]:
         """Entries of the owner with trades of that day that no execution confirms."""
         first = group[0]
-        numbers = self._typed.get((first.symbol, _day(first.at)), _NOBODY)
-        return self._owned(numbers, first, is_open=False)
+        numbers = self._typed.get((first.symbol, _day(first.at)), _NOBODY) if self._typed else ()
+        return self._owned(numbers, first, is_open=False) if numbers else {}
 
     def of_order(self, group: Sequence[Executed]) -> tuple[int, nouns.JournalEntry] | None:
         """The open entry that an earlier part of the order went to."""
@@ -555,18 +560,20 @@ _LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def _terms(symbol: str, contract: nouns.Contract) -> _Terms:
-    return (symbol, *contract.key[:3])
+    return (symbol, *contract.terms[:3])
 
 
-def _all_terms(symbol: str, contract: nouns.Contract) -> set[_Terms]:
+def _all_terms(symbol: str, contract: nouns.Contract) -> Collection[_Terms]:
     """Terms by every day that may name a contract: of its last trading, and of its settlement."""
-    terms = {_terms(symbol, contract)}
+    terms = _terms(symbol, contract)
     name = contract.trading_class or symbol
-    if contract.expiry is not None and dates.settles_at_open(name):
-        for day_of in (dates.settlement_day, dates.last_trading_day):
-            day = day_of(contract.expiry, trading_class=name)
-            terms.add((symbol, day, contract.strike, contract.right))
-    return terms
+    if contract.expiry is None or not dates.settles_at_open(name):
+        return (terms,)
+    days = (
+        day_of(contract.expiry, trading_class=name)
+        for day_of in (dates.settlement_day, dates.last_trading_day)
+    )
+    return {terms, *((symbol, day, contract.strike, contract.right) for day in days)}
 
 
 def _is_owner(entry: nouns.JournalEntry, execution: Executed) -> bool:
@@ -649,9 +656,13 @@ def _identified(
     unknown: dict[str, list[str]] = {}
     for execution in group:
         holders = book.holding([execution])
+        if not holders and not execution.lacks_multiplier:
+            known.append(execution)
+            continue
         legs = [(number, leg) for number in holders for leg in book.legs[number]]
         contract = execution.contract
-        alike = [leg for _, leg in legs if campaign.is_same(leg, contract)]
+        same = [(number, leg) for number, leg in legs if campaign.is_same(leg, contract)]
+        alike = [leg for _, leg in same]
         if not alike and execution.lacks_multiplier:
             alike = [leg for _, leg in legs if leg.key[:3] == contract.key[:3]]
         if execution.lacks_multiplier and not contract.is_stock and not alike:
@@ -659,9 +670,8 @@ def _identified(
             continue
         moved = [
             (number, leg)
-            for number, leg in legs
-            if campaign.is_same(leg, contract)
-            and (leg.strike, leg.right) != (contract.strike, contract.right)
+            for number, leg in same
+            if (leg.strike, leg.right) != (contract.strike, contract.right)
             and not execution.lacks_multiplier
         ]
         for number, leg in moved:
@@ -788,14 +798,13 @@ def _check_conserved(group: Sequence[Executed], order: PlacedOrder) -> None:
             raise DataError(f"{gap:+g} of {key} would be lost; please report this")
 
 
-def _amounts(
-    fills: Iterable[nouns.Fill | Executed],
-) -> dict[tuple[str, str, nouns.ContractKey], float]:
+def _amounts(fills: Iterable[nouns.Fill | Executed]) -> dict[_Terms, float]:
     """Quantities by account, currency and contract."""
-    total: dict[tuple[str, str, nouns.ContractKey], float] = {}
+    total: dict[_Terms, float] = {}
     for fill in fills:
         contract = fill.contract if isinstance(fill, Executed) else fill
-        key = (fill.account, fill.currency, contract.key)
+        name = "" if contract.is_stock else contract.trading_class
+        key = (fill.account, fill.currency, contract.terms, name)
         total[key] = total.get(key, 0.0) + fill.quantity
     return total
 
@@ -902,6 +911,8 @@ def _without_unheld(
 
     The shares of an assignment go with its option.
     """
+    if not any(_only_closes(trade, part) for part in parts):
+        return list(parts), []
     legs = [leg for entry in entries.values() for leg in campaign.held(entry)]
     used: Counter[tuple[nouns.ContractKey, bool]] = Counter()
     kept, apart = [], []

@@ -21,6 +21,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import from_json
 
 from tomic._keywords import nearest
 from tomic.models.market import Model
@@ -103,7 +104,7 @@ def to_document(model: BaseModel, **left_out: Any) -> dict[str, Any]:
             ``exclude_unset`` leave out what is None, equals its default or was not set.
     """
     # By way of the text: both ends of it are compiled, and it knows no infinity and no NaN.
-    document: dict[str, Any] = json.loads(model.model_dump_json(**left_out))
+    document: dict[str, Any] = from_json(model.model_dump_json(**left_out))
     return document
 
 

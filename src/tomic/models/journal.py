@@ -315,6 +315,9 @@ _SHARES = (None, None, None, ContractKey(None, None, None).multiplier)
 """Terms of shares, whatever multiplier a broker gives them."""
 _GIVEN: dict[frozenset[str], set[str]] = {}
 """Names of the fields that models were given, each collection of them once."""
+_OF_CLASS: dict[type, set[str]] = {}
+"""Names of all fields of a model."""
+_set = object.__setattr__
 
 
 class _Numerous(Model):
@@ -329,9 +332,31 @@ class _Numerous(Model):
     def model_post_init(self, _: Any, /) -> None:
         """Share the set."""
         given = self.__pydantic_fields_set__
-        object.__setattr__(
-            self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given)
-        )
+        _set(self, "__pydantic_fields_set__", _GIVEN.setdefault(frozenset(given), given))
+
+    @classmethod
+    def of_checked(cls, values: dict[str, Any]) -> Self:
+        """
+        A model of values that were checked before: of every field, by name, each of its type.
+
+        It keeps the dictionary itself. An import makes a hundred thousand models of parts of
+        others, and to validate those again takes several times as long.
+        """
+        made = cls.__new__(cls)
+        given = _OF_CLASS.get(cls)
+        if given is None:
+            given = _OF_CLASS[cls] = set(cls.model_fields)
+        _set(made, "__dict__", values)
+        _set(made, "__pydantic_fields_set__", given)
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
+        return made
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """The same with other values, which are not checked; every field counts as given."""
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        return self.of_checked({**self.__dict__, **update} if update else dict(self.__dict__))
 
 
 class Contract(_Numerous):

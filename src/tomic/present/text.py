@@ -163,31 +163,40 @@ class PlainTable:
             width: Where the last column is folded, if that leaves it some room; by default that
                 of the screen (`fitted_to`), where a last column of text folds.
         """
-        kept, hidden = (list(keep), []) if keep is not None else self._that_fit()
-        sizes = [max(len(row[at]) for row in self._rows) for at in kept]
+        # By column: a journal has ten thousand rows, and a table fourteen columns.
+        columns = list(zip(*self._rows, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        kept, hidden = (list(keep), []) if keep is not None else self._that_fit(widths)
+        sizes = [widths[at] for at in kept]
         start = sum(sizes[:-1]) + 2 * (len(sizes) - 1)
         screen = _WIDTH.get() if width is None and kept[-1] in self._left else width
         room = sizes[-1] if screen is None else max(screen - start, _LEAST_ROOM)
+        *cells, last = (columns[at] for at in kept)
+        wrapped = {
+            number: textwrap.wrap(cell, room) or [""]
+            for number, cell in enumerate(last)
+            if len(cell) > room
+        }
+        first = [wrapped[at][0] if at in wrapped else cell for at, cell in enumerate(last)]
+        padded = [
+            _padded(column, size, at in self._left)
+            for at, column, size in zip(kept, [*cells, first], sizes, strict=True)
+        ]
         lines = []
-        for row in self._rows:
-            *cells, last = (row[at] for at in kept)
-            first, *more = textwrap.wrap(last, room) if len(last) > room else [last]
-            padded = (
-                _padded(cell, size, at in self._left)
-                for at, cell, size in zip(kept, [*cells, first], sizes, strict=True)
-            )
-            lines += ["  ".join(padded).rstrip(), *(f"{'':{start}}{text}" for text in more)]
+        for number, row in enumerate(zip(*padded, strict=True)):
+            lines.append("  ".join(row).rstrip())
+            if number in wrapped:
+                lines += [f"{'':{start}}{text}" for text in wrapped[number][1:]]
         lines[0] = painted(lines[0], Tone.TITLE)
         if hidden:
             named = folded(f"no room for:  {', '.join(hidden)}")
             lines += [painted(line, Tone.MUTED) for line in named.split("\n")]
         return "\n".join(lines) + "\n"
 
-    def _that_fit(self) -> tuple[list[int], list[str]]:
+    def _that_fit(self, widths: Sequence[int]) -> tuple[list[int], list[str]]:
         """The columns that the screen has room for, and the titles of the others."""
         width = _WIDTH.get()
-        titles = self._rows[0]
-        sizes = [max(len(row[at]) for row in self._rows) for at in range(len(titles))]
+        titles, sizes = self._rows[0], list(widths)
         if len(titles) - 1 in self._left:
             sizes[-1] = min(sizes[-1], _LEAST_ROOM)
         kept, hidden = list(range(len(titles))), []
@@ -202,14 +211,21 @@ class PlainTable:
 def _line(cell: str) -> str:
     """One line of text, with its meaning if it has one."""
     plain = outside.line(cell)
+    if plain is cell:
+        return cell
     return Toned(plain, cell.tone) if isinstance(cell, Toned) else plain
 
 
-def _padded(cell: str, size: int, is_left: bool) -> str:
-    """*cell* in its colour if it has one, as wide as its column."""
-    text = painted(cell, cell.tone) if isinstance(cell, Toned) else cell
-    room = " " * (size - len(cell))
-    return f"{text}{room}" if is_left else f"{room}{text}"
+def _padded(cells: Iterable[str], size: int, is_left: bool) -> list[str]:
+    """*cells* of a column as wide as it is, those with a colour in it."""
+    padded = []
+    for cell in cells:
+        if isinstance(cell, Toned):
+            room, text = " " * (size - len(cell)), painted(cell, cell.tone)
+            padded.append(f"{text}{room}" if is_left else f"{room}{text}")
+        else:
+            padded.append(cell.ljust(size) if is_left else cell.rjust(size))
+    return padded
 
 
 # -- definitions ---------------------------------------------------------------------------

@@ -132,7 +132,7 @@ class JournalTables(TableGroup):
         kept = list(documents)
         mark = (stamp(at), event, note)
         return await self._file.write(
-            lambda db: [_put(db, document, mark) for document in kept], durable=True
+            lambda db: [_put(db, document, mark)[0] for document in kept], durable=True
         )
 
     async def change(
@@ -274,15 +274,10 @@ class JournalTables(TableGroup):
             if any(_is_linked(db, number) for number in ids):
                 return None
             _link(db, [(None, number) for number in released])
-            linked = []
-            for document, exec_ids in kept:
-                entry_id = _put(db, document, mark)
-                _link(db, [(entry_id, exec_id) for exec_id in exec_ids])
-                (revision,) = db.execute(
-                    "SELECT revision FROM entries WHERE id = ?", (entry_id,)
-                ).fetchone()
-                linked.append((entry_id, revision))
-            return linked
+            places = [_put(db, document, mark) for document, _ in kept]
+            of_each = zip(places, (exec_ids for _, exec_ids in kept), strict=True)
+            _link(db, [(number, name) for (number, _), names in of_each for name in names])
+            return places
 
         return await self._file.write(work, durable=True)
 
@@ -510,9 +505,13 @@ def entry(entry_id: int, revision: int, summary: str, text: str) -> Document:
     return {"id": entry_id, "revision": revision, **load(text), "summary": load(summary)}
 
 
-def _put(db: sqlite3.Connection, document: Mapping[str, Any], mark: tuple[str, str, str]) -> int:
+def _put(
+    db: sqlite3.Connection, document: Mapping[str, Any], mark: tuple[str, str, str]
+) -> tuple[int, int]:
+    """Write an entry; its number and revision."""
     # Through JSON first, so that what is compared is what will be read back.
-    body = load(dump({key: value for key, value in document.items() if key not in _MANAGED}))
+    text = dump({key: value for key, value in document.items() if key not in _MANAGED})
+    body = load(text)
     entry_id = document.get("id")
     if entry_id is None:
         (entry_id,) = db.execute("SELECT coalesce(max(id), 0) + 1 FROM entries").fetchone()
@@ -523,18 +522,15 @@ def _put(db: sqlite3.Connection, document: Mapping[str, Any], mark: tuple[str, s
             "repeat the command"
         )
     revision = stored["revision"] + 1 if stored else 1
-    known = {key: value for key, value in (stored or {}).items() if key not in _MANAGED}
-    changed = {
-        "set": {key: body[key] for key in body if key not in known or known[key] != body[key]},
-        "unset": sorted(known.keys() - body.keys()),
-    }
     columns = (revision, *(body.get(key) for key in SEARCHED),
-               dump(document.get("summary") or {}), dump(body))  # fmt: skip
+               dump(document.get("summary") or {}), text)  # fmt: skip
     if stored is None:
+        changed = f'{{"set":{text},"unset":[]}}'
         db.execute(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (entry_id, *columns)
         )
     else:
+        changed = dump(_changes(stored, body))
         db.execute(
             "UPDATE entries SET revision = ?, continues = ?, symbol = ?, strategy = ?, status = ?,"
             " opened_at = ?, closed_at = ?, summary = ?, document = ? WHERE id = ?",
@@ -543,6 +539,15 @@ def _put(db: sqlite3.Connection, document: Mapping[str, Any], mark: tuple[str, s
     db.execute(
         "INSERT INTO journal_history (entry_id, revision, at, event, note, changed)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        (entry_id, revision, *mark, dump(changed)),
+        (entry_id, revision, *mark, changed),
     )
-    return int(entry_id)
+    return int(entry_id), revision
+
+
+def _changes(stored: Document, body: Document) -> Document:
+    """What the history keeps of a change: the keys that are set, and those that are taken away."""
+    known = {key: value for key, value in stored.items() if key not in _MANAGED}
+    return {
+        "set": {key: body[key] for key in body if key not in known or known[key] != body[key]},
+        "unset": sorted(known.keys() - body.keys()),
+    }

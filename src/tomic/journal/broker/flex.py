@@ -90,7 +90,7 @@ _NEAR = dt.timedelta(days=5)
 """Holidays and all, no further apart are the last day of trading and that of settlement."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """A row of any section, with its place in the file."""
 

@@ -105,6 +105,8 @@ class Ground:
     _deltas: dict[tuple[dt.date, str], tuple[list[float], list[float]]] = field(
         default_factory=dict, repr=False
     )
+    _of_strike: dict[tuple[dt.date, str, float], float] = field(default_factory=dict, repr=False)
+    """Deltas that were asked for: a position asks for those of its legs at every alternative."""
 
     @property
     def expiries(self) -> list[dt.date]:
@@ -133,10 +135,12 @@ class Ground:
 
     def delta(self, leg: Held) -> float:
         """Of one option, at the smile."""
-        strikes, deltas = self.deltas(_expiry(leg), leg.right or "")
-        return min(zip(strikes, deltas, strict=True), key=lambda pair: abs(pair[0] - _strike(leg)))[
-            1
-        ]
+        key = _expiry(leg), leg.right or "", _strike(leg)
+        if key not in self._of_strike:
+            strikes, deltas = self.deltas(*key[:2])
+            pairs = zip(strikes, deltas, strict=True)
+            self._of_strike[key] = min(pairs, key=lambda pair: abs(pair[0] - key[2]))[1]
+        return self._of_strike[key]
 
     def at_delta(self, day: dt.date, right: str, size: float) -> float:
         """The strike whose delta, either sign, is nearest to *size*."""

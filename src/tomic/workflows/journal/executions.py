@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from tomic.errors import BadFile, StoreBusy, TomicError, UsageError
 from tomic.journal import broker, campaign, executions
 from tomic.journal.broker import FileRow
+from tomic.journal.broker.rows import drained
 from tomic.journal.executions import Executed, Placed, PlacedOrder
 from tomic.models import documents
 from tomic.models.documents import finite, first_fault
@@ -101,8 +102,10 @@ class ExecutionRow:
 async def take_file(journal: Journal, name: str, file: broker.BrokerFile) -> Intake:
     """Keep what a broker's file holds, and place what can be placed."""
     given = list(zip(file.executions, file.rows, strict=True))
+    odd, known = file.odd, file.known
     bookings: tuple[CashFlow | ContractChange, ...] = (*file.cash_flows, *file.contract_changes)
-    return await _take(journal, name, given, file.odd, bookings, recognised=file.known)
+    del file
+    return await _take(journal, name, given, odd, bookings, recognised=known)
 
 
 async def take(
@@ -112,7 +115,8 @@ async def take(
     bookings: Iterable[CashFlow | ContractChange] = (),
 ) -> Intake:
     """Keep executions and bookings that came from elsewhere, and place what can be placed."""
-    given, odd = [], []
+    given: list[tuple[Executed, FileRow]] = []
+    odd: list[FileRow] = []
     for execution in executions.numbered(executed):
         reason = executions.fault(execution)
         row = FileRow(0, "", _text(execution), reason)
@@ -176,13 +180,17 @@ class _Sorted:
 async def _take(
     journal: Journal,
     name: str,
-    given: Sequence[tuple[Executed, FileRow]],
+    given: list[tuple[Executed, FileRow]],
     odd: Sequence[FileRow],
     bookings: Sequence[CashFlow | ContractChange],
     *,
     recognised: Sequence[str] = (),
 ) -> Intake:
-    """Keep everything; then place what waits, old and new; then say what became of it."""
+    """
+    Keep everything; then place what waits, old and new; then say what became of it.
+
+    *given* is emptied: rows of a file are let go before anything is placed.
+    """
     now = await journal.clock()
     told = await _sorted(journal, given, odd, bool(bookings))
     rows = _unread(name, now, told.refused)
@@ -213,7 +221,7 @@ async def _take(
 
 async def _sorted(
     journal: Journal,
-    given: Sequence[tuple[Executed, FileRow]],
+    given: list[tuple[Executed, FileRow]],
     odd: Sequence[FileRow],
     has_bookings: bool,
 ) -> _Sorted:
@@ -225,7 +233,9 @@ async def _sorted(
             await journal.store.journal.each_execution(lambda row: (row.exec_id, _sound(row)[0]))
         )
     told = _Sorted(stored, refused=list(odd))
-    for execution, row, row_id in [*((own, row, "") for own, row in given), *readable]:
+    for execution, row in drained(given):
+        _sort(_known_as(execution, stored), row, "", told)
+    for execution, row, row_id in readable:
         _sort(_known_as(execution, stored), row, row_id, told)
     return told
 
@@ -447,16 +457,15 @@ async def _place(
             # again at what there is now.
             if fruitless == _TRIES:
                 raise
-    waiting = [execution.exec_id for execution in work.executions]
-    answers = dict.fromkeys(waiting, "") | placing.reasons
-    if answers:
-        await journal.store.journal.explain_executions(answers)
+    # What was placed has no reason any more: to link it took that away.
+    if placing.reasons:
+        await journal.store.journal.explain_executions(placing.reasons)
     taken = sorted(
         {
             execution.currency
             for execution in work.executions
             if execution.commission is None
-            and not answers[execution.exec_id]
+            and not placing.reasons.get(execution.exec_id)
             and execution.exec_id not in work.released
         }
     )

@@ -221,7 +221,11 @@ async def import_text(journal: Journal, name: str, text: str) -> ImportedJournal
     """
     stored = await executions.recognisable(journal)
     file = await asyncio.to_thread(broker.parse, name, text, stored)
-    return _imported(file.kind, await executions.take_file(journal, name, file), list(file.say()))
+    kind, notes = file.kind, list(file.say())
+    taking = executions.take_file(journal, name, file)
+    # Its rows, and what is known, take more memory than what comes of them.
+    del file, stored, text
+    return _imported(kind, await taking, notes)
 
 
 def _imported(kind: str, taken: executions.Intake, notes: Sequence[str]) -> ImportedJournal:
