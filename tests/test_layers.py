@@ -6,6 +6,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from tests import house
+
 import tomic
 
 SOURCE = Path(tomic.__file__).parent
@@ -101,10 +103,10 @@ def part(path: Path) -> str:
 def imported(path: Path) -> set[str]:
     """Every module a file imports, with or without running it; the name of each as written."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in house.imports(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        elif node.module and node.level == 0:
             found.add(node.module)
             if node.module == "tomic":
                 found |= {f"tomic.{alias.name}" for alias in node.names}

@@ -10,6 +10,7 @@ import time
 import httpx
 import pytest
 
+from tomic import web
 from tomic.config import WebSettings
 from tomic.config.market import DEFAULT_PATTERNS
 from tomic.web import Visits, parse_page
@@ -245,8 +246,9 @@ async def test_own_patterns_are_used_on_a_visit():
     assert (page.term_m1_m2, page.vix) == pytest.approx((-0.008, TRUTH["vix"]))
 
 
-async def test_a_pattern_that_never_ends_does_not_hold_the_program_up():
+async def test_a_pattern_that_never_ends_does_not_hold_the_program_up(monkeypatch):
     """It is given up in time, and meanwhile everything else goes on."""
+    monkeypatch.setattr(web, "_APART_S", 3.0)
     settings = WebSettings(patterns={"vix": [r"(?:\w+\s?)+:(\d)"]})
     site = httpx.MockTransport(Site(httpx.Response(200, text="<ul>" + "volatility" * 12)))
     gaps: list[float] = []

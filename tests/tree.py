@@ -28,7 +28,11 @@ def tree(part: str = "") -> str:
 
 def first_line(path: Path) -> str:
     """What a module says it is; empty where it says nothing."""
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    source = path.read_text(encoding="utf-8")
+    # What follows a docstring need not be read to read it.
+    quote = source[:3]
+    end = source.find(quote, 3) + 3 if quote in ('"""', "'''") else len(source)
+    text = ast.get_docstring(ast.parse(source[:end])) or ""
     return text.strip().partition("\n")[0]
 
 

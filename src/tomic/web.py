@@ -97,6 +97,8 @@ _REACH = 4_000
 """Characters within which a label has its number."""
 _LONGEST_NUMBER = 40
 _TO_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_SIGNS = re.compile(r"<{1,100}(?=<)")
+"""Each before another opens nothing."""
 _NAME = re.compile(r"<(/?)([a-z][^\s/>]*)")
 _REST_OF_TAG = re.compile(r"""(?:[^>"'=]++|=\s*+"[^"]*+"|=\s*+'[^']*+'|[="'])*+>""")
 _CHARSET = re.compile(
@@ -244,9 +246,11 @@ class _Flattened:
             return self._after(">", mark)
         name = _NAME.match(self._lower, mark)
         if name is None:
-            # A sign that stands for itself.
-            self._show("&lt;")
-            return mark + 1
+            # Signs that stand for themselves.
+            signs = _SIGNS.match(self._html, mark)
+            length = signs.end() - mark if signs else 1
+            self._show("&lt;" * length)
+            return mark + length
         tag = _REST_OF_TAG.match(self._html, name.end())
         if tag is None:
             return len(self._html)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 
 import numpy as np
@@ -21,10 +22,26 @@ from tomic.strategies.catalogue.templates import CATALOGUE
 TABLE = walked.table()
 
 
-def looked_at(settings=walked.SETTINGS, calendar=NOTHING_KNOWN, structures=STRUCTURES, **given):
+@functools.cache
+def _plain(of):
+    """What the default settings see, once; nobody can write into it."""
+    found, opened = _looked_at(walked.SETTINGS, NOTHING_KNOWN, of)
+    for column in found:
+        if isinstance(column, np.ndarray):
+            column.flags.writeable = False
+    return found, opened
+
+
+def looked_at(settings=walked.SETTINGS, calendar=NOTHING_KNOWN, structures=STRUCTURES):
     """The first symbol of the table, and the positions that the walk opens on the same days."""
+    if settings is walked.SETTINGS and calendar is NOTHING_KNOWN:
+        return _plain(structures)
+    return _looked_at(settings, calendar, structures)
+
+
+def _looked_at(settings, calendar, structures):
     history = clean(TABLE, etfs=("AAA",))[0]
-    terms = WalkTerms.of(settings, structures, **given)
+    terms = WalkTerms.of(settings, structures)
     days = walk.entry_days([history])
     found = candidates.look(history, days, terms, Counter(), calendar)
     return found, walk.positions(history, days, terms.walk, Counter(), whole=False)

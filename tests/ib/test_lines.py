@@ -180,7 +180,7 @@ def test_old_lines_are_forgotten():
 
     async def scenario():
         async with running(limits=None, session={"pace": 5000.0}) as run:
-            for _ in range(45):
+            for _ in range(41):
                 await asyncio.gather(*(hold(run.session, 0.0) for _ in range(50)))
             return len(run.session._link.callbacks.closed_lines)
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from support import virtual_time
-from support.simulated import gateway_with, running, settings
+from support.simulated import another_time, gateway_with, running, settings
 from tomic.errors import (
     ClientIdInUse,
     CompetingSession,
@@ -90,7 +90,7 @@ def test_no_listener():
         port = free.getsockname()[1]
 
     async def scenario():
-        given = settings(ib={"port": port})
+        given = settings(ib={"port": port, "reset_window": another_time()})
         async with Session(given.ib, given.limits):
             pass
 

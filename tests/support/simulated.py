@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from support import virtual_time
+from tomic import dates
 from tomic.chain import Chain
 from tomic.config import Settings
 from tomic.errors import TomicError
@@ -39,6 +40,16 @@ class Run:
     @property
     def time(self) -> Callable[[], float]:
         return asyncio.get_running_loop().time
+
+
+def another_time() -> str:
+    """
+    A nightly reset that is not now.
+
+    Scenarios run in virtual time, but whether IB restarts its servers is told by the real clock.
+    """
+    later = dt.datetime.now(dates.NEW_YORK) + dt.timedelta(hours=12)
+    return f"{later:%H:%M}-{later:%H:%M}"
 
 
 def settings(**sections: dict[str, Any]) -> Settings:

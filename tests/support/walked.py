@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from support import made_surfaces
 from tomic.config import Settings
@@ -47,11 +50,30 @@ def walked(
     by_name = {template.name: template for template in chosen}
     of = {structure.name: by_name[structure.strategy] for structure in structures}
     terms = WalkTerms.of(settings, structures, **given)
-    days = walk.entry_days(histories, every_day=terms.walk.every_day)
-    found = [candidates.look(history, days, terms, Counter()) for history in histories]
-    looked = Looked.joined([each for each in found if each is not None])
+    looked = _looked_at(rows, terms, histories)
     decided = choice.choose(looked, structures, of, settings, histories, score=score)
     made = pool.modelled(
         looked, decided, structures, of, settings, dict.fromkeys(SYMBOLS, "surface")
     )
     return Walked(histories, looked, decided, made, settings)
+
+
+_SEEN: dict[tuple[bytes, str], Looked] = {}
+
+
+def _looked_at(rows: SurfaceRows, terms: WalkTerms, histories: Sequence[SurfaceHistory]) -> Looked:
+    """
+    Every history looked at on its days of entry: the dear part, which no choice can change.
+
+    Tests that walk over the same table on the same terms share it, as arrays that none can write.
+    """
+    key = b"".join(column.tobytes() for column in rows), repr(terms)
+    if key not in _SEEN:
+        days = walk.entry_days(histories, every_day=terms.walk.every_day)
+        found = [candidates.look(history, days, terms, Counter()) for history in histories]
+        looked = Looked.joined([each for each in found if each is not None])
+        for column in looked:
+            if isinstance(column, np.ndarray):
+                column.flags.writeable = False
+        _SEEN[key] = looked
+    return _SEEN[key]

@@ -25,7 +25,7 @@ if __name__ == "__main__":
 from support import virtual_time
 from support.clean_home import make_clean_home
 from support.command_line import outside_gateway, run
-from support.simulated import Run, fetch, gateway_with, quote, running, settings
+from support.simulated import Run, another_time, fetch, gateway_with, quote, running, settings
 from tomic import dates
 from tomic.errors import TomicError
 from tomic.ib import account, contracts, history
@@ -292,7 +292,9 @@ def _connecting(*faults: Fault) -> Callable[[], str]:
     async def scenario() -> str:
         async with gateway_with(*faults) as gateway:
             notes: list[str] = []
-            ib = settings().ib.model_copy(update={"port": gateway.port})
+            ib = settings().ib.model_copy(
+                update={"port": gateway.port, "reset_window": another_time()}
+            )
             try:
                 async with Session(ib, settings().limits, on_note=notes.append) as session:
                     await session.now()

@@ -69,13 +69,15 @@ def by_week(rows: IntArray, week: IntArray, values: FloatArray) -> tuple[IntArra
 def _few(ordered: IntArray, kinds: Sequence[tuple[IntArray, int]], count: int) -> list[int]:
     """The first *count* of *ordered* that leave room for others of each kind."""
     few: list[int] = []
-    used: Counter[tuple[int, int]] = Counter()
-    for row in ordered.tolist():
-        own = [(place, int(kind[row])) for place, (kind, _) in enumerate(kinds)]
-        if any(used[each] >= most for each, (_, most) in zip(own, kinds, strict=True)):
+    used: list[Counter[int]] = [Counter() for _ in kinds]
+    most = [limit for _, limit in kinds]
+    columns = [kind[ordered].tolist() for kind, _ in kinds]
+    for row, *own in zip(ordered.tolist(), *columns, strict=True):
+        if any(seen[each] >= limit for seen, each, limit in zip(used, own, most, strict=True)):
             continue
         few.append(row)
-        used.update(own)
+        for seen, each in zip(used, own, strict=True):
+            seen[each] += 1
         if len(few) == count:
             break
     return few

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import functools
 import io
 import lzma
 import math
@@ -242,7 +243,9 @@ def _chain(path: Path, key: _Key, rows: Sequence[_Line], rate: Mapping[int, floa
         raise BadFile(f"{path}: the chain of {key.symbol} on {key.day}: {exc}") from exc
 
 
+@functools.lru_cache(maxsize=1024)
 def _day(text: str) -> dt.date:
+    """A day in one of the known forms; thousands of options share it, and `strptime` is slow."""
     for form in _FORMS:
         try:
             return dt.datetime.strptime(text[:10], form).date()

@@ -137,7 +137,9 @@ class StrictDecoder(Decoder):
         """Read the numbers of *obj*, as ib_async does; which they are is looked up once a class."""
         for name, read, default in _numbers_of(cast(Hashable, type(obj))):
             text = getattr(obj, name)
-            setattr(obj, name, read(text) if text else default)
+            # Most numbers of most rows were not sent.
+            if text is not default:
+                setattr(obj, name, read(text) if text else default)
 
     def interpret(self, fields: list[str]) -> None:
         """Decode one message and hand it on; what nobody asked for is not even read."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from datetime import date
 from operator import attrgetter
 from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
 from tomic.sim.faults import Subject
 from tomic.sim.market import Listing, Market
-from tomic.sim.server.limits import AMBIGUOUS
+from tomic.sim.server.limits import AMBIGUOUS, Times
 from tomic.sim.server.state import Client, DetailsQueue, Handlers
 from tomic.wire import answers, requests
+from tomic.wire.layout import Repeatable
+from tomic.wire.protocol import ANSWERS
 from tomic.wire.requests import ContractSpec
 
 _ROWS_AT_ONCE = 16
@@ -163,6 +167,15 @@ def details_row(
     return answers.ContractData(req_id=req_id, **row)
 
 
+@functools.lru_cache(maxsize=8192)
+def _encoded_row(
+    listing: Listing, under: Listing | None, times: Times, today: date, zone: str, version: int
+) -> Repeatable:
+    """The row of a listing for any request: an expiry has hundreds, and every chain asks anew."""
+    row = details_row(0, listing, under, times.last_trade(listing, today, zone))
+    return ANSWERS.encode_for_many(row, version)
+
+
 class Lookup:
     """Answers what exists, for one connection."""
 
@@ -253,8 +266,8 @@ class Lookup:
         for listing in rows:
             under = underlyings[0] if underlyings and listing.under_con_id == under_id else None
             zone = "" if gateway.profile.is_real else listing.time_zone_id
-            last_trade = gateway.times.last_trade(listing, today, zone)
-            self._client.send(details_row(request.req_id, listing, under, last_trade))
+            row = _encoded_row(listing, under, gateway.times, today, zone, self._client.version)
+            self._client.send_again(row, request.req_id)
             self._client.row_done("contract_details")
         if ended is not None:
             self._rows_end(request, ended)
