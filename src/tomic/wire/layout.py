@@ -321,6 +321,15 @@ class MessageTable:
         Raises:
             WireError: The class is not in this table, or a text contains NUL.
         """
+        return frame_fields(self.fields(message, version))
+
+    def fields(self, message: object, version: int) -> list[str]:
+        """
+        The fields of a message, its id first.
+
+        Raises:
+            WireError: The class is not in this table.
+        """
         entry = self._by_class.get(type(message))
         if entry is None:
             raise WireError(f"no such message: {type(message).__name__}")
@@ -328,7 +337,7 @@ class MessageTable:
         if own_version := entry.own_version(version):
             out.append(own_version)
         entry.codec.encode(message, out, version)
-        return frame_fields(out)
+        return out
 
     def decode(self, parts: Sequence[str], version: int) -> object:
         """

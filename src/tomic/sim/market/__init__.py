@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 from tomic import _lazy
@@ -18,6 +19,12 @@ from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
 
 _lazy.offer(__name__, modules="account model")
+
+
+@lru_cache(maxsize=1024)
+def day_text(day: date) -> str:
+    """*day* as YYYYMMDD; hundreds of options share one."""
+    return f"{day:%Y%m%d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ class Listing:
     @property
     def expiry_text(self) -> str:
         """YYYYMMDD; empty for what does not expire."""
-        return f"{self.expiry:%Y%m%d}" if self.expiry else ""
+        return day_text(self.expiry) if self.expiry else ""
 
     @property
     def is_option(self) -> bool:

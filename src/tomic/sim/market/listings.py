@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomic._typing import FloatArray, IntArray
-from tomic.sim.market import Listing
+from tomic.sim.market import Listing, day_text
 from tomic.sim.market.instruments import DEMO, ExpirySchedule, Instrument, OptionClass, Venue, dated
 from tomic.wire.answers import ParameterRow
 from tomic.wire.requests import ContractSpec
@@ -641,7 +641,7 @@ def has_class(wanted: ContractSpec, rule: OptionClass) -> bool:
 
 def has_expiry(wanted: ContractSpec, expiry: date) -> bool:
     """Whether options of that expiry can be meant, by its day or by its month."""
-    return f"{expiry:%Y%m%d}".startswith(wanted.expiry)
+    return day_text(expiry).startswith(wanted.expiry)
 
 
 def is_meant(wanted: ContractSpec, option: Listing) -> bool:
@@ -666,8 +666,10 @@ def reachable(wanted: ContractSpec, listing: Listing) -> bool:
         return False
     # Options have no primary exchange; what a client fills in there is not looked at. Of a share
     # any venue helps to tell it from others of its name, SMART does not.
+    if listing.is_option:
+        return True
     venues = {"", listing.primary_exchange, *listing.valid_exchanges.split(",")} - {"SMART"}
-    return listing.sec_type in ("OPT", "FOP") or wanted.primary_exchange in venues
+    return wanted.primary_exchange in venues
 
 
 def is_open(hours: Hours, local: datetime) -> bool:

@@ -379,8 +379,17 @@ class Client(ABC):
 
     def send(self, answer: object) -> None:
         """Send one message, unless a fault keeps it back."""
-        if not self.closed and not self.cut and not self.trouble.mute:
+        if self._speaks:
             self.write(ANSWERS.encode(answer, self.version))
+
+    def send_fields(self, fields: Sequence[str]) -> None:
+        """Send one message that is in fields already, unless a fault keeps it back."""
+        if self._speaks:
+            self.write(frame_fields(fields))
+
+    @property
+    def _speaks(self) -> bool:
+        return not self.closed and not self.cut and not self.trouble.mute
 
     def send_all(self, answers: Iterator[object] | Sequence[object]) -> None:
         """Send several messages in order."""
