@@ -103,7 +103,7 @@ async def test_each_option_of_an_expiry_has_a_row_of_its_own(market, gateway, ve
 
     told = [tuple(rows.fields(listing)) for listing in listings]
 
-    assert len(set(told)) == 45
+    assert len(set(told)) == 23
     assert told == [
         tuple(lookup.DetailsRows(client, 7, listings).fields(listing)) for listing in listings
     ]
