@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import datetime as dt
 import io
 import json
 import random
@@ -16,7 +17,10 @@ import pytest
 from support.clean_home import write
 from support.command_line import run
 from support.recorded_chains import DATA
-from tomic.store import schema
+from tomic.config import load_settings
+from tomic.store import Database, schema
+from tomic.workflows.journal import entries as journals, executions as imported
+from tomic.workflows.journal.entries import Journal
 
 BROKER = DATA.parent / "cases" / "broker"
 MUTATED = DATA.parent / "cases" / "robustness"
@@ -45,6 +49,18 @@ def document(*words: object) -> dict:
 def entries() -> list[tuple]:
     rows = document("list", "--all")["entries"]
     return [(one["id"], one["status"], one["legs"], one["pnl"]) for one in rows]
+
+
+async def kept() -> tuple[list[dict], list[imported.ExecutionRow]]:
+    """What `list --all` and `executions` print, read without printing it."""
+    settings = load_settings()
+    async with Database(settings.store.path) as database:
+        journal = Journal(database, settings, clock=noon)
+        return await journals.listing(journal), await imported.listing(journal)
+
+
+async def noon() -> dt.datetime:
+    return dt.datetime(2026, 12, 1, 16, 0, tzinfo=dt.UTC)
 
 
 def waiting() -> list[dict]:
@@ -419,10 +435,10 @@ def test_every_file_in_any_order_twice(seed):
     before: tuple[list, list] = ([], [])
     for path in paths:
         first = run("journal", "import", path)
-        middle = entries(), document("executions")["executions"]
+        middle = asyncio.run(kept())
         again = run("journal", "import", path)
 
-        assert (entries(), document("executions")["executions"]) == middle
+        assert asyncio.run(kept()) == middle
         assert "Traceback" not in first.stderr + again.stderr
         assert len(middle[0]) >= len(before[0])
         assert len(middle[1]) >= len(before[1])

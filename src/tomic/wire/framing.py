@@ -52,18 +52,14 @@ def frame(payload: bytes) -> bytes:
     return struct.pack(">I", len(payload)) + payload
 
 
-def join_fields(parts: Iterable[str]) -> bytes:
-    """Fields as a payload, or as a part of it; each is closed by a NUL, so none may contain one."""
+def frame_fields(parts: Iterable[str]) -> bytes:
+    """Fields as one frame; each is closed by a NUL, so none may contain one."""
     texts = tuple(parts)
     text = "\0".join(texts)
     if texts and text.count("\0") != len(texts) - 1:
         raise WireError("a field cannot contain NUL")
-    return text.encode("utf-8", "backslashreplace") + b"\0" if texts else b""
-
-
-def frame_fields(parts: Iterable[str]) -> bytes:
-    """Fields as one frame, see :func:`join_fields`."""
-    return frame(join_fields(parts))
+    payload = text.encode("utf-8", "backslashreplace") + b"\0" if texts else b""
+    return frame(payload)
 
 
 def hello(lowest: int, highest: int, options: str = "") -> bytes:

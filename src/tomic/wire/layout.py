@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, Protocol, TypeVar, cast, dataclass_transform
+from typing import Any, Protocol, TypeVar, cast, dataclass_transform
 
-from tomic.wire.framing import Fields, WireError, frame, frame_fields, join_fields, kind_of
+from tomic.wire.framing import Fields, WireError, frame_fields, kind_of
 
 UNSET = 1.7976931348623157e308
 """How TWS writes a number that it has not computed yet."""
@@ -294,22 +294,6 @@ class _Entry:
         """The message's own version number; empty where none is sent."""
         return self.version if server_version < self.version_until else ""
 
-    def head(self, server_version: int) -> list[str]:
-        """The fields before those of the layout."""
-        own_version = self.own_version(server_version)
-        return [str(self.ident), own_version] if own_version else [str(self.ident)]
-
-
-class Repeatable(NamedTuple):
-    """A message encoded but for the id of the request that it answers."""
-
-    before: bytes
-    after: bytes
-
-    def numbered(self, req_id: int) -> bytes:
-        """As one frame, in answer to that request."""
-        return frame(b"%b%d\0%b" % (self.before, req_id, self.after))
-
 
 class MessageTable:
     """Message classes of one direction by id, with their layouts."""
@@ -337,30 +321,23 @@ class MessageTable:
         Raises:
             WireError: The class is not in this table, or a text contains NUL.
         """
-        entry = self._entry_of(message)
-        out = entry.head(version)
-        entry.codec.encode(message, out, version)
-        return frame_fields(out)
+        return frame_fields(self.fields(message, version))
 
-    def encode_for_many(self, message: object, version: int) -> Repeatable:
+    def fields(self, message: object, version: int) -> list[str]:
         """
-        A message that answers many requests alike, encoded but for their ids.
+        The fields of a message, its id first.
 
         Raises:
-            WireError: It names no request, is not in this table, or a text contains NUL.
+            WireError: The class is not in this table.
         """
-        entry = self._entry_of(message)
-        if not entry.numbered:
-            raise WireError(f"{type(message).__name__} names no request")
-        head, rest = entry.head(version), list[str]()
-        entry.codec.encode(message, rest, version)
-        return Repeatable(join_fields(head), join_fields(rest[1:]))
-
-    def _entry_of(self, message: object) -> _Entry:
         entry = self._by_class.get(type(message))
         if entry is None:
             raise WireError(f"no such message: {type(message).__name__}")
-        return entry
+        out = [str(entry.ident)]
+        if own_version := entry.own_version(version):
+            out.append(own_version)
+        entry.codec.encode(message, out, version)
+        return out
 
     def decode(self, parts: Sequence[str], version: int) -> object:
         """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from tomic.sim import Gateway, Profile
+from tomic.sim.server import lookup
 from tomic.wire.answers import (
     ContractData,
     ContractDataEnd,
@@ -90,6 +92,21 @@ async def test_what_does_not_exist_is_a_200(probe, contract):
 
     assert (await probe.until(Error, code=200)).req_id == 1
     assert probe.got(ContractDataEnd) == []
+
+
+@pytest.mark.parametrize("version", [150, 163, 164, 178])
+async def test_each_option_of_an_expiry_has_a_row_of_its_own(market, gateway, version):
+    """What is written once for all options of an expiry is what each of them would have alone."""
+    client = SimpleNamespace(gateway=gateway, version=version)
+    listings = [*lookup.find(market, _option("202507")), *market.find(STOCK)]
+    rows = lookup.DetailsRows(client, 7, listings)
+
+    told = [tuple(rows.fields(listing)) for listing in listings]
+
+    assert len(set(told)) == 23
+    assert told == [
+        tuple(lookup.DetailsRows(client, 7, listings).fields(listing)) for listing in listings
+    ]
 
 
 @pytest.mark.parametrize("sec_type", ["", "SHARE"])

@@ -8,10 +8,10 @@ chain implement :class:`Market`. Missing numbers are ``None``; the wire's own se
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 from tomic import _lazy
@@ -21,9 +21,9 @@ from tomic.wire.requests import ContractSpec
 _lazy.offer(__name__, modules="account model")
 
 
-@functools.lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)
 def day_text(day: date) -> str:
-    """YYYYMMDD; thousands of options share a day."""
+    """*day* as YYYYMMDD; hundreds of options share one."""
     return f"{day:%Y%m%d}"
 
 

@@ -666,8 +666,10 @@ def reachable(wanted: ContractSpec, listing: Listing) -> bool:
         return False
     # Options have no primary exchange; what a client fills in there is not looked at. Of a share
     # any venue helps to tell it from others of its name, SMART does not.
+    if listing.is_option:
+        return True
     venues = {"", listing.primary_exchange, *listing.valid_exchanges.split(",")} - {"SMART"}
-    return listing.sec_type in ("OPT", "FOP") or wanted.primary_exchange in venues
+    return wanted.primary_exchange in venues
 
 
 def is_open(hours: Hours, local: datetime) -> bool:

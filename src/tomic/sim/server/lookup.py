@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from datetime import date
 from operator import attrgetter
 from typing import Any, Protocol, runtime_checkable
 
 from tomic.sim import faults
 from tomic.sim.faults import Subject
 from tomic.sim.market import Listing, Market
-from tomic.sim.server.limits import AMBIGUOUS, Times
+from tomic.sim.server.limits import AMBIGUOUS
 from tomic.sim.server.state import Client, DetailsQueue, Handlers
 from tomic.wire import answers, requests
-from tomic.wire.layout import Repeatable
-from tomic.wire.protocol import ANSWERS
+from tomic.wire.layout import number_text
 from tomic.wire.requests import ContractSpec
 
 _ROWS_AT_ONCE = 16
@@ -167,13 +164,54 @@ def details_row(
     return answers.ContractData(req_id=req_id, **row)
 
 
-@functools.lru_cache(maxsize=8192)
-def _encoded_row(
-    listing: Listing, under: Listing | None, times: Times, today: date, zone: str, version: int
-) -> Repeatable:
-    """The row of a listing for any request: an expiry has hundreds, and every chain asks anew."""
-    row = details_row(0, listing, under, times.last_trade(listing, today, zone))
-    return ANSWERS.encode_for_many(row, version)
+_OWN = ("con_id", "strike", "right", "local_symbol")
+"""What tells the options of one class and expiry apart."""
+_shared = attrgetter(*(item.name for item in fields(Listing) if item.name not in _OWN))
+_after_id = [item.name for item in fields(answers.ContractData)].index
+
+
+class DetailsRows:
+    """
+    Rows of contract details in fields.
+
+    An expiry has hundreds of options that share all but `_OWN`; of those that follow each other the
+    rest is written once.
+    """
+
+    def __init__(self, client: Client, req_id: int, listings: Sequence[Listing]) -> None:
+        gateway, self._under_id = client.gateway, listings[0].under_con_id
+        self._client, self._req_id = client, req_id
+        self._today = gateway.market.now().date()
+        found = gateway.market.find(ContractSpec(con_id=self._under_id)) if self._under_id else ()
+        self._under = found[0] if found else None
+        self._of: tuple[Any, ...] = ()
+        self._fields: list[str] = []
+        self._places: tuple[int, ...] = ()
+
+    def fields(self, listing: Listing) -> Sequence[str]:
+        """The row of *listing*; the next call may change it."""
+        shared = _shared(listing)
+        if shared != self._of:
+            self._of = shared
+            self._write(listing)
+        else:
+            con_id, strike, right, local_symbol = self._places
+            self._fields[con_id] = str(listing.con_id)
+            self._fields[strike] = number_text(listing.strike)
+            self._fields[right] = listing.right
+            self._fields[local_symbol] = listing.local_symbol
+        return self._fields
+
+    def _write(self, listing: Listing) -> None:
+        gateway, version = self._client.gateway, self._client.version
+        zone = "" if gateway.profile.is_real else listing.time_zone_id
+        last_trade = gateway.times.last_trade(listing, self._today, zone)
+        under = self._under if listing.under_con_id == self._under_id else None
+        row = details_row(self._req_id, listing, under, last_trade)
+        self._fields = answers.ANSWERS.fields(row, version)
+        # Up to these every version has the same fields, behind the id of the request.
+        first = answers.ANSWERS.id_place(self._fields, version) or 0
+        self._places = tuple(first + _after_id(name) for name in _OWN)
 
 
 class Lookup:
@@ -260,14 +298,9 @@ class Lookup:
         rows: Sequence[Listing],
         ended: Callable[[], None] | None,
     ) -> None:
-        gateway, under_id = self._client.gateway, rows[0].under_con_id
-        today = gateway.market.now().date()
-        underlyings = gateway.market.find(ContractSpec(con_id=under_id)) if under_id else ()
+        told = DetailsRows(self._client, request.req_id, rows)
         for listing in rows:
-            under = underlyings[0] if underlyings and listing.under_con_id == under_id else None
-            zone = "" if gateway.profile.is_real else listing.time_zone_id
-            row = _encoded_row(listing, under, gateway.times, today, zone, self._client.version)
-            self._client.send_again(row, request.req_id)
+            self._client.send_fields(told.fields(listing))
             self._client.row_done("contract_details")
         if ended is not None:
             self._rows_end(request, ended)

@@ -19,7 +19,6 @@ from tomic.sim.market import Market
 from tomic.sim.server.limits import HistoryMeter, Limits, PeakMeter, Profile, Times, text_of
 from tomic.wire.answers import Error
 from tomic.wire.framing import MAX_VERSION, MIN_VERSION, frame_fields
-from tomic.wire.layout import Repeatable
 from tomic.wire.orders import PlaceOrder
 from tomic.wire.protocol import ANSWERS
 
@@ -380,13 +379,17 @@ class Client(ABC):
 
     def send(self, answer: object) -> None:
         """Send one message, unless a fault keeps it back."""
-        if not self.closed and not self.cut and not self.trouble.mute:
+        if self._speaks:
             self.write(ANSWERS.encode(answer, self.version))
 
-    def send_again(self, answer: Repeatable, req_id: int) -> None:
-        """Send what was encoded before in answer to another request, unless a fault keeps it."""
-        if not self.closed and not self.cut and not self.trouble.mute:
-            self.write(answer.numbered(req_id))
+    def send_fields(self, fields: Sequence[str]) -> None:
+        """Send one message that is in fields already, unless a fault keeps it back."""
+        if self._speaks:
+            self.write(frame_fields(fields))
+
+    @property
+    def _speaks(self) -> bool:
+        return not self.closed and not self.cut and not self.trouble.mute
 
     def send_all(self, answers: Iterator[object] | Sequence[object]) -> None:
         """Send several messages in order."""
