@@ -712,8 +712,10 @@ def _by_band(
 
     Volatilities above the highest band, 16,000 %, count as that.
     """
-    if np.all((sigma >= american_boundary.BAND_LOW) & (sigma < american_boundary.BAND_HIGH)):
-        return np.reshape(evaluate(x, sigma), (rows, x.size))
+    if sigma.size:
+        least, most = american_boundary.band_of(np.array([sigma.min(), sigma.max()]))
+        if least == most and american_boundary.LOWEST_BAND <= least:
+            return np.reshape(evaluate(x, sigma), (rows, x.size))
     out = np.zeros((rows, x.size)) + 0.0 * sigma
     highest = american_boundary.HIGHEST_BAND
     sigma = np.minimum(sigma, american_boundary.band_edges(highest)[1])
