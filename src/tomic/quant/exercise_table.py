@@ -31,7 +31,7 @@ DEGREE = 10
 LEAST_LIFE = 0.25 / 365.0
 """Shortest time to expiry, in years, that gets a boundary of its own."""
 
-_QUADRATURE = 14
+_QUADRATURE = 10
 _LEAST_SIGMA = 1e-3
 
 
@@ -198,14 +198,13 @@ class _Rule(NamedTuple):
 
 @cache
 def _rule() -> _Rule:
-    nodes, weights = np.polynomial.legendre.leggauss(_QUADRATURE)
-    angle = (nodes + 1.0) * np.pi / 4.0
+    angle, weights = american_boundary.quarter_turn(_QUADRATURE)
     sine, cosine = np.sin(angle), np.cos(angle)
     place = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
     return _Rule(
         elapsed=sine**2,
         left=cosine,
-        weight=2.0 * sine * cosine * weights * np.pi / 4.0,
+        weight=2.0 * sine * cosine * weights,
         share=0.5 * (place + 1.0),
         polynomial=np.linalg.inv(np.vander(place, increasing=True)).T,
     )
