@@ -10,6 +10,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -195,7 +196,7 @@ def _model(chain: Chain) -> tuple[Callable[..., FloatArray], Callable[..., Any]]
     from tomic.quant import american, black_scholes, implied
 
     if chain.is_american:
-        return american.implied_vol, american.greeks
+        return american.implied_vol, partial(american.greeks, with_rho=False)
     return implied.implied_vol, black_scholes.greeks
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -132,8 +133,9 @@ def volatilities(step: Step) -> tuple[FloatArray, FloatArray]:
 
 
 def start_greeks(step: Step, sigma: FloatArray) -> black_scholes.Greeks:
-    """Greeks of each leg at the start of a step, per share, held long."""
-    kernel = black_scholes.greeks if step.european else american.greeks
+    """Greeks but rho of each leg at the start of a step, per share, held long."""
+    without_rho = partial(american.greeks, with_rho=False)
+    kernel = black_scholes.greeks if step.european else without_rho
     terms = step.strike, step.tau[0], step.rate[0], step.div_yield[0]
     return kernel(step.underlying(0), *terms, sigma, step.is_call)
 

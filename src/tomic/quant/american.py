@@ -203,7 +203,15 @@ def premium(
 
 @labelled
 def greeks(
-    spot: Num, strike: Num, tau: Num, rate: Num, div_yield: Num, sigma: Num, is_call: Num
+    spot: Num,
+    strike: Num,
+    tau: Num,
+    rate: Num,
+    div_yield: Num,
+    sigma: Num,
+    is_call: Num,
+    *,
+    with_rho: bool = True,
 ) -> Greeks:
     """
     Price, delta, gamma, vega, theta and rho of American options, in the units of ``Greeks``.
@@ -211,7 +219,8 @@ def greeks(
     Where exercise is due now the price is the intrinsic value, delta that of the stock position and
     everything else zero; with two boundaries (negative rates) that is only as near as the lattice
     comes. Rho is a difference of premiums over a tiny step in the rate, which solves
-    a second boundary per expiry; all others are analytic.
+    a second boundary per expiry; all others are analytic. Without *with_rho* it is NaN, at half
+    the cost of a new expiry.
     """
     given = (spot, strike, tau, rate, div_yield, sigma, is_call)
     shape, flat = arguments.kernel_arguments(arguments.ARGUMENTS, given)
@@ -228,10 +237,12 @@ def greeks(
         gamma = (extra.by_xx - extra.by_x) * group.unit / spots_above**2
         value = extra.value * group.unit
         theta = rates * value - (rates - yields) * spots * delta - 0.5 * (vols * spots) ** 2 * gamma
-    bump = group.rate_bumps()
-    bump = bump[:1].reshape(()) if np.all(bump == bump[:1]) and size else bump
-    bumped = _grouped(spots, strikes, taus, rates + bump, yields, calls, size)
-    extra_rho = 0.01 * (bumped.premium(sigmas) - value) / np.maximum(bump, 1e-12)
+    extra_rho: FloatArray | float = np.nan
+    if with_rho:
+        bump = group.rate_bumps()
+        bump = bump[:1].reshape(()) if np.all(bump == bump[:1]) and size else bump
+        bumped = _grouped(spots, strikes, taus, rates + bump, yields, calls, size)
+        extra_rho = 0.01 * (bumped.premium(sigmas) - value) / np.maximum(bump, 1e-12)
     added = (
         value,
         delta,
@@ -250,6 +261,8 @@ def greeks(
     out[0] = np.maximum(out[0], now)
     out[:, due] = 0.0
     out[0, due], out[1, due] = now[due], sign[due]
+    if not with_rho:
+        out[5] = np.nan
     return Greeks(*out.reshape((6, *shape)))
 
 
@@ -491,9 +504,9 @@ class _Quotes:
     def _value_and_vega(self, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
         spot, strike, tau, rate, div_yield = self.market
         european = black_scholes.greeks(spot, strike, tau, rate, div_yield, sigma, self.calls)
-        extra = self.contracts.slopes(sigma)
-        value = european.price + extra.value * self.contracts.unit
-        vega = 100.0 * european.vega + extra.by_sigma * self.contracts.unit
+        extra, by_sigma = self.contracts.value_and_vega(sigma)
+        value = european.price + extra * self.contracts.unit
+        vega = 100.0 * european.vega + by_sigma * self.contracts.unit
         return np.maximum(value, self.now), vega
 
     def _blurred(self, sigma: FloatArray) -> BoolArray:
@@ -590,15 +603,14 @@ class _Contracts:
         return out
 
     def _group_exercised(self, group: _TermGroup, x: FloatArray, sigma: FloatArray) -> BoolArray:
-        def beyond(part: FloatArray, vol: FloatArray) -> FloatArray:
-            return (part <= self._table(group, vol).deepest(vol)).astype(np.float64)
+        def beyond(part: FloatArray, vol: FloatArray, band: int) -> FloatArray:
+            return (part <= self._table(group, band).deepest(vol)).astype(np.float64)
 
         calm = (sigma < _smallest_sigma()) & (x < min(0.0, _log_ratio(group)))
         due: BoolArray = calm | (_by_band(beyond, x, sigma, rows=1)[0] > 0.0)
         return due
 
-    def _table(self, group: _TermGroup, sigma: FloatArray) -> american_boundary.Boundary:
-        band = min(int(american_boundary.band_of(sigma[:1])[0]), american_boundary.HIGHEST_BAND)
+    def _table(self, group: _TermGroup, band: int) -> american_boundary.Boundary:
         return american_boundary.solve(
             group.tau, group.rate, group.div_yield, band, self.resolution
         )
@@ -607,8 +619,8 @@ class _Contracts:
         if group.method is _Method.LATTICE:
             return _lattice_premium(x, group.tau, group.rate, group.div_yield, sigma)
 
-        def from_boundary(part: FloatArray, vol: FloatArray) -> FloatArray:
-            return self._table(group, vol).premium(part, vol)
+        def from_boundary(part: FloatArray, vol: FloatArray, band: int) -> FloatArray:
+            return self._table(group, band).premium(part, vol)
 
         value: FloatArray = _by_band(from_boundary, x, sigma, rows=1)[0]
         calm = sigma < _smallest_sigma()
@@ -617,8 +629,8 @@ class _Contracts:
         return value
 
     def _boundary_slopes(self, group: _TermGroup, x: FloatArray, sigma: FloatArray) -> FloatArray:
-        def from_boundary(part: FloatArray, vol: FloatArray) -> FloatArray:
-            return np.stack(self._table(group, vol).slopes(part, vol))
+        def from_boundary(part: FloatArray, vol: FloatArray, band: int) -> FloatArray:
+            return np.stack(self._table(group, band).slopes(part, vol))
 
         out = _by_band(from_boundary, x, sigma, rows=4)
         calm = sigma < _smallest_sigma()
@@ -627,6 +639,28 @@ class _Contracts:
                 _riskless_premium(group, x[calm] + shift) for shift in (_BUMP, 0.0, -_BUMP)
             )
             out[:, calm] = at, (up - down) / (2.0 * _BUMP), 0.0 * at, 0.0 * at
+        return out
+
+    def value_and_vega(self, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The first and the last of `slopes`, without the work of the others."""
+        out = np.zeros((2, self.x.size))
+        with np.errstate(all="ignore"):
+            for group in self.groups:
+                i = group.members
+                if group.method is _Method.BOUNDARY:
+                    out[:, i] = self._boundary_vega(group, self.x[i], sigma[i])
+                elif group.method is _Method.LATTICE:
+                    out[:, i] = self._bumped_slopes(group, self.x[i], sigma[i])[[0, 3]]
+        return out[0], out[1]
+
+    def _boundary_vega(self, group: _TermGroup, x: FloatArray, sigma: FloatArray) -> FloatArray:
+        def from_boundary(part: FloatArray, vol: FloatArray, band: int) -> FloatArray:
+            return np.stack(self._table(group, band).value_and_vega(part, vol))
+
+        out = _by_band(from_boundary, x, sigma, rows=2)
+        calm = sigma < _smallest_sigma()
+        if np.any(calm):
+            out[0, calm] = _riskless_premium(group, x[calm])
         return out
 
     def _bumped_slopes(self, group: _TermGroup, x: FloatArray, sigma: FloatArray) -> FloatArray:
@@ -701,27 +735,31 @@ def _smallest_sigma() -> float:
 
 
 def _by_band(
-    evaluate: Callable[[FloatArray, FloatArray], FloatArray],
+    evaluate: Callable[[FloatArray, FloatArray, int], FloatArray],
     x: FloatArray,
     sigma: FloatArray,
     *,
     rows: int,
 ) -> FloatArray:
     """
-    Call *evaluate* once per band of volatilities; NaN for NaN, zero below the lowest band.
+    Call *evaluate* once per band of volatilities, with its number.
+
+    NaN for NaN, zero below the lowest band.
 
     Volatilities above the highest band, 16,000 %, count as that.
     """
-    if np.all((sigma >= american_boundary.BAND_LOW) & (sigma < american_boundary.BAND_HIGH)):
-        return np.reshape(evaluate(x, sigma), (rows, x.size))
+    lowest, highest = american_boundary.LOWEST_BAND, american_boundary.HIGHEST_BAND
+    if sigma.size:
+        least, most = american_boundary.band_of(np.array([sigma.min(), sigma.max()]))
+        if least == most and lowest <= least <= highest:
+            return np.reshape(evaluate(x, sigma, int(least)), (rows, x.size))
     out = np.zeros((rows, x.size)) + 0.0 * sigma
-    highest = american_boundary.HIGHEST_BAND
     sigma = np.minimum(sigma, american_boundary.band_edges(highest)[1])
     band = np.minimum(american_boundary.band_of(sigma), highest)
     for number in np.unique(band[np.isfinite(band)]):
-        if number >= american_boundary.LOWEST_BAND:
+        if number >= lowest:
             i = np.flatnonzero(band == number)
-            out[:, i] = np.reshape(evaluate(x[i], sigma[i]), (rows, i.size))
+            out[:, i] = np.reshape(evaluate(x[i], sigma[i], int(number)), (rows, i.size))
     return out
 
 

@@ -15,6 +15,7 @@ integrals run over an angle, time = tau * sin^2, which makes the square roots at
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
@@ -29,7 +30,7 @@ class Resolution(NamedTuple):
     """How finely a boundary is solved; more of each is slower and more exact."""
 
     sigmas: int
-    """Volatilities at which the boundary is solved."""
+    """Volatilities of a band at which the boundary is solved."""
     times: int
     """Chebyshev intervals in the square root of time."""
     inner: int
@@ -37,24 +38,34 @@ class Resolution(NamedTuple):
     outer: int
     """Quadrature points of the premium."""
     iterations: int
-    """Most fixed-point steps; eight or nine are usual."""
+    """Most fixed-point steps; seven or eight are usual."""
+    tolerance: float
+    """Largest last step, in standard deviations over the life; what is left is a fifth of it."""
 
 
-STANDARD = Resolution(sigmas=32, times=12, inner=24, outer=24, iterations=60)
-"""Within a millionth of spot of the exact price."""
-FINE = Resolution(sigmas=48, times=24, inner=48, outer=48, iterations=80)
+STANDARD = Resolution(sigmas=12, times=8, inner=8, outer=14, iterations=60, tolerance=1e-6)
+"""Within a millionth of spot of the exact price; the premium's quadrature decides."""
+AMPLE = Resolution(sigmas=16, times=12, inner=24, outer=32, iterations=60, tolerance=1e-6)
+"""The same where `STANDARD` does not reach: long lives, large rates, odd volatilities."""
+FINE = Resolution(sigmas=24, times=24, inner=32, outer=48, iterations=80, tolerance=1e-8)
 """Nine to ten digits of the premium; about ten times slower."""
 
-BAND_LOW, BAND_HIGH = 0.04, 2.5
-"""Band 0; the bands below are as wide in ratio, those above a factor of four each."""
-_HIGH_RATIO = 4.0
-LOWEST_BAND, HIGHEST_BAND = -2, 3
-CACHED_BOUNDARIES = 512
+BAND_LOW, BAND_RATIO = 0.1, 5.0
+"""Band 0 begins at the first and is as wide in ratio as the second."""
+BAND_HIGH = 2.5
+"""From here bands are a factor of four wide each."""
+_HIGH_BAND, _HIGH_RATIO = 2, 4.0
+LOWEST_BAND, HIGHEST_BAND = -6, 4
+CACHED_BOUNDARIES = 1024
+
+_LOWEST_PLAIN, _MOST_VARIANCE, _MOST_INTEREST = -1, 10.0, 0.15
+"""Lowest band, and variance and interest over the whole life, up to which `STANDARD` suffices."""
 
 _INV_SQRT_2PI = 0.3989422804014327
-_TOLERANCE = 1e-6
 _MIXING = 0.5
-_BLOCK = 256
+_BLOCK = 512
+CLUSTERING = 0.85
+"""How much the nodes of the premium gather at today, where its integrand is narrow; 0 is not."""
 
 
 class Slopes(NamedTuple):
@@ -68,17 +79,17 @@ class Slopes(NamedTuple):
 
 def band_of(sigma: FloatArray) -> FloatArray:
     """Number of the volatility band of each element, as a float."""
-    low = np.floor(np.log(sigma / BAND_LOW) / np.log(BAND_HIGH / BAND_LOW))
-    high = 1.0 + np.floor(np.log(sigma / BAND_HIGH) / np.log(_HIGH_RATIO))
+    low = np.floor(np.log(sigma / BAND_LOW) / np.log(BAND_RATIO))
+    high = _HIGH_BAND + np.floor(np.log(sigma / BAND_HIGH) / np.log(_HIGH_RATIO))
     return np.asarray(np.where(sigma < BAND_HIGH, low, high), dtype=np.float64)
 
 
 def band_edges(band: int) -> tuple[float, float]:
     """Lowest and highest volatility of a band."""
-    if band > 0:
-        return BAND_HIGH * _HIGH_RATIO ** (band - 1), BAND_HIGH * _HIGH_RATIO**band
-    ratio = BAND_HIGH / BAND_LOW
-    return BAND_LOW * ratio**band, BAND_HIGH * ratio**band
+    if band >= _HIGH_BAND:
+        above = band - _HIGH_BAND
+        return BAND_HIGH * _HIGH_RATIO**above, BAND_HIGH * _HIGH_RATIO ** (above + 1)
+    return BAND_LOW * BAND_RATIO**band, BAND_LOW * BAND_RATIO ** (band + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,20 +97,22 @@ class Boundary:
     """
     Critical prices of a put with strike 1, ready to price any strike and volatility of a band.
 
-    ``depth(sigma)`` is log(start / critical price) at the premium's quadrature times, stored as
-    Chebyshev coefficients in log(sigma).
+    log(start / critical price) at the premium's quadrature times is a sum of Chebyshev polynomials
+    in log(sigma). So d1 and d2 at those times are linear in the polynomials, in x = log(spot) and
+    in sigma squared, all over sigma: `coefficients` (sigmas + 2, 2 outer) turns these into -d2 and
+    -d1.
     """
 
     rate: float
     div_yield: float
-    log_start: float
     middle: float
     half_width: float
     coefficients: FloatArray
+    today: FloatArray
+    """(sigmas,) coefficients of the log of today's critical price."""
     tau: float
     sine: FloatArray
     sine_weight: FloatArray
-    elapsed: FloatArray
     root: FloatArray
     weight_rate: FloatArray
     weight_yield: FloatArray
@@ -107,15 +120,16 @@ class Boundary:
     def premium(self, x: FloatArray, sigma: FloatArray) -> FloatArray:
         """Value of the right to exercise early, per unit of strike; x = log(spot / strike)."""
         out = np.empty(x.shape)
+        outer = self.root.size
+        # Without a yield there is nothing to lose, and half of it is not needed.
+        used = self.coefficients if self.div_yield != 0.0 else self.coefficients[:, :outer]
         for start in range(0, x.size, _BLOCK):
             piece = slice(start, start + _BLOCK)
-            depth = self._basis(sigma[piece], derivative=False).T @ self.coefficients
-            d, half, _ = self._distance(x[piece], sigma[piece], depth)
-            part = ndtr(half - d) @ self.weight_rate
+            beyond = self._terms(x[piece], sigma[piece], self._basis(sigma[piece])).T @ used
+            ndtr(beyond, out=beyond)
+            part = beyond[:, :outer] @ self.weight_rate
             if self.div_yield != 0.0:
-                half += d
-                np.negative(half, out=half)
-                part -= np.exp(x[piece]) * (ndtr(half) @ self.weight_yield)
+                part -= np.exp(x[piece]) * (beyond[:, outer:] @ self.weight_yield)
             out[piece] = part
         return np.maximum(out, 0.0, out=out)
 
@@ -129,59 +143,75 @@ class Boundary:
 
     def deepest(self, sigma: FloatArray) -> FloatArray:
         """Log of today's critical price: at or below it the option is exercised."""
-        return self._today(self._basis(sigma, derivative=False).T @ self.coefficients)
+        return np.asarray(self.today @ self._basis(sigma), dtype=np.float64)
 
-    def _today(self, depth: FloatArray) -> FloatArray:
-        # The first quadrature points lie a ten-thousandth of the life ahead: a straight line does.
-        soon, later = self.elapsed[:2]
-        slope = (depth[:, 1] - depth[:, 0]) / (later - soon)
-        today: FloatArray = self.log_start - (depth[:, 0] - slope * soon)
-        return today
+    def _basis(self, sigma: FloatArray) -> FloatArray:
+        """Chebyshev polynomials of log(sigma), one row each."""
+        t = np.log(sigma)
+        t -= self.middle
+        t /= self.half_width
+        return _chebyshev(t, t, self.today.size)
 
-    def _basis(self, sigma: FloatArray, *, derivative: bool) -> FloatArray:
-        """Chebyshev polynomials of log(sigma), or their derivatives in sigma, one row each."""
+    def _basis_slope(self, sigma: FloatArray) -> FloatArray:
+        """Their derivatives in sigma: n times the polynomial of the second kind before."""
         t = (np.log(sigma) - self.middle) / self.half_width
-        count = len(self.coefficients)
-        first = np.empty((count, sigma.size))
-        first[0] = 1.0
-        first[1] = 2.0 * t if derivative else t
-        np.multiply(t, 2.0, out=t)
-        for k in range(2, count):
-            np.multiply(t, first[k - 1], out=first[k])
-            first[k] -= first[k - 2]
-        if not derivative:
-            return first
-        out = np.zeros_like(first)
-        out[1:] = first[:-1] * np.arange(1, count)[:, None]
+        out = np.zeros((self.today.size, sigma.size))
+        out[1:] = _chebyshev(t, 2.0 * t, self.today.size - 1)
+        out *= np.arange(self.today.size)[:, None]
         out /= sigma * self.half_width
         return out
 
-    def _distance(
-        self, x: FloatArray, sigma: FloatArray, depth: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Middle of d1 and d2, half their gap, and the gap, per option and quadrature point."""
-        d = depth + (self.rate - self.div_yield) * self.elapsed
-        d += (x - self.log_start)[:, None]
-        gap = sigma[:, None] * self.root
-        d /= gap
-        return d, 0.5 * gap, gap
+    def _terms(self, x: FloatArray, sigma: FloatArray, basis: FloatArray) -> FloatArray:
+        """What d1 and d2 are linear in, (sigmas + 2, n)."""
+        terms = np.empty((len(basis) + 2, x.size))
+        np.divide(basis, sigma, out=terms[:-2])
+        np.divide(x, sigma, out=terms[-2])
+        terms[-1] = sigma
+        return terms
+
+    def value_and_vega(self, x: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The premium and its derivative in sigma alone, at half the cost of all slopes."""
+        out = np.empty((2, x.size))
+        for start in range(0, x.size, _BLOCK):
+            piece = slice(start, start + _BLOCK)
+            integrals = self._integrals(x[piece], sigma[piece])
+            out[0, piece] = integrals.below_rate - integrals.below_yield
+            out[1, piece] = self._by_sigma(sigma[piece], integrals)
+        return out[0], out[1]
+
+    def _integrals(self, x: FloatArray, sigma: FloatArray) -> _Integrals:
+        basis, outer = self._basis(sigma), self.root.size
+        beyond = self._terms(x, sigma, basis).T @ self.coefficients
+        density = beyond * beyond
+        density *= -0.5
+        np.exp(density, out=density)
+        density *= _INV_SQRT_2PI
+        spot, chance = np.exp(x), ndtr(beyond)
+        return _Integrals(
+            basis,
+            d1=-beyond[:, outer:],
+            d2=-beyond[:, :outer],
+            n1=density[:, outer:] * (self.weight_yield * spot[:, None]),
+            n2=density[:, :outer] * self.weight_rate,
+            below_rate=chance[:, :outer] @ self.weight_rate,
+            below_yield=spot * (chance[:, outer:] @ self.weight_yield),
+        )
+
+    def _by_sigma(self, sigma: FloatArray, i: _Integrals) -> FloatArray:
+        shift = self._basis_slope(sigma).T @ self.coefficients[:-2, : self.root.size]
+        slope = i.n2 * (i.d1 + shift)
+        slope -= i.n1 * (i.d2 + shift)
+        return np.asarray(slope.sum(axis=1) / sigma, dtype=np.float64)
 
     def _slopes(self, x: FloatArray, sigma: FloatArray) -> Slopes:
-        depth = self._basis(sigma, derivative=False).T @ self.coefficients
-        d, half, gap = self._distance(x, sigma, depth)
-        d1, d2 = d + half, d - half
-        shift = self._basis(sigma, derivative=True).T @ self.coefficients / gap
-        spot = np.exp(x)
-        below_rate = ndtr(-d2) @ self.weight_rate
-        below_yield = spot * (ndtr(-d1) @ self.weight_yield)
-        n2 = _INV_SQRT_2PI * np.exp(-0.5 * d2 * d2) * self.weight_rate
-        n1 = _INV_SQRT_2PI * np.exp(-0.5 * d1 * d1) * self.weight_yield * spot[:, None]
-        by_x = np.sum((n1 - n2) / gap, axis=1) - below_yield
-        by_xx = np.sum((n2 * d2 - n1 * d1) / (gap * gap) + 2.0 * n1 / gap, axis=1) - below_yield
-        turn = 1.0 / sigma[:, None]
-        by_sigma = np.sum(n2 * (d1 * turn - shift) - n1 * (d2 * turn - shift), axis=1)
-        more_x, more_xx = self._near_boundary(x, sigma, self._today(depth))
-        return Slopes(below_rate - below_yield, by_x + more_x, by_xx + more_xx, by_sigma)
+        i = self._integrals(x, sigma)
+        ungap = (1.0 / sigma)[:, None] / self.root
+        by_x = np.sum((i.n1 - i.n2) * ungap, axis=1) - i.below_yield
+        curve = ((i.n2 * i.d2 - i.n1 * i.d1) * ungap + 2.0 * i.n1) * ungap
+        by_xx = curve.sum(axis=1) - i.below_yield
+        more_x, more_xx = self._near_boundary(x, sigma, self.today @ i.basis)
+        value = i.below_rate - i.below_yield
+        return Slopes(value, by_x + more_x, by_xx + more_xx, self._by_sigma(sigma, i))
 
     def _near_boundary(
         self, x: FloatArray, sigma: FloatArray, today: FloatArray
@@ -202,9 +232,37 @@ class Boundary:
         return -gain * np.sqrt(self.tau) * first, gain / sigma * second
 
 
+class _Integrals(NamedTuple):
+    """At options and quadrature points d1, d2 and the weighted densities; and their sums."""
+
+    basis: FloatArray
+    d1: FloatArray
+    d2: FloatArray
+    n1: FloatArray
+    n2: FloatArray
+    below_rate: FloatArray
+    below_yield: FloatArray
+
+
+def _chebyshev(t: FloatArray, first: FloatArray, count: int) -> FloatArray:
+    """Polynomials of degree 0 to *count* - 1 at t, one row each; the kind is that of the first."""
+    rows = np.empty((count, t.size))
+    rows[0] = 1.0
+    rows[1] = first
+    twice = 2.0 * t
+    for k in range(2, count):
+        np.multiply(twice, rows[k - 1], out=rows[k])
+        rows[k] -= rows[k - 2]
+    return rows
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Mesh:
-    """Nodes and weights for a life of one year; times scale with tau, roots with its root."""
+    """
+    Nodes and weights for a life of one year; times scale with tau, roots with its root.
+
+    The last column of `back` is the expiry: what the equation holds outside its integrals.
+    """
 
     root: FloatArray
     past: FloatArray
@@ -218,37 +276,48 @@ class _Mesh:
 
 @cache
 def _mesh(resolution: Resolution) -> _Mesh:
-    nodes = np.cos(np.pi * np.arange(resolution.times + 1) / resolution.times)
-    root = 0.5 * (1.0 + nodes[:-1])
-    angle, weight = _angles(resolution.inner)
+    nodes = time_nodes(resolution)
+    root = nodes[:-1]
+    angle, weight = quarter_turn(resolution.inner, 0.0)
     sine, cosine = np.sin(angle), np.cos(angle)
     past = root[:, None] * cosine
-    outer, outer_weight = _angles(resolution.outer)
+    outer, outer_weight = quarter_turn(resolution.outer)
     return _Mesh(
         root=root,
         past=past,
-        back=root[:, None] * sine,
+        back=root[:, None] * np.append(sine, 1.0),
         weight=2.0 * (root * root)[:, None] * sine * cosine * weight,
         # The last node is the expiry, where the depth is zero: its column is not needed.
-        inward=_interpolation(nodes, 2.0 * past.ravel() - 1.0)[:, :-1],
+        inward=interpolation(nodes, past.ravel())[:, :-1].T,
         outer_elapsed=np.sin(outer) ** 2,
         outer_weight=2.0 * np.sin(outer) * np.cos(outer) * outer_weight,
-        outward=_interpolation(nodes, 2.0 * np.cos(outer) - 1.0)[:, :-1],
+        outward=interpolation(nodes, np.cos(outer))[:, :-1].T,
     )
 
 
-def _angles(count: int) -> tuple[FloatArray, FloatArray]:
-    """Gauss-Legendre nodes and weights on a quarter turn."""
+def time_nodes(resolution: Resolution) -> FloatArray:
+    """Square roots of the lives of a boundary, of its longest, falling to zero: (times + 1,)."""
+    nodes = np.cos(np.pi * np.arange(resolution.times + 1) / resolution.times)
+    return np.asarray(0.5 * (1.0 + nodes), dtype=np.float64)
+
+
+def quarter_turn(count: int, clustering: float = CLUSTERING) -> tuple[FloatArray, FloatArray]:
+    """Gauss-Legendre nodes and weights on a quarter turn, gathered at its start."""
     nodes, weights = np.polynomial.legendre.leggauss(count)
-    return (nodes + 1.0) * np.pi / 4.0, weights * np.pi / 4.0
+    share, turn = 0.5 * (nodes + 1.0), 0.5 * np.pi
+    angle = turn * share * (1.0 - clustering + clustering * share)
+    return angle, 0.5 * turn * weights * (1.0 - clustering + 2.0 * clustering * share)
 
 
-def _interpolation(nodes: FloatArray, at: FloatArray) -> FloatArray:
-    """Barycentric matrix from values on Chebyshev extrema to values at other places."""
+def interpolation(nodes: FloatArray, at: FloatArray) -> FloatArray:
+    """Barycentric matrix (m, n) from values on Chebyshev extrema (n,) to values at others (m,)."""
     signs = (-1.0) ** np.arange(nodes.size)
     signs[[0, -1]] *= 0.5
-    terms = signs / (at[:, None] - nodes)
-    return np.asarray(terms / terms.sum(axis=1, keepdims=True), dtype=np.float64)
+    distance = at[:, None] - nodes
+    hit = np.abs(distance) < 1e-14
+    terms = signs / np.where(hit, 1.0, distance)
+    terms /= terms.sum(axis=1, keepdims=True)
+    return np.where(hit.any(axis=1, keepdims=True), hit.astype(np.float64), terms)
 
 
 @lru_cache(maxsize=CACHED_BOUNDARIES)
@@ -265,92 +334,164 @@ def solve(
         tau: Years to expiry, positive.
         rate, div_yield: Fractions per year; rate positive, or zero with a negative yield.
         band: Which volatilities, see ``band_edges``.
-        resolution: Numbers of nodes.
+        resolution: Numbers of nodes; `AMPLE` takes the place of `STANDARD` where that is needed.
     """
-    mesh = _mesh(resolution)
+    if resolution == STANDARD and not _is_plain(tau, rate, div_yield, band):
+        resolution = AMPLE
+    mesh, turn = _mesh(resolution), _transform(resolution.sigmas)
     low, high = np.log(band_edges(band))
     middle, half_width = 0.5 * (low + high), 0.5 * (high - low)
-    order = np.arange(resolution.sigmas)
-    angle = np.pi * (order + 0.5) / resolution.sigmas
-    sigma = np.exp(middle + half_width * np.cos(angle))
-    log_start = min(0.0, float(np.log(rate / div_yield))) if div_yield > 0.0 else 0.0
-    with np.errstate(all="ignore"):
-        depth = _fixed_point(mesh, tau, rate, div_yield, sigma, log_start, resolution.iterations)
-    at_outer = np.sqrt(np.maximum((depth * depth) @ mesh.outward.T, 0.0))
-    transform = np.cos(np.outer(order, angle)) * (2.0 / resolution.sigmas)
-    transform[0] *= 0.5
+    sigma = np.exp(middle + half_width * turn.nodes)
+    square = squared_depth(tau, rate, div_yield, sigma, resolution)
+    coefficients = turn.matrix @ np.sqrt(np.maximum(square @ mesh.outward, 0.0))
+    log_start = start(rate, div_yield)
     elapsed = tau * mesh.outer_elapsed
+    root = np.sqrt(elapsed)
+    # The first quadrature points lie so near today that a straight line leads there.
+    slope = (coefficients[:, 1] - coefficients[:, 0]) / (elapsed[1] - elapsed[0])
+    today = slope * elapsed[0] - coefficients[:, 0]
+    today[0] += log_start
+    coefficients[0] += (rate - div_yield) * elapsed - log_start
+    ahead = np.vstack((coefficients / root, 1.0 / root))
+    half = 0.5 * root
     return Boundary(
         rate=rate,
         div_yield=div_yield,
-        log_start=log_start,
         middle=float(middle),
         half_width=float(half_width),
-        coefficients=transform @ at_outer,
+        coefficients=np.hstack((np.vstack((-ahead, half)), np.vstack((-ahead, -half)))),
+        today=today,
         tau=tau,
         sine=np.sqrt(mesh.outer_elapsed),
         sine_weight=mesh.outer_weight / (2.0 * np.sqrt(mesh.outer_elapsed)),
-        elapsed=elapsed,
-        root=np.sqrt(elapsed),
+        root=root,
         weight_rate=rate * np.exp(-rate * elapsed) * tau * mesh.outer_weight,
         weight_yield=div_yield * np.exp(-div_yield * elapsed) * tau * mesh.outer_weight,
     )
 
 
-def _fixed_point(
-    mesh: _Mesh,
-    tau: float,
-    rate: float,
-    div_yield: float,
-    sigma: FloatArray,
-    log_start: float,
-    iterations: int,
+def _is_plain(tau: float, rate: float, div_yield: float, band: int) -> bool:
+    variance = tau * band_edges(band)[1] ** 2
+    interest = tau * max(abs(rate), abs(div_yield), abs(rate - div_yield))
+    return band >= _LOWEST_PLAIN and variance <= _MOST_VARIANCE and interest <= _MOST_INTEREST
+
+
+class _Transform(NamedTuple):
+    """Chebyshev nodes on [-1, 1], and the matrix from values there to coefficients."""
+
+    nodes: FloatArray
+    matrix: FloatArray
+
+
+@cache
+def _transform(count: int) -> _Transform:
+    order = np.arange(count)
+    angle = np.pi * (order + 0.5) / count
+    matrix = np.cos(np.outer(order, angle)) * (2.0 / count)
+    matrix[0] *= 0.5
+    return _Transform(np.cos(angle), matrix)
+
+
+def start(rate: float, div_yield: float) -> float:
+    """Log of the critical price of a put with strike 1 at its expiry."""
+    if div_yield <= 0.0:
+        return 0.0
+    return min(0.0, math.log(rate / div_yield))
+
+
+def squared_depth(
+    tau: float, rate: float, div_yield: float, sigma: FloatArray, resolution: Resolution
 ) -> FloatArray:
-    """Depth of the boundary below its start, log(start / critical), per sigma and time node."""
-    drift = rate - div_yield
-    root = np.sqrt(tau) * mesh.root
-    elapsed = root * root
-    shape = (sigma.size, *mesh.past.shape)
-    past, back = tau * mesh.past**2, np.sqrt(tau) * mesh.back
-    grow_rate = rate * np.exp(rate * past) * tau * mesh.weight
-    grow_yield = div_yield * np.exp(div_yield * past) * tau * mesh.weight
-    gap = sigma[:, None, None] * back
-    own_gap = sigma[:, None] * root
-    mixing = _MIXING * np.maximum(drift * root / sigma[:, None], 0.0) ** 2 / own_gap
-    depth = _first_depth(sigma, root, rate, div_yield, log_start)
-    for _ in range(iterations):
-        then = np.sqrt(np.maximum((depth * depth) @ mesh.inward.T, 0.0)).reshape(shape)
-        d = then
-        d -= depth[:, :, None]
-        d += drift * back**2
-        d /= gap
-        own = (log_start - depth + drift * elapsed) / own_gap
-        rate_sides = _both_systems(d - 0.5 * gap, gap, own - 0.5 * own_gap, own_gap, grow_rate)
-        yield_sides = _both_systems(d + 0.5 * gap, gap, own + 0.5 * own_gap, own_gap, grow_yield)
+    """
+    Square of log(start / critical price), (s, times), at the `time_nodes` but the last.
+
+    It is smooth in the root of time and in log(sigma), and zero at expiry.
+
+    Args:
+        tau: Years to expiry, positive: the longest life.
+        rate, div_yield: As in `solve`.
+        sigma: (s,) volatilities, positive.
+    """
+    with np.errstate(all="ignore"):
+        depth = _Equation(_mesh(resolution), tau, rate, div_yield, sigma).solve(
+            resolution.iterations, resolution.tolerance
+        )
+    return depth * depth
+
+
+class _Equation:
+    """The boundary equation at given volatilities, as a step from one boundary to the next."""
+
+    def __init__(
+        self, mesh: _Mesh, tau: float, rate: float, div_yield: float, sigma: FloatArray
+    ) -> None:
+        drift, log_start = rate - div_yield, start(rate, div_yield)
+        root, back = math.sqrt(tau) * mesh.root, math.sqrt(tau) * mesh.back
+        past, weight = tau * mesh.past**2, tau * mesh.weight
+        gap = sigma[:, None, None] * back
+        self.inward = mesh.inward
+        self.first = _first_depth(sigma, root, rate, div_yield, log_start)
+        self.own_gap = sigma[:, None] * root
+        self.ungap, self.half_gap = 1.0 / gap, 0.5 * gap
+        # What a depth at its own time is added to, over the past and at the expiry.
+        self.carried = np.broadcast_to(drift * back**2, gap.shape).copy()
+        self.carried[:, :, -1] += log_start
+        self.level = log_start + drift * root * root
+        self.mixing = _MIXING * np.maximum(drift * root / sigma[:, None], 0.0) ** 2 / self.own_gap
+        self.of_rate = self._side(rate, past, weight)
+        self.of_yield = self._side(div_yield, past, weight)
+
+    def _side(self, rate: float, past: FloatArray, weight: FloatArray) -> _Side:
+        """Weights of one side's places; one that earns nothing has the expiry alone."""
+        grow = np.ones((len(past), past.shape[1] + 1))
+        grow[:, :-1] = rate * np.exp(rate * past) * weight
+        places = slice(None) if rate != 0.0 else slice(-1, None)
+        grow, ungap = grow[:, places], self.ungap[:, :, places]
+        return _Side(places, grow, _INV_SQRT_2PI * grow * ungap, self.half_gap[:, :, places])
+
+    def solve(self, iterations: int, tolerance: float) -> FloatArray:
+        """Depth of the boundary below its start, log(start / critical), per sigma and time."""
+        depth = self.first
+        for _ in range(iterations):
+            new = self._step(depth)
+            change = np.max(np.abs(new - depth) / self.own_gap[:, :1])
+            depth = new
+            if change < tolerance:
+                break
+        return depth
+
+    def _step(self, depth: FloatArray) -> FloatArray:
+        d = self.carried - depth[:, :, None]
+        then = np.maximum((depth * depth) @ self.inward, 0.0)
+        d[:, :, :-1] += np.sqrt(then, out=then).reshape(*depth.shape, -1)
+        d *= self.ungap
+        above = self._both_systems(self.of_rate, d, -1.0, self.mixing)
         # System A has the density alone above the line and density plus probability below it.
-        above = rate_sides[1] + mixing * rate_sides[0]
-        below = yield_sides[1] + (1.0 + mixing) * yield_sides[0]
-        new = log_start + drift * elapsed - np.log(above / below)
-        new = np.clip(np.nan_to_num(new, nan=0.0), 0.5 * depth, 2.0 * depth)
-        change = np.max(np.abs(new - depth) / own_gap[:, :1])
-        depth = new
-        if change < _TOLERANCE:
-            break
-    return depth
+        below = self._both_systems(self.of_yield, d, 1.0, 1.0 + self.mixing)
+        new = np.fmax(self.level - np.log(above / below), 0.5 * depth)
+        return np.asarray(np.minimum(new, 2.0 * depth), dtype=np.float64)
+
+    def _both_systems(
+        self, side: _Side, middle: FloatArray, sign: float, mixing: FloatArray
+    ) -> FloatArray:
+        """Densities over their gap (system A) and, times *mixing*, probabilities (system B)."""
+        d = middle[:, :, side.places] + sign * side.half_gap
+        both: FloatArray = np.einsum("sij,ij->si", ndtr(d), side.grow)
+        both *= mixing
+        d *= d
+        d *= -0.5
+        np.exp(d, out=d)
+        both += np.einsum("sij,sij->si", d, side.density)
+        return both
 
 
-def _both_systems(
-    d: FloatArray, gap: FloatArray, own: FloatArray, own_gap: FloatArray, grow: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Probabilities (system B) and densities over their gap (system A), over the past."""
-    probability = ndtr(own)
-    density = np.exp(-0.5 * own * own) * (_INV_SQRT_2PI / own_gap)
-    if np.any(grow):
-        probability += np.einsum("sij,ij->si", ndtr(d), grow)
-        kernel = np.exp(-0.5 * d * d)
-        kernel /= gap
-        density += _INV_SQRT_2PI * np.einsum("sij,ij->si", kernel, grow)
-    return probability, density
+class _Side(NamedTuple):
+    """The places that rate or yield has in the equation, (s, times, n), and their weights."""
+
+    places: slice
+    grow: FloatArray
+    density: FloatArray
+    half_gap: FloatArray
 
 
 def _first_depth(

@@ -21,7 +21,7 @@ from tomic._typing import FloatArray
 from tomic.quant import american_boundary
 from tomic.quant.american_boundary import Resolution
 
-RESOLUTION = Resolution(sigmas=20, times=7, inner=10, outer=16, iterations=5)
+RESOLUTION = Resolution(sigmas=12, times=7, inner=10, outer=14, iterations=5, tolerance=1e-5)
 """A tenth of the work of a price, a tenth of a cent off at a spot of 500."""
 REACH = 5.0
 """Standard deviations above the critical price beyond which the premium counts as zero."""
@@ -31,7 +31,7 @@ DEGREE = 10
 LEAST_LIFE = 0.25 / 365.0
 """Shortest time to expiry, in years, that gets a boundary of its own."""
 
-_QUADRATURE = 14
+_QUADRATURE = 10
 _LEAST_SIGMA = 1e-3
 
 
@@ -145,8 +145,7 @@ def build(
     short, long = np.sqrt(np.maximum(tau, LEAST_LIFE))
     time = _Axis.over(short, long, int(np.clip(3 + np.ceil(3.0 * np.log(long / short)), 4, 14)))
     lives, vols = time.nodes**2, np.exp(vol.nodes)
-    square, where, log_start = _depths(float(lives.max()), rate, div_yield, vols)
-    critical, premium = _premiums(lives, rate, div_yield, vols, square, where, log_start)
+    critical, premium = _premiums(lives, rate, div_yield, vols)
     from_time, from_vol = time.transform(), vol.transform()
     return PremiumTable(
         time,
@@ -156,54 +155,27 @@ def build(
     )
 
 
-def _depths(
-    tau: float, rate: float, div_yield: float, sigma: FloatArray
-) -> tuple[FloatArray, FloatArray, float]:
-    """
-    Squared depth of the boundary per sigma, where, and the log of its start.
-
-    Where is an angle: with tau * cos^2 left. In it the nodes are Gauss-Legendre's, and the depth
-    is smooth.
-    """
-    square = np.empty((sigma.size, RESOLUTION.outer + 1))
-    bands = american_boundary.band_of(sigma)
-    for band in np.unique(bands):
-        boundary = american_boundary.solve(tau, rate, div_yield, int(band), RESOLUTION)
-        rows = bands == band
-        place = (np.log(sigma[rows]) - boundary.middle) / boundary.half_width
-        depth = chebyshev.chebvander(place, len(boundary.coefficients) - 1) @ boundary.coefficients
-        square[rows, :-1] = depth * depth
-    # At expiry the boundary is at its start.
-    square[:, -1] = 0.0
-    return (
-        square,
-        np.append(np.arcsin(np.sqrt(boundary.elapsed / tau)), 0.5 * np.pi),
-        boundary.log_start,
-    )
-
-
 def _premiums(
-    tau: FloatArray,
-    rate: float,
-    div_yield: float,
-    sigma: FloatArray,
-    square: FloatArray,
-    where: FloatArray,
-    log_start: float,
+    tau: FloatArray, rate: float, div_yield: float, sigma: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Log critical price (t, s) and polynomial coefficients of the premium (t, s, d)."""
-    rule = _rule()
-    share = np.sqrt(tau / tau.max())
-    at = np.arccos(np.concatenate((share[:, None] * rule.left, share[:, None]), axis=1))
-    depth = np.sqrt(np.maximum(np.einsum("sn,tmn->tsm", square, _weights(where, at)), 0.0))
-    critical = log_start - depth[:, :, -1]
+    rule, longest = _rule(), float(tau.max())
+    square = american_boundary.squared_depth(longest, rate, div_yield, sigma, RESOLUTION)
+    log_start = american_boundary.start(rate, div_yield)
+    share = np.sqrt(tau / longest)
+    at = np.concatenate((share[:, None] * rule.left, share[:, None]), axis=1)
+    nodes = american_boundary.time_nodes(RESOLUTION)
+    # At expiry, the last of the nodes, the boundary is at its start.
+    onto = american_boundary.interpolation(nodes, at.ravel())[:, :-1].T
+    depth = np.sqrt(np.maximum(square @ onto, 0.0)).reshape(sigma.size, *at.shape)
+    critical = log_start - depth[:, :, -1].T
     pay = np.empty((tau.size, sigma.size, rule.share.size))
     for row, (life, low) in enumerate(zip(tau, critical, strict=True)):
         elapsed = life * rule.elapsed
         weight = life * rule.weight
         gap = (sigma[:, None] * np.sqrt(elapsed))[:, None, :]
         x = low[:, None] + (REACH * sigma * np.sqrt(life))[:, None] * rule.share
-        d = (depth[row, :, :-1] + (rate - div_yield) * elapsed - log_start)[:, None, :] / gap
+        d = (depth[:, row, :-1] + (rate - div_yield) * elapsed - log_start)[:, None, :] / gap
         d = d + x[:, :, None] / gap
         half = 0.5 * gap
         pay[row] = ndtr(half - d) @ (rate * np.exp(-rate * elapsed) * weight)
@@ -226,27 +198,13 @@ class _Rule(NamedTuple):
 
 @cache
 def _rule() -> _Rule:
-    nodes, weights = np.polynomial.legendre.leggauss(_QUADRATURE)
-    angle = (nodes + 1.0) * np.pi / 4.0
+    angle, weights = american_boundary.quarter_turn(_QUADRATURE)
     sine, cosine = np.sin(angle), np.cos(angle)
     place = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
     return _Rule(
         elapsed=sine**2,
         left=cosine,
-        weight=2.0 * sine * cosine * weights * np.pi / 4.0,
+        weight=2.0 * sine * cosine * weights,
         share=0.5 * (place + 1.0),
         polynomial=np.linalg.inv(np.vander(place, increasing=True)).T,
     )
-
-
-def _weights(nodes: FloatArray, at: FloatArray) -> FloatArray:
-    """Barycentric weights that carry values at *nodes* (n,) to places (..., m): (..., m, n)."""
-    gaps = nodes[:, None] - nodes
-    np.fill_diagonal(gaps, 1.0)
-    # Times four over the length of the interval: its capacity, so that products stay near one.
-    own = 1.0 / np.prod(8.0 / np.pi * gaps, axis=1)
-    distance = at[..., None] - nodes
-    hit = np.abs(distance) < 1e-14
-    terms = own / np.where(hit, 1.0, distance)
-    weights = terms / terms.sum(axis=-1, keepdims=True)
-    return np.where(hit.any(axis=-1, keepdims=True), hit.astype(np.float64), weights)
