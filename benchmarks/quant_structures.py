@@ -147,8 +147,12 @@ def _pos_beside(
     strike, is_call, quantity, credit = legs
     shape = payoff.segments(strike, is_call, quantity, credit=credit)
     crossings = float(np.isfinite(payoff.profile(shape).breakevens).sum(axis=1).mean())
-    # Every breakeven has the probability beyond it.
-    each = elementary("its breakevens", log=round(crossings, 2), ndtr=round(crossings, 2))
+    # P&L is known at zero and at each strike, a difference, a maximum, a product and a sum a leg;
+    # every breakeven between has the probability beyond it.
+    each = elementary(
+        "four legs at five prices, and the breakevens",
+        multiply=4 * 5 * 4, log=round(crossings, 2), ndtr=round(crossings, 2),
+    )  # fmt: skip
     return [
         figure(
             name,
@@ -447,8 +451,9 @@ def _margin() -> Row:
             scale=1e6,
         )
     )
-    # The credit alone takes the price of every leg times its quantity.
-    floor = elementary("one product a leg", multiply=4)
+    # Who pays what is told by the worst of each side and of both: a difference, a maximum and a
+    # product a leg at every strike and at zero. The premium is a product a leg.
+    floor = elementary("three worst cases of four legs at five prices", multiply=3 * 4 * 5 * 3 + 4)
     return figure("structures: margin of condors, batched", each_us, "us", limit=floor)
 
 

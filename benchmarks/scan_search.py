@@ -108,8 +108,14 @@ def condors(count: int, seed: int = 0) -> CondorSearch:
 
 
 def all_ranked(search: CondorSearch, *, scale: float) -> Limit:
-    """However it is done, each score is a sum of a credit and an expectation of either side."""
-    return elementary("add and rank", scale=scale, items=len(search), multiply=2)
+    """
+    What the score of one condor takes when everything that belongs to one side is shared.
+
+    Credit, mean, EV, liquidity and width of both sides (5), margin (2); two breakevens looked up in
+    a table (4 each) and their difference; what is lost in the tail (8); the logistic of EV over it
+    and its weight beside the probability (7 and an exponential); the comparison with the best.
+    """
+    return elementary("each scored", scale=scale, items=len(search), multiply=32, exp=1)
 
 
 def spreads_ranked(search: CondorSearch, *, scale: float) -> Limit:

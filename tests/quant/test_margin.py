@@ -397,3 +397,21 @@ def test_impossible_rules_and_shapes_are_refused():
         margin.requirement([90.0, 95.0], [P, P, P], [1, -1], [1.0, 2.0], spot=100.0)
     with pytest.raises(ValueError, match="axis of their own"):
         margin.requirement(90.0, P, 1, 1.0, spot=100.0)
+
+
+def test_a_large_batch_is_each_structure_by_itself():
+    """More structures than a block holds, of any legs, cost what each costs alone."""
+    rng = np.random.default_rng(6)
+    count = 5_000
+    strike = rng.integers(80, 120, (count, 4)).astype(float)
+    is_call, quantity = rng.random((count, 4)) < 0.5, rng.choice([-1.0, 0.0, 1.0], (count, 4))
+    price, spot = rng.uniform(0.1, 3.0, (count, 4)), rng.uniform(90.0, 110.0, count)
+
+    together = margin.requirement(strike, is_call, quantity, price, spot=spot)
+
+    for row in (0, 1, 4095, 4096, 4999):
+        alone = margin.requirement(
+            strike[row], is_call[row], quantity[row], price[row], spot=spot[row]
+        )
+        assert together.requirement[row] == alone.requirement
+        assert together.net[row] == alone.net

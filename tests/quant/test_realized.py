@@ -424,3 +424,31 @@ def test_guarded():
     found = realized.guarded([0.32, 0.33, np.nan, 0.5], [0.2, 0.2, 0.2, np.nan])
 
     np.testing.assert_array_equal(found, [0.32, 0.2, np.nan, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "prices"),
+    [
+        (realized.close_to_close, "c"),
+        (realized.ewma, "c"),
+        (realized.parkinson, "hl"),
+        (realized.garman_klass, "ohlc"),
+        (realized.rogers_satchell, "ohlc"),
+        (realized.yang_zhang, "ohlc"),
+    ],
+)
+def test_many_series_are_each_computed_by_itself(kernel, prices):
+    """More series than the cache holds give what each gives alone, by position and by name."""
+    rng = np.random.default_rng(4)
+    close = 100.0 * np.exp(np.cumsum(rng.normal(0.0, 0.02, (3, 30, 300)), axis=-1))
+    bars = {"o": close * 1.001, "h": close * 1.01, "l": close * 0.99, "c": close}
+    names = {"o": "open", "h": "high", "l": "low", "c": "close"}
+
+    together = kernel(*(bars[p] for p in prices), 20)
+
+    named = kernel(**{names[p]: bars[p] for p in prices}, window=20)
+    np.testing.assert_array_equal(named, together)
+    for place in np.ndindex(3, 30):
+        np.testing.assert_array_equal(
+            together[place], kernel(*(bars[p][place] for p in prices), 20)
+        )

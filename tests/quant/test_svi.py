@@ -168,3 +168,21 @@ def test_every_start_is_legal():
         for a, d, c, _, sigma in starts:
             assert c > abs(d)
             assert a + sigma * np.sqrt(c * c - d * d) > 0.0
+
+
+def test_density_signs_are_one_formula():
+    """On the arbitrage grid g is Durrleman's, and its derivatives are its slopes in the slice."""
+    k = svi.arbitrage_grid(SLICE, 0.8)
+    y = k - SLICE[3]
+
+    rows = svi._durrleman_gradient(SLICE, y, np.sqrt(y * y + SLICE[4] ** 2))
+
+    assert_allclose(
+        svi._on_grid(SLICE, 0.8), svi.durrleman(k, *svi.derivatives(SLICE, k)), atol=1e-12
+    )
+    for i in range(5):
+        up, down = SLICE.copy(), SLICE.copy()
+        up[i] += 1e-7
+        down[i] -= 1e-7
+        above, below = (svi.durrleman(k, *svi.derivatives(raw, k)) for raw in (up, down))
+        assert_allclose(rows[i], (above - below) / 2e-7, rtol=1e-5, atol=1e-5)

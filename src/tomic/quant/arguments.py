@@ -166,7 +166,8 @@ def flat(array: AnyArray, shape: tuple[int, ...]) -> AnyArray:
 
 def per_structure(value: Num, lead: tuple[int, ...]) -> FloatArray:
     """One float64 per structure: *value* broadcast to the shape *lead*, as a vector."""
-    return np.broadcast_to(np.asarray(value, dtype=np.float64), lead).reshape(-1)
+    array = np.asarray(value, dtype=np.float64)
+    return (array if array.shape == lead else np.broadcast_to(array, lead)).reshape(-1)
 
 
 def blocks(arrays: Sequence[AnyArray], size: int) -> Iterator[tuple[slice, list[AnyArray]]]:
@@ -239,4 +240,4 @@ def legs(**given: Num) -> list[AnyArray]:
         raise ValueError(f"{', '.join(most)} and {last} must share a shape, got {shapes}") from None
     if not shape:
         raise ValueError("legs must have an axis of their own: shape (k,) or (n, k), got a scalar")
-    return [np.broadcast_to(array, shape) for array in arrays]
+    return [array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays]

@@ -79,24 +79,42 @@ class Density:
         price = np.ascontiguousarray(self.price, dtype=np.float64)
         cdf = np.ascontiguousarray(self.cdf, dtype=np.float64)
         _check_grid(price, cdf, self.forward, self.tau)
-        log_price = np.log(price)
-        step = (log_price[-1] - log_price[0]) / (price.size - 1)
+        self._settle(price, cdf)
+
+    @classmethod
+    def _built(cls, price: FloatArray, cdf: FloatArray, forward: float, tau: float) -> Density:
+        """A density on a grid that its builder made even and rising: that is not checked again."""
+        _check_terms(forward, tau)
+        if not (price[0] > 0.0 and price[-1] < np.inf and np.all(price[1:] > price[:-1])):
+            raise ValueError("price must be > 0, finite and strictly ascending")
+        law = object.__new__(cls)
+        object.__setattr__(law, "forward", forward)
+        object.__setattr__(law, "tau", tau)
+        law._settle(price, cdf)
+        return law
+
+    def _settle(self, price: FloatArray, cdf: FloatArray) -> None:
+        step = float(np.log(price[-1] / price[0])) / (price.size - 1)
         mass = np.diff(cdf)
         # Uniform in ln S: dF = intensity dS/S inside a cell, so E[S; S < x] is linear in x there.
         intensity = mass / step
-        partial = np.concatenate(([0.0], np.cumsum(intensity * np.diff(price))))
+        partial = np.zeros(price.size)
+        np.cumsum(intensity * np.diff(price), out=partial[1:])
         if not abs(partial[-1] / self.forward - 1.0) < 1e-6:
             raise ValueError(f"mean must equal forward {self.forward:g}, got {partial[-1]:g}")
-        middle = log_price[:-1] + 0.5 * step
-        mean_log = float(mass @ middle)
-        variance = float(mass @ (middle - mean_log) ** 2) + step * step / 12.0
+        log_low = float(np.log(price[0]))
+        middle = np.arange(0.5, mass.size)
+        mean = float(mass @ middle)
+        middle -= mean
+        middle *= middle
+        variance = step * step * (float(mass @ middle) + 1.0 / 12.0)
         for name, value in (
             ("price", price),
             ("cdf", cdf),
-            ("mean_log", mean_log),
+            ("mean_log", log_low + step * mean),
             ("std_log", float(np.sqrt(variance))),
-            ("_log_low", float(log_price[0])),
-            ("_per_step", float(1.0 / step)),
+            ("_log_low", log_low),
+            ("_per_step", 1.0 / step),
             ("_mass", mass),
             ("_intensity", intensity),
             ("_offset", partial[:-1] - intensity * price[:-1]),
@@ -336,15 +354,16 @@ def mixture(first: Density, second: Density, share: float) -> Density:
 
 def _normalised(price: FloatArray, cdf: FloatArray, forward: float | None, tau: float) -> Density:
     """A legal density from a log-uniform grid: monotone, mass one, mean on the forward."""
-    rising = np.maximum.accumulate(np.clip(cdf, 0.0, 1.0))
-    span = rising[-1] - rising[0]
+    rising = np.maximum.accumulate(np.minimum(np.maximum(cdf, 0.0), 1.0))
+    rising -= rising[0]
+    span = rising[-1]
     if not span > 0.0:
         raise ValueError("the distribution must have mass inside its grid")
-    rising = np.clip((rising - rising[0]) / span, 0.0, 1.0)
+    rising /= span
     step = np.log(price[-1] / price[0]) / (price.size - 1)
     mean = float(np.diff(rising) @ np.diff(price)) / step
     target = mean if forward is None else forward
-    return Density(price * (target / mean), rising, target, tau)
+    return Density._built(price * (target / mean), rising, target, tau)
 
 
 def _check_grid(price: FloatArray, cdf: FloatArray, forward: float, tau: float) -> None:
@@ -357,6 +376,10 @@ def _check_grid(price: FloatArray, cdf: FloatArray, forward: float, tau: float) 
         raise ValueError("price must be evenly spaced in its logarithm; else use from_arrays")
     if not (np.all(np.diff(cdf) >= 0.0) and cdf[0] == 0.0 and cdf[-1] == 1.0):
         raise ValueError("cdf must run from 0 to 1 and never fall")
+    _check_terms(forward, tau)
+
+
+def _check_terms(forward: float, tau: float) -> None:
     if not (0.0 < forward < np.inf and 0.0 < tau < np.inf):
         raise ValueError(f"forward and tau must be > 0 and finite, got {forward:g} and {tau:g}")
 

@@ -9,6 +9,7 @@ sampled by revaluation at the first one for several (`tomic.quant.later_expiries
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -110,7 +111,7 @@ def segments(
         ValueError: Legs do not share a shape, or a used strike is negative.
     """
     strike, is_call, quantity, lead = _legs(strike, is_call, quantity)
-    size, count = int(np.prod(lead, dtype=np.int64)), strike.shape[-1]
+    size, count = prod(lead), strike.shape[-1]
     shares = np.asarray(stock, dtype=np.float64)
     contract = np.asarray(multiplier, dtype=np.float64)
     outlay = np.asarray(stock_cost, dtype=np.float64) * shares * contract
@@ -130,8 +131,8 @@ def segments(
         rows = slice(first, first + _BLOCK)
         _fill(batch, rows, node[:, rows], value[:, rows], slope[rows])
     return Segments(
-        np.moveaxis(node.reshape(count + 1, *lead), 0, -1),
-        np.moveaxis(value.reshape(count + 1, *lead), 0, -1),
+        _nodes_last(node.reshape(count + 1, *lead)),
+        _nodes_last(value.reshape(count + 1, *lead)),
         slope.reshape(lead),
     )
 
@@ -224,9 +225,15 @@ def crossings(
 def nodes_first(shape: Segments) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Node (s, n), value (s, n) and slope (n,): the layout in which batches are computed."""
     count = shape.node.shape[-1]
-    node = np.moveaxis(shape.node, -1, 0).reshape(count, -1)
-    value = np.moveaxis(shape.value, -1, 0).reshape(count, -1)
+    first = (shape.node.ndim - 1, *range(shape.node.ndim - 1))
+    node = shape.node.transpose(first).reshape(count, -1)
+    value = shape.value.transpose(first).reshape(count, -1)
     return np.ascontiguousarray(node), np.ascontiguousarray(value), shape.slope.reshape(-1)
+
+
+def _nodes_last(array: FloatArray) -> FloatArray:
+    """(s, ...) as (..., s); for one structure a twentieth of the time of ``np.moveaxis``."""
+    return array.transpose((*range(1, array.ndim), 0))
 
 
 def _breakevens(shape: Segments) -> FloatArray:

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtr
 
 from tomic._typing import BoolArray, FloatArray, Num
-from tomic.quant import arguments, black_scholes
+from tomic.quant import arguments
 from tomic.quant.density import Density, joined
 from tomic.quant.payoff import NOTHING, Segments, crossings, nodes_first
 
@@ -32,6 +32,7 @@ _PATH_CELLS = 1201
 _IMAGES = 12
 _WIDEST = 2.5  # standard deviations per distance between barriers; at 2.5, e^-30 stays inside
 _DAYS_A_YEAR = 365.0
+_TINY = 1e-300
 
 
 def pos(density: Density, shape: Segments) -> FloatArray:
@@ -510,15 +511,15 @@ def target_before_stop(
     step = years / days
     chain = _Chain.of(sigma * np.sqrt(years), (rate - div_yield - 0.5 * sigma**2) * step, days)
     price = spot * np.exp(chain.edge)
+    worth = legs.over(price, rate, div_yield)
     won = lost = 0.0
     mass = chain.first
     for day in range(1, days + 1):
         if day > 1:
             mass = np.convolve(mass, chain.kernel, mode="same")
-        value = legs.value(price, day * step, rate, div_yield)
         share = stock * (price * np.exp(div_yield * day * step) - stock_cost)
-        gain = credit + multiplier * (value + share)
-        up, down = _share_above(gain, target), _share_above(-gain, -stop)
+        gain = credit + multiplier * (worth(day * step) + share)
+        up, down = _shares_beyond(gain, target, stop)
         won += float(mass @ up)
         lost += float(mass @ down)
         mass = mass * np.maximum(1.0 - up - down, 0.0)
@@ -550,15 +551,31 @@ class _Legs(NamedTuple):
         numbers = np.concatenate((self.strike, self.tau, self.sigma, self.quantity))
         return bool(np.all(np.isfinite(numbers)))
 
-    def value(self, price: FloatArray, elapsed: float, rate: float, div_yield: float) -> FloatArray:
-        """Value of all legs at every price, currency per share."""
-        # The last day is the expiry itself, whatever rounding says of the difference.
-        left = np.where(self.tau - elapsed < 1e-9, 0.0, self.tau - elapsed)
-        unit = black_scholes.price(
-            price, self.strike[:, None], left[:, None], rate, div_yield,
-            self.sigma[:, None], self.is_call[:, None],
-        )  # fmt: skip
-        return np.asarray(self.quantity @ unit, dtype=np.float64)
+    def over(
+        self, price: FloatArray, rate: float, div_yield: float
+    ) -> Callable[[float], FloatArray]:
+        """
+        Years passed → value of all legs at every price, (m,), currency per share.
+
+        Merton's formula with what does not change from day to day taken once: the logarithms.
+        """
+        sign = np.where(self.is_call, 1.0, -1.0)
+        amount = self.quantity * sign
+        log_moneyness = sign[:, None] * np.log(price / self.strike[:, None])
+
+        def worth(elapsed: float) -> FloatArray:
+            # The last day is the expiry itself, whatever rounding says of the difference.
+            left = np.where(self.tau - elapsed < 1e-9, 0.0, self.tau - elapsed)
+            total_vol = sign * self.sigma * np.sqrt(left)
+            score = log_moneyness + (sign * (rate - div_yield) * left)[:, None]
+            score /= np.maximum(np.abs(total_vol), _TINY)[:, None]
+            score += 0.5 * total_vol[:, None]
+            held = (amount * np.exp(-div_yield * left)).dot(ndtr(score))
+            score -= total_vol[:, None]
+            owed = (amount * self.strike * np.exp(-rate * left)).dot(ndtr(score))
+            return np.asarray(price * held - owed)
+
+        return worth
 
 
 class _Chain(NamedTuple):
@@ -583,12 +600,15 @@ class _Chain(NamedTuple):
         return cls(edge, first, np.diff(integral, 2) / width)
 
 
-def _share_above(gain: FloatArray, level: float) -> FloatArray:
-    """Share of each cell in which P&L, linear between edges, is at or above *level*."""
+def _shares_beyond(gain: FloatArray, target: float, stop: float) -> tuple[FloatArray, FloatArray]:
+    """Share of each cell in which P&L, linear between edges, has met *target*, and *stop*."""
     left, right = gain[:-1], gain[1:]
     low, high = np.minimum(left, right), np.maximum(left, right)
-    flat = high - low <= 0.0
+    width = high - low
+    flat = width <= 0.0
+    width[flat] = 1.0
     # A cell that is flat but for rounding gives a quotient beyond any float; it is clipped.
     with np.errstate(over="ignore"):
-        part = (high - level) / np.where(flat, 1.0, high - low)
-    return np.where(flat, high >= level, np.clip(part, 0.0, 1.0)).astype(np.float64)
+        up, down = (high - target) / width, (stop - low) / width
+    up[flat], down[flat] = high[flat] >= target, low[flat] <= stop
+    return np.minimum(np.maximum(up, 0.0), 1.0), np.minimum(np.maximum(down, 0.0), 1.0)

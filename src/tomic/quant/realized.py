@@ -13,15 +13,49 @@ Several of them must share their index: what does not is refused, never matched 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, overload
+from functools import wraps
+from inspect import signature
+from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
 
 import numpy as np
 
 from tomic._typing import BoolArray, FloatArray, IntArray, Labelled, Num
+from tomic.quant import arguments
 from tomic.quant.labelled import labelled
 
+P = ParamSpec("P")
+R = TypeVar("R")
 TRADING_DAYS = 252
 """Trading days in a year, for annualising volatilities."""
+
+
+def _some_at_a_time(kernel: Callable[P, R]) -> Callable[P, R]:
+    """
+    Let *kernel*, whose prices come before its window, compute as many series at a time as keep
+    what it makes on the way in the cache; each series is computed by itself anyway.
+    """
+    names = tuple(signature(kernel).parameters)
+    prices = names[: names.index("window")]
+
+    @wraps(kernel)
+    def computed(*args: P.args, **kwargs: P.kwargs) -> R:
+        given: dict[str, Any] = {**dict(zip(names, args, strict=False)), **kwargs}
+        bars = {name: np.asarray(given.pop(name)) for name in prices if name in given}
+        shapes = {array.shape for array in bars.values()}
+        shape = next(iter(shapes), ())
+        if len(bars) < len(prices) or len(shapes) > 1 or np.prod(shape) <= arguments.BLOCK:
+            return kernel(*args, **kwargs)
+        rows = max(1, arguments.BLOCK // shape[-1])
+        flat = {name: array.reshape(-1, shape[-1]) for name, array in bars.items()}
+        out: Any = np.empty((int(np.prod(shape[:-1])), shape[-1]))
+        again: Callable[..., Any] = kernel
+        for first in range(0, len(out), rows):
+            some = slice(first, first + rows)
+            out[some] = again(**{name: array[some] for name, array in flat.items()}, **given)
+        result: R = out.reshape(shape)
+        return result
+
+    return computed
 
 
 class Place(NamedTuple):
@@ -165,6 +199,7 @@ def close_to_close(
 
 
 @labelled
+@_some_at_a_time
 def close_to_close(
     close: Any, window: int, *, periods: float = TRADING_DAYS, shorter: bool = False
 ) -> Any:
@@ -203,6 +238,7 @@ def ewma(close: Num, window: int, *, decay: float = ..., periods: float = ...) -
 
 
 @labelled
+@_some_at_a_time
 def ewma(close: Any, window: int, *, decay: float = 0.94, periods: float = TRADING_DAYS) -> Any:
     """
     Volatility from squared log returns whose weights fall by *decay* a day, annualised.
@@ -223,6 +259,7 @@ def ewma(close: Any, window: int, *, decay: float = 0.94, periods: float = TRADI
 
 
 @labelled
+@_some_at_a_time
 def parkinson(high: Num, low: Num, window: int, *, periods: float = TRADING_DAYS) -> FloatArray:
     """
     Volatility from the daily range, sum ln(H/L)^2 / (4 n ln 2), annualised.
@@ -238,6 +275,7 @@ def parkinson(high: Num, low: Num, window: int, *, periods: float = TRADING_DAYS
 
 
 @labelled
+@_some_at_a_time
 def garman_klass(
     open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
@@ -253,6 +291,7 @@ def garman_klass(
 
 
 @labelled
+@_some_at_a_time
 def rogers_satchell(
     open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
@@ -265,6 +304,7 @@ def rogers_satchell(
 
 
 @labelled
+@_some_at_a_time
 def yang_zhang(
     open: Num, high: Num, low: Num, close: Num, window: int, *, periods: float = TRADING_DAYS
 ) -> FloatArray:
