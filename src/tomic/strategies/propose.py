@@ -630,11 +630,13 @@ def walk(
     heapq.heapify(queue)
     chosen: list[AnySeat] = []
     per_symbol = scan.max_per_symbol if symbols >= FEW_SYMBOLS else None
+    # Not by its truth: that would ask for every pair, of which few are needed.
+    pairs = {} if correlations is None else correlations
     while queue and len(chosen) < top:
         key, place, contender = heapq.heappop(queue)
         if _barred(contender, chosen, per_symbol, limit):
             continue
-        other = _correlated(contender, chosen, scan, correlations or {})
+        other = _correlated(contender, chosen, scan, pairs)
         charged = contender.charged(scan.correlation_penalty, other) if other else contender
         # Penalties are only ever added: what still leads with one stays in the lead.
         if charged.key != key and queue and queue[0][0] < charged.key:
