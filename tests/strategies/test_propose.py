@@ -852,6 +852,26 @@ def test_correlation_costs_a_tenth():
     assert [one.correlated for one in chosen] == ["", "", "SPY", ""]
 
 
+class AskedFor(dict):
+    """Correlations that are worked out when asked for: all of them at once would take minutes."""
+
+    def __len__(self):
+        raise AssertionError("every pair was asked for")
+
+    def __iter__(self):
+        raise AssertionError("every pair was asked for")
+
+
+def test_correlations_of_few_pairs_are_asked_for():
+    """The walk asks for those of what it compares, and never whether there are any at all."""
+    some = [contender("SPY", "iron_condor", 70.0), contender("QQQ", "iron_condor", 69.0)]
+    correlations = AskedFor({frozenset(("SPY", "QQQ")): 0.93})
+
+    chosen = walk(some, SCAN, top=5, symbols=3, correlations=correlations)
+
+    assert [one.correlated for one in chosen] == ["", "SPY"]
+
+
 def test_fit_ranks():
     """A trade that does not fit the book falls behind one that does."""
     some = [contender("A", "iron_condor", 70.0, fit=0.5), contender("B", "iron_condor", 60.0)]

@@ -137,9 +137,8 @@ def sized(
         return result
     if given is None:
         return result.model_copy(update={"notes": (*result.notes, UNKNOWN)})
-    proposals = tuple(
-        with_size(proposal, settings, given, correlations or {}) for proposal in result.proposals
-    )
+    pairs = {} if correlations is None else correlations
+    proposals = tuple(with_size(proposal, settings, given, pairs) for proposal in result.proposals)
     return result.model_copy(update={"proposals": proposals})
 
 

@@ -629,18 +629,26 @@ def walk(
     queue = [(contender.key, place, contender) for place, contender in enumerate(contenders)]
     heapq.heapify(queue)
     chosen: list[AnySeat] = []
+    theses: list[thesis.Thesis] = []
+    of_strategy: Counter[str] = Counter()
     per_symbol = scan.max_per_symbol if symbols >= FEW_SYMBOLS else None
+    # Not by its truth: that would ask for every pair, of which few are needed.
+    pairs = {} if correlations is None else correlations
     while queue and len(chosen) < top:
         key, place, contender = heapq.heappop(queue)
-        if _barred(contender, chosen, per_symbol, limit):
+        own = thesis.named(contender.symbol, contender.group)
+        strategy = contender.group.strategy
+        if of_strategy[strategy] >= limit or _is_taken(own, theses, per_symbol):
             continue
-        other = _correlated(contender, chosen, scan, correlations or {})
+        other = _correlated(contender, chosen, scan, pairs)
         charged = contender.charged(scan.correlation_penalty, other) if other else contender
         # Penalties are only ever added: what still leads with one stays in the lead.
         if charged.key != key and queue and queue[0][0] < charged.key:
             heapq.heappush(queue, (charged.key, place, contender))
             continue
         chosen.append(charged)
+        theses.append(own)
+        of_strategy[strategy] += 1
     return chosen
 
 
@@ -669,13 +677,10 @@ def walk_each_strategy(
     ]
 
 
-def _barred(seat: Seat, chosen: Sequence[Seat], per_symbol: int | None, per_strategy: int) -> bool:
-    own = thesis.named(seat.symbol, seat.group)
-    theses = [thesis.named(choice.symbol, choice.group) for choice in chosen]
-    names = [choice.group.strategy for choice in chosen]
-    of_symbol = sum(other.symbol == own.symbol for other in theses)
-    crowded = per_symbol is not None and of_symbol >= per_symbol
-    return own in theses or crowded or names.count(seat.group.strategy) >= per_strategy
+def _is_taken(own: thesis.Thesis, chosen: Sequence[thesis.Thesis], per_symbol: int | None) -> bool:
+    """Whether a thesis is among those chosen, or its symbol has as many as it may."""
+    of_symbol = sum(other.symbol == own.symbol for other in chosen)
+    return own in chosen or (per_symbol is not None and of_symbol >= per_symbol)
 
 
 def _correlated(

@@ -73,8 +73,13 @@ class Hit:
     def key(self, score: float | None = None) -> tuple[object, ...]:
         """Sorts best first: score, expected value, less margin, then the legs."""
         value = self.score if score is None else score
+        return (-value, *self._among_equals)
+
+    @cached_property
+    def _among_equals(self) -> tuple[object, ...]:
+        """What sorts those of one score; a ranking is walked down again and again."""
         names = (self.board.chain.symbol, self.template.name)
-        return (-value, -self.ev, self.margin, *names, self.legs)
+        return (-self.ev, self.margin, *names, self.legs)
 
 
 class Contender(NamedTuple):

@@ -68,6 +68,8 @@ class Survey:
     kept: tuple[Contender, ...] = ()
     tally: Tally = field(default_factory=Tally)
     _quoted: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    _is_quoted: Sequence[bool] = ()
+    """The same for those who look at the few legs of thousands of trades."""
     _sought: Counter[tuple[object, ...]] = field(default_factory=Counter)
     """How many trades of each group were kept when it was searched."""
     _keep: int = 0
@@ -101,6 +103,7 @@ class Survey:
         self.listed = tuple(known) if grown else self.listed
         self.estimated = self._estimate()
         self._quoted, self._chain = self.estimated.quoted, None
+        self._is_quoted = self._quoted.tolist()
         counts = self.estimated.chain.counts
         self.has_quotes = any(RowStatus(name) is RowStatus.OK for name in counts)
         # A book may like any of them best.
@@ -158,7 +161,7 @@ class Survey:
         assert self.estimated is not None
         board = self.estimated.board
         hits = search.among(board, [contender.hit for contender in self.kept], keep=KEPT)
-        left = Counter(_group(hit) for hit in hits if not self.quoted[list(hit.rows)].all())
+        left = Counter(_group(hit) for hit in hits if not self._are_quoted(hit.rows))
         spent = {group[0] for group, size in self._sought.items() if 2 * left[group] < size}
         if spent:
             again = [template for template in self.gated.templates if template.name in spent]
@@ -200,7 +203,10 @@ class Survey:
 
     def is_exact(self, contender: Contender) -> bool:
         """Whether every leg has its own bid and ask."""
-        return bool(self.quoted[list(contender.hit.rows)].all())
+        return self._are_quoted(contender.hit.rows)
+
+    def _are_quoted(self, rows: Iterable[int]) -> bool:
+        return all(map(self._is_quoted.__getitem__, rows))
 
     def exact(self) -> tuple[Contender, ...]:
         """Of what was kept, the trades with quotes on all legs."""
