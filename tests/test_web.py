@@ -250,7 +250,7 @@ async def test_a_pattern_that_never_ends_does_not_hold_the_program_up(monkeypatc
     """It is given up in time, and meanwhile everything else goes on."""
     monkeypatch.setattr(web, "_APART_S", 3.0)
     settings = WebSettings(patterns={"vix": [r"(?:\w+\s?)+:(\d)"]})
-    site = httpx.MockTransport(Site(httpx.Response(200, text="<ul>" + "volatility" * 12)))
+    site = httpx.MockTransport(Site(httpx.Response(200, text="<ul>1" + "volatility" * 12)))
     gaps: list[float] = []
 
     async def tick() -> None:
@@ -387,8 +387,15 @@ async def test_a_charset_that_is_none(charset):
     assert (page.spot_price, page.problem) == (601.2, "")
 
 
-async def test_the_loop_goes_on_while_a_page_is_read():
+async def test_the_loop_goes_on_while_a_page_is_read(monkeypatch):
     """Others have their turn meanwhile, and who no longer waits for the page is free at once."""
+
+    def read_on(html, patterns, is_over):
+        while True:
+            parse_page(html, patterns, is_over)
+
+    monkeypatch.setattr(web, "parse_page", read_on)
+    monkeypatch.setattr(web, "_PARSING_S", 60.0)
     site = Site(httpx.Response(200, text="<div>Implied Volatility " * 40_000))
     reading = asyncio.create_task(visits(site, Day()).page("SPY"))
 

@@ -21,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -97,6 +98,7 @@ _REACH = 4_000
 """Characters within which a label has its number."""
 _LONGEST_NUMBER = 40
 _TO_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_DIGIT = re.compile(r"\d")
 _SIGNS = re.compile(r"<{1,100}(?=<)")
 """Each before another opens nothing."""
 _NAME = re.compile(r"<(/?)([a-z][^\s/>]*)")
@@ -185,8 +187,21 @@ def parse_page(
     Raises:
         TimeoutError: *is_over* said so.
     """
-    shown, scripts = _sources(html, is_over)
-    return {name: _field(name, patterns[name], (shown, scripts), is_over) for name in patterns}
+    sources = [_Searched.of(text) for text in _sources(html, is_over)]
+    return {name: _field(name, patterns[name], sources, is_over) for name in patterns}
+
+
+class _Searched(NamedTuple):
+    """A text and where the windows begin in which a figure can be: those that hold a digit."""
+
+    text: str
+    starts: list[int]
+
+    @classmethod
+    def of(cls, text: str) -> _Searched:
+        """That no digit is in a window is seen far sooner than that no label is."""
+        starts = range(0, len(text), _REACH)
+        return cls(text, [at for at in starts if _DIGIT.search(text, at, at + 2 * _REACH)])
 
 
 def _sources(html: str, is_over: Callable[[], bool]) -> tuple[str, str]:
@@ -331,7 +346,7 @@ def _is_plausible(tag: str) -> bool:
 
 
 def _field(
-    name: str, patterns: Sequence[str], sources: Sequence[str], is_over: Callable[[], bool]
+    name: str, patterns: Sequence[str], sources: Sequence[_Searched], is_over: Callable[[], bool]
 ) -> float | None:
     for pattern in patterns:
         for source in sources:
@@ -342,9 +357,12 @@ def _field(
     return None
 
 
-def _first(pattern: re.Pattern[str], source: str, is_over: Callable[[], bool]) -> float | None:
+def _first(
+    pattern: re.Pattern[str], searched: _Searched, is_over: Callable[[], bool]
+) -> float | None:
     """The number of the first match that stays with its own label."""
-    for start in range(0, len(source), _REACH):
+    source = searched.text
+    for start in searched.starts:
         # A pattern looks no further than its window, or a page of labels without a number would
         # be read from each of them to the end.
         end = min(start + 2 * _REACH, len(source))

@@ -43,7 +43,7 @@ def session_to(gateway):
 async def test_positions_as_they_are_held():
     """The demo account's lines arrive whole, costs per share, symbols as people write them."""
     async with gateway_of() as gateway, session_to(gateway) as session:
-        found = await account.positions(session, timeout_s=2.0)
+        found = await account.positions(session, timeout_s=60.0)
 
         market = gateway.market
     held = {one.con_id: one for one in market.book().holdings}
@@ -231,7 +231,7 @@ def spread_of(found):
 async def test_spread_is_asked_as_one_combination():
     """A two-leg spread held twice is one BAG order of 2, with the what-if flag; none is placed."""
     async with gateway_of() as gateway, session_to(gateway) as session:
-        found = await account.positions(session, timeout_s=2.0)
+        found = await account.positions(session, timeout_s=60.0)
         legs = spread_of(found)
         margin = await account.what_if(session, legs, account="DU1234567", timeout_s=2.0)
 
@@ -247,7 +247,7 @@ async def test_spread_is_asked_as_one_combination():
 async def test_combination_costs_less_than_its_legs():
     """Legs one by one add up to far more than the spread, which is what the original summed."""
     async with gateway_of() as gateway, session_to(gateway) as session:
-        found = await account.positions(session, timeout_s=2.0)
+        found = await account.positions(session, timeout_s=60.0)
         # Opened once more: the same spread on top of the one that is held.
         legs = [OrderLeg(leg.contract, -leg.quantity, leg.name) for leg in spread_of(found)]
         together = await account.what_if(session, legs, account="DU1234567", timeout_s=2.0)
@@ -272,7 +272,7 @@ async def test_a_warning_ends_no_what_if(codes):
         gateway_of(faults=[OrderWarned(codes=codes)]) as gateway,
         session_to(gateway) as session,
     ):
-        found = await account.positions(session, timeout_s=2.0)
+        found = await account.positions(session, timeout_s=60.0)
         margin = await account.what_if(
             session, spread_of(found), account="DU1234567", timeout_s=5.0
         )
@@ -288,7 +288,7 @@ async def test_a_rejection_ends_a_what_if_at_once(code):
         gateway_of(faults=[Refuse(on="place_order", code=code)]) as gateway,
         session_to(gateway) as session,
     ):
-        found = await account.positions(session, timeout_s=2.0)
+        found = await account.positions(session, timeout_s=60.0)
 
         with pytest.raises(GatewayRefused) as caught:
             await account.what_if(session, spread_of(found), account="DU1234567", timeout_s=60.0)
@@ -300,7 +300,7 @@ async def test_a_warning_without_margins_is_the_reason():
     """When the time is over, what TWS said is told, and not that it said nothing."""
     fault = OrderWarned(codes=(10349, 12345), margins=False)
     async with gateway_of(faults=[fault]) as gateway, session_to(gateway) as session:
-        found = await account.positions(session, timeout_s=2.0)
+        found = await account.positions(session, timeout_s=60.0)
 
         with pytest.raises(GatewayRefused, match="12345"):
             await account.what_if(session, spread_of(found), account="DU1234567", timeout_s=0.3)
@@ -309,7 +309,7 @@ async def test_a_warning_without_margins_is_the_reason():
 async def test_read_only_mode_is_explained():
     """TWS in read-only mode refuses; the message says which setting, and how to go without."""
     async with gateway_of(read_only=True) as gateway, session_to(gateway) as session:
-        found = await account.positions(session, timeout_s=2.0)
+        found = await account.positions(session, timeout_s=60.0)
 
         with pytest.raises(GatewayRefused, match=r"read-only mode.*leave out --ib-margin"):
             await account.what_if(session, spread_of(found), account="DU1234567", timeout_s=2.0)
@@ -376,7 +376,7 @@ async def test_holdings_of_quantity_zero_arrive():
     )
     object.__setattr__(book, "holdings", (*book.holdings, closed))
     async with gateway_of(market=market) as gateway, session_to(gateway) as session:
-        found = await account.positions(session, timeout_s=2.0)
+        found = await account.positions(session, timeout_s=60.0)
 
     assert [one.contract for one in found if one.quantity == 0.0] == ["SPY shares"]
     assert all(one.expiry is None or isinstance(one.expiry, dt.date) for one in found)

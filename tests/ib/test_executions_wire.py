@@ -292,5 +292,5 @@ async def test_executions_at_every_server_version(settings):
         async with Gateway(ModelMarket(1, fills=[shares()]), server_version=version) as gateway:
             ib = settings.ib.model_copy(update={"port": gateway.port})
             async with Session(ib, settings.limits) as session:
-                found, _ = await account.executions(session, timeout_s=5.0)
+                found, _ = await account.executions(session, timeout_s=60.0)
         assert [one.at for one in found] == [AT]

@@ -208,10 +208,7 @@ def spxw_2019() -> Chain:
         rows = [row for row in csv.DictReader(text) if row["optionroot"].startswith("SPXW")]
     quotes = {}
     for row in rows:
-        day, expiry = (
-            dt.datetime.strptime(row[name], "%m/%d/%Y").date()
-            for name in ("quotedate", "expiration")
-        )
+        day, expiry = map(recorded_chains.day_of, (row["quotedate"], row["expiration"]))
         quote = OptionQuote(
             expiry=expiry,
             dte=(expiry - day).days,

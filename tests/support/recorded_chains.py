@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import io
 import math
@@ -93,9 +94,7 @@ def _classes(
     chains: dict[tuple[date, str], dict[date, dict[float, list[float]]]] = {}
     spots: dict[date, float] = {}
     for row in rows:
-        day, expiry = (
-            datetime.strptime(row[name], "%m/%d/%Y").date() for name in ("quotedate", "expiration")
-        )
+        day, expiry = day_of(row["quotedate"]), day_of(row["expiration"])
         if not least <= (expiry - day).days <= most:
             continue
         listed = "SPXW" if row["optionroot"].startswith("SPXW") else "SPX"
@@ -108,6 +107,12 @@ def _classes(
         tables = {expiry: _table(strikes) for expiry, strikes in sorted(expiries.items())}
         found = [Expiry(f"{e:%Y%m%d}", (e - day).days, *table) for e, table in tables.items()]
         yield f"{listed} {day}", Recorded(spots[day], rate, found)
+
+
+@functools.cache
+def day_of(text: str) -> date:
+    """Tens of thousands of rows share a day."""
+    return datetime.strptime(text, "%m/%d/%Y").date()
 
 
 def missing(name: str) -> str | None:

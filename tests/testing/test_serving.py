@@ -90,7 +90,7 @@ def test_a_program_that_blocks_has_it_in_a_thread():
     assert port.requests["contract_details"] == 1
     port.add("silent")
     with pytest.raises(ConnectionRefusedError):
-        ib_async.IB().connect(port.host, int(port), clientId=1, timeout=2)
+        ib_async.IB().connect(port.host, int(port), clientId=1, timeout=60)
 
 
 def test_faults_are_objects_or_what_the_command_line_takes():

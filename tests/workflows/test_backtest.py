@@ -26,7 +26,7 @@ from tomic.workflows import backtest as backtesting
 @pytest.fixture(scope="module")
 def surface(tmp_path_factory):
     """A file of made surfaces."""
-    table = walked.table(130)
+    table = walked.table(100)
     lines = ["symbol,date,close,atm_iv,skew,term_m1_m2"]
     lines += [",".join(map(str, row)) for row in zip(*table, strict=True)]
     path = tmp_path_factory.mktemp("surface") / "surface.csv"
@@ -47,7 +47,7 @@ async def test_a_surface_gives_what_the_core_gives(settings, surface):
         result = await desk.backtest(surface=surface, run="hold")
 
     ours = [trade.pnl for trade in result.trades]
-    found = walked.walked(walked.table(130)).pool
+    found = walked.walked(walked.table(100)).pool
     rows = np.flatnonzero((found.rank > 0) & ~np.isnan(found.pnl("hold")))
     assert sorted(ours) == pytest.approx(sorted(found.pnl("hold")[rows]), rel=1e-6, abs=1e-6)
     assert result.sources == {"surface": len(ours)}
@@ -167,7 +167,7 @@ async def test_what_is_not_there_is_said(settings, surface, tmp_path):
 
 async def test_the_store_s_own_history_serves(settings):
     """Closes and 30-day volatilities with an assumed skew, whose weight is shown."""
-    table = walked.table(130)
+    table = walked.table(100)
     async with Desk(settings) as desk:
         store = await desk.store()
         for symbol in ("AAA", "BBB"):
@@ -209,7 +209,7 @@ async def test_chains_go_before_surfaces(settings, surface, tmp_path):
 
 async def test_imported_surfaces_serve_before_closes(settings):
     """Of a symbol that was imported its surface counts, of another the closes; each trade says."""
-    table = walked.table(130)
+    table = walked.table(100)
     async with Desk(settings) as desk:
         store = await desk.store()
         chosen = table.symbol == "AAA"

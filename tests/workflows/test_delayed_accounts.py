@@ -90,9 +90,9 @@ async def test_a_scan(account, tmp_path):
     async with Gateway(
         ModelMarket(1), faults=[account], seed=1, profile=profile, limits=limits
     ) as gateway:
-        given = settings_in(
-            tmp_path, ib={"port": gateway.port}, limits={"messages_per_s": 49.0, "lines": 80}
-        )
+        given = settings_in(tmp_path, ib={"port": gateway.port})
+        lines = given.limits.model_copy(update={"lines": 80})
+        given = given.model_copy(update={"limits": lines})
         async with Desk(given) as desk:
             result = await desk.scan(["SPY"], strategies=["short_put_spread"])
 

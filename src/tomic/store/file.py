@@ -343,8 +343,10 @@ class StoreFile:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA foreign_keys = ON")
-        schema.migrate(db, str(self.path))
-        if not self._is_stand_in:
+        if self._is_stand_in:
+            schema.fill_stand_in(db)
+        else:
+            schema.migrate(db, str(self.path))
             _use_wal(db, self.busy_timeout_s)
             # From its first read on, SQLite tells others that somebody has the file open.
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import functools
 import json
 import math
 import re
@@ -649,6 +651,23 @@ def migrate(connection: sqlite3.Connection, name: str) -> None:
         )
     if version < LATEST:
         _apply(connection, LATEST)
+
+
+def fill_stand_in(connection: sqlite3.Connection) -> None:
+    """Give a database in memory the tables of a new file, as a copy of one that was migrated."""
+    if hasattr(connection, "deserialize"):
+        connection.deserialize(_new())
+    else:
+        # A SQLite that was built without it.
+        migrate(connection, ":memory:")
+
+
+@functools.cache
+def _new() -> bytes:
+    """A store that holds nothing; made once for all that stand in for a file in this process."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as empty:
+        migrate(empty, ":memory:")
+        return empty.serialize()
 
 
 def _apply(connection: sqlite3.Connection, upto: int) -> None:

@@ -45,7 +45,7 @@ async def test_positions_become_legs(store, session):
         return session
 
     book = replace(journal(store, Quotes()), session=opened)
-    held = await account.positions(session, timeout_s=5.0)
+    held = await account.positions(session, timeout_s=60.0)
     option = next(one for one in held if one.is_option)
     other = next(one for one in held if one.symbol != option.symbol)
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from conftest import FAST, settings_in
+from support import virtual_time
+from support.simulated import gateway_with
 from tomic import legs
 from tomic.desk import Desk
 from tomic.errors import BadFile, DataError, RequestTimeout, UnknownContract, UsageError
@@ -38,12 +40,12 @@ NEAR = "2026-12-18"
 
 @pytest.fixture
 def settings(tmp_path):
-    """Everything in a folder of the test's own, and little patience."""
+    """Everything in a folder of the test's own, and the patience for a busy machine."""
     return settings_in(
         tmp_path,
-        portfolio={"snapshot": tmp_path / "book.json", "account_timeout_s": 1.0},
-        chain={"quote_timeout_s": 0.5, "silent_s": 0.1, "retries": 0, "deadline_s": 10.0},
-        market={"spot_timeout_s": 0.5},
+        portfolio={"snapshot": tmp_path / "book.json", "account_timeout_s": 60.0},
+        chain={"quote_timeout_s": 60.0, "silent_s": 60.0, "retries": 0, "deadline_s": 60.0},
+        market={"spot_timeout_s": 60.0},
     )
 
 
@@ -52,6 +54,22 @@ async def read(gateway, settings, **more):
     async with Session(ib, settings.limits, pace=FAST) as session:
         found, _ = await review.read_book(session, settings, None, **more)
     return found
+
+
+def read_in_no_time(settings, *broken, after_s=None, profile=None):
+    """The same in virtual time, where silence costs nothing and no machine is too slow."""
+
+    async def scenario():
+        clock = asyncio.get_running_loop().time
+        deadline = None if after_s is None else clock() + after_s
+        how = {"profile": profile or Profile.instant(), "limits": Limits().unpaced()}
+        async with gateway_with(*broken, **how) as gateway:
+            book = await read(gateway, settings, deadline=deadline)
+            await asyncio.sleep(0.2)  # the gateway hears that the client has gone
+            assert gateway.leaked == 0
+            return book
+
+    return virtual_time.run(scenario)
 
 
 async def test_the_demo_book_comes_back_as_it_was_planned(gateway, settings):
@@ -98,10 +116,9 @@ async def test_no_answer_is_never_an_empty_book(gateway, settings, on):
     assert caught.value.exit_code == 6
 
 
-async def test_a_leg_that_stays_silent_is_named_and_its_neighbours_are_whole(gateway, settings):
+def test_a_leg_that_stays_silent_is_named_and_its_neighbours_are_whole(settings):
     """One leg without an answer: its P&L is unknown, its Greeks come from a neighbour."""
-    gateway.add(Silent(symbol="MSFT", right="P", strike=385.0))
-    book = await read(gateway, settings)
+    book = read_in_no_time(settings, Silent(symbol="MSFT", right="P", strike=385.0))
     found = overview.review(book, settings)
 
     (gap,) = found.gaps
@@ -112,11 +129,10 @@ async def test_a_leg_that_stays_silent_is_named_and_its_neighbours_are_whole(gat
     assert all(one.pnl is not None for one in found.structures if one is not spread)
 
 
-async def test_local_greeks_where_ib_gives_none(gateway, settings):
+def test_local_greeks_where_ib_gives_none(settings):
     """Quotes without Greeks: ours are computed and near IB's."""
-    whole = await read(gateway, settings)
-    gateway.add(NoGreeks())
-    book = await read(gateway, settings)
+    whole = read_in_no_time(settings)
+    book = read_in_no_time(settings, NoGreeks())
 
     for name, mark in book.marks.items():
         if name.endswith(("P", "C")):
@@ -125,17 +141,12 @@ async def test_local_greeks_where_ib_gives_none(gateway, settings):
 
 
 @pytest.mark.parametrize("delayed", [False, True])
-async def test_an_underlying_without_a_subscription_of_its_own(settings, delayed):
+def test_an_underlying_without_a_subscription_of_its_own(settings, delayed):
     """The options of the book have its price, live; what has none is delayed, or named."""
     patient = settings.model_copy(
         update={"market": settings.market.model_copy(update={"spot_timeout_s": 4.0})}
     )
-    fault = NotSubscribed(code=354, kinds="stock", delayed=delayed)
-    limits = Limits().unpaced()
-    async with Gateway(
-        ModelMarket(1), faults=[fault], seed=1, profile=Profile.instant(), limits=limits
-    ) as gateway:
-        book = await read(gateway, patient)
+    book = read_in_no_time(patient, NotSubscribed(code=354, kinds="stock", delayed=delayed))
 
     spot = book.markets["SPY"].spot
     assert (spot.price, spot.data_type.value) == (pytest.approx(590.16, abs=1.0), "live")
@@ -143,7 +154,6 @@ async def test_an_underlying_without_a_subscription_of_its_own(settings, delayed
     shares = book.marks["TLT shares"]
     assert (shares.price is not None, shares.unfinished) == (delayed, not delayed)
     assert any("live data of SPY are not subscribed (354)" in note for note in book.notes)
-    assert gateway.leaked == 0
 
 
 async def test_no_quotes_leave_the_last_price(gateway, settings):
@@ -213,17 +223,13 @@ async def test_a_closed_market_gives_the_last_quotes(settings):
     assert all(one.pnl is not None for one in found.structures)
 
 
-async def test_a_deadline_keeps_what_has_come(tmp_path):
+def test_a_deadline_keeps_what_has_come(tmp_path):
     """Quotes that are too slow cost their own legs; the account is there all the same."""
     slow = dataclasses.replace(Profile.instant(), quotes_s=(60.0, 60.0), greeks_s=(60.0, 60.0))
     patient = settings_in(
         tmp_path, chain={"quote_timeout_s": 60.0, "silent_s": 60.0}, market={"spot_timeout_s": 60.0}
     )
-    async with Gateway(
-        ModelMarket(seed=1), seed=1, profile=slow, limits=Limits().unpaced()
-    ) as gateway:
-        loop = asyncio.get_running_loop()
-        book = await read(gateway, patient, deadline=loop.time() + 1.5)
+    book = read_in_no_time(patient, after_s=1.5, profile=slow)
     found = overview.review(book, patient)
 
     assert len(book.positions) == 13 and len(found.gaps) == 13
@@ -455,11 +461,9 @@ async def test_positions_are_asked_by_their_ids_whatever_day_they_name(market, s
     assert all(one.pnl is not None for one in overview.review(book, settings).structures)
 
 
-async def test_an_assumed_forward_is_said(gateway, settings):
+def test_an_assumed_forward_is_said(settings):
     """Held options are seldom pairs: local Greeks then hang on spot and yield, and notes say so."""
-    gateway.add(NoGreeks())
-
-    book = await read(gateway, settings)
+    book = read_in_no_time(settings, NoGreeks())
 
     assumed = {
         name.split()[0]
