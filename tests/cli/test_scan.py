@@ -339,14 +339,14 @@ def test_why_not_in_a_cut_chain_is_code_three(partial_gateway):
 def test_vol_with_a_cut_chain_is_code_three(tmp_path, monkeypatch):
     """The figures that came are shown, and what is missing of the chain is said."""
     make_clean_home(tmp_path, monkeypatch)
-    # Few of its five hundred options: each that is silent takes its time.
-    with outside_gateway(Silent(symbol="QQQ", right="C", share=0.05)) as gateway:
+    # A symbol with few strikes, and few of its options: each that is silent takes its time.
+    with outside_gateway(Silent(symbol="XLF", right="C", share=0.2)) as gateway:
         Path("tomic.toml").write_text(HASTY.format(port=gateway.port))
-        done = run("vol", "QQQ", "--chain", "--no-export", "-q")
+        done = run("vol", "XLF", "--chain", "--no-export", "-q")
 
     assert done.exit_code == 3
-    assert "QQQ" in done.stdout
-    assert re.search(r"^tomic: QQQ: \d+ of \d+ options missing: no answer$", done.stderr, re.M)
+    assert "XLF" in done.stdout
+    assert re.search(r"^tomic: XLF: \d+ of \d+ options missing: no answer$", done.stderr, re.M)
 
 
 @pytest.mark.usefixtures("partial_gateway")
@@ -369,7 +369,7 @@ def test_a_scan_of_a_recording_is_kept_apart(tmp_path, monkeypatch):
     words = ("--dte", "30:60", "--weeklies", 0, "--strike-range", "2s", "--out", ".")
     run("chain", "SPY", "--demo", "-q", *words)
     (file,) = Path().rglob("option_chain_SPY_*.csv")
-    options = ("--as-of", "2026-11-20T15:00-05:00", "--no-export")
+    options = ("--as-of", "2026-11-20T15:00-05:00", "--no-export", "--strategy", "iron_condor")
     done = run("scan", "SPY", "--replay", file, *options)
     taken = run("journal", "add", "--from", "R20261120-1", "--json", "-q")
     shown = run("show", "R20261120-1")
@@ -494,7 +494,7 @@ def test_recorded_chain_with_unlimited_losses(form):
 @pytest.mark.skipif(missing(SPY_FILE) is not None, reason=missing(SPY_FILE) or "")
 def test_a_view_on_the_command_line_stands_beside():
     """It is of every symbol scanned, and changes no score; with a drift of 5 % a year EV moves."""
-    options = ("--format", "json", "--no-export")
+    options = ("--format", "json", "--no-export", "--strategy", "short_put_spread")
     own = ("--view-vol", "0.9", "--view-drift", "0.05")
 
     plain, viewed = (

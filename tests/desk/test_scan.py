@@ -32,15 +32,24 @@ def given(tmp_path, gateway):
     """Settings for this gateway: one strategy, few strikes, chains reused for a day."""
     return settings_in(
         tmp_path,
-        ib={"port": gateway.port, "request_timeout_s": 0.5, "params_timeout_s": 0.5},
-        chain=HASTY,
-        market={"spot_timeout_s": 0.5},
+        ib={"port": gateway.port},
         scan={
             "strategies": ["short_put_spread"],
             "method": "thinned",
             "max_contracts": 60,
             "max_chain_age": DAY,
         },
+    )
+
+
+@pytest.fixture
+def hasty(given):
+    """The same with little patience, for what never answers."""
+    return changed(
+        given,
+        ib={"request_timeout_s": 0.5, "params_timeout_s": 0.5},
+        chain=HASTY,
+        market={"spot_timeout_s": 0.5},
     )
 
 
@@ -60,10 +69,10 @@ def outcome_of(result, symbol):
 # -- partial is partial --------------------------------------------------------------------
 
 
-async def test_a_part_that_did_not_answer_is_said(given, gateway):
+async def test_a_part_that_did_not_answer_is_said(hasty, gateway):
     """Calls that stay silent make their symbol partial, and leave the other one whole."""
     gateway.add(SILENT_CALLS)
-    async with Desk(given) as desk:
+    async with Desk(hasty) as desk:
         result = await desk.scan(["SPY", "QQQ"])
 
     assert result.partial == ("QQQ",)
@@ -73,9 +82,9 @@ async def test_a_part_that_did_not_answer_is_said(given, gateway):
     assert outcome_of(result, "SPY").cut == ""
 
 
-async def test_a_cut_chain_is_fetched_anew_and_a_whole_one_is_not(given, gateway):
+async def test_a_cut_chain_is_fetched_anew_and_a_whole_one_is_not(hasty, gateway):
     """The next scan takes the whole chain from the store, and asks again for the cut one."""
-    async with Desk(given) as desk:
+    async with Desk(hasty) as desk:
         gateway.add(SILENT_CALLS)
         await desk.scan(["SPY", "QQQ"])
         store = await desk.store()
@@ -133,11 +142,11 @@ async def test_what_is_stopped_half_way_is_cut(given, gateway):
     ],
     ids=["no spot", "no details", "no parameters"],
 )
-async def test_a_symbol_that_is_gone_is_tried_twice_more(given, gateway, fault, code):
+async def test_a_symbol_that_is_gone_is_tried_twice_more(hasty, gateway, fault, code):
     """One that never answers costs two rounds at the end, and is named."""
     gateway.add(fault)
     rounds = []
-    async with Desk(given, watch=lambda event: rounds.append(event.text)) as desk:
+    async with Desk(hasty, watch=lambda event: rounds.append(event.text)) as desk:
         result = await desk.scan(["SPY", "QQQ"])
 
     assert result.partial == ("QQQ",)
@@ -158,7 +167,7 @@ async def test_a_symbol_that_is_gone_is_tried_twice_more(given, gateway, fault, 
     ],
     ids=["no spot", "no details", "no parameters", "too fast", "no line"],
 )
-async def test_a_symbol_that_comes_back_is_whole(given, gateway, fault):
+async def test_a_symbol_that_comes_back_is_whole(hasty, gateway, fault):
     """What failed while others were asked is asked again at the end, and nothing is missing."""
     gateway.add(fault)
 
@@ -166,7 +175,7 @@ async def test_a_symbol_that_comes_back_is_whole(given, gateway, fault):
         if event.text == "once more: QQQ":
             gateway.clear()
 
-    async with Desk(given, watch=mend) as desk:
+    async with Desk(hasty, watch=mend) as desk:
         result = await desk.scan(["SPY", "QQQ"])
 
     assert (result.partial, result.failed) == ((), ())
@@ -183,11 +192,11 @@ async def test_an_unknown_symbol_is_not_asked_again(given, gateway):
     assert not any(text.startswith("once more") for text in told)
 
 
-async def test_a_chain_without_any_answer_is_out_of_time(given, gateway):
+async def test_a_chain_without_any_answer_is_out_of_time(hasty, gateway):
     """A symbol of which no option answered failed for want of an answer, not for its data."""
     gateway.add(faults.Silent(symbol="QQQ", right="C"))
     gateway.add(faults.Silent(symbol="QQQ", right="P"))
-    async with Desk(given) as desk:
+    async with Desk(hasty) as desk:
         result = await desk.scan(["SPY", "QQQ"])
 
     assert outcome_of(result, "QQQ").error_code == "deadline"
@@ -245,10 +254,10 @@ async def test_legs_that_are_asked_at_once_share_a_deadline(given):
 # -- other readers of chains ---------------------------------------------------------------
 
 
-async def test_volatility_of_a_cut_chain_is_partial(given, gateway):
+async def test_volatility_of_a_cut_chain_is_partial(hasty, gateway):
     """Figures of what came are given with what is missing, and the chain is not that of the day."""
     gateway.add(faults.Silent(symbol="XLF", right="C"))
-    async with Desk(given) as desk:
+    async with Desk(hasty) as desk:
         cut = await desk.vol("XLF", chain=True)
         gateway.clear()
         whole = await desk.vol("XLF", chain=True)
@@ -260,10 +269,10 @@ async def test_volatility_of_a_cut_chain_is_partial(given, gateway):
     assert whole.snapshot.sources["skew"] == "chain"
 
 
-async def test_a_trade_judged_in_a_cut_chain_says_so(given, gateway):
+async def test_a_trade_judged_in_a_cut_chain_says_so(hasty, gateway):
     """`why_not` gives its verdict with what the chain lacks."""
     gateway.add(faults.Silent(symbol="SPY", right="C"))
-    async with Desk(given) as desk:
+    async with Desk(hasty) as desk:
         review = await desk.why_not("SPY", "short_put_spread 560/550 2026-12-18")
 
     assert "options missing: no answer" in review.cut
@@ -316,9 +325,9 @@ async def test_the_size_is_by_the_setting_where_one_is_given(given, gateway):
     assert "1,000 USD" in size.limited_by
 
 
-async def test_legs_that_do_not_come_are_an_error(given, gateway):
+async def test_legs_that_do_not_come_are_an_error(hasty, gateway):
     """A proposal of which no leg answers is not judged by its old quotes."""
-    async with Desk(given) as desk:
+    async with Desk(hasty) as desk:
         old = (await desk.scan(["SPY"])).proposals[0]
         gateway.add(faults.Silent(symbol="SPY", right="P"))
         with pytest.raises(DeadlineExceeded, match="SPY: 2 of 2 options missing"):
@@ -367,7 +376,11 @@ async def test_events_of_a_demo(tmp_path):
 @pytest.fixture
 def few(given):
     """The same settings, sampling."""
-    return changed(given, scan={"method": "sampled", "max_chain_age": dt.timedelta(0)})
+    return sampling(given)
+
+
+def sampling(settings):
+    return changed(settings, scan={"method": "sampled", "max_chain_age": dt.timedelta(0)})
 
 
 def quoted_legs(result):
@@ -449,10 +462,10 @@ async def test_a_young_whole_chain_is_searched_and_not_sampled(given, few, gatew
     assert not any("legs again" in text for text in told)
 
 
-async def test_a_sampled_symbol_that_did_not_answer_is_partial(few, gateway):
+async def test_a_sampled_symbol_that_did_not_answer_is_partial(hasty, gateway):
     """Calls that stay silent are said to be missing, and the other symbol is whole."""
     gateway.add(SILENT_CALLS)
-    async with Desk(few) as desk:
+    async with Desk(sampling(hasty)) as desk:
         result = await desk.scan(["SPY", "QQQ"])
 
     assert result.partial == ("QQQ",)

@@ -7,6 +7,7 @@ The later wins. The project file is ``--config``, else ``$TOMIC_CONFIG``, else `
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import os
 import sys
@@ -504,7 +505,12 @@ def _default_locations(project: Path | None) -> Tree:
     """Default paths beside the project file, so that naming a default there changes nothing."""
     if project is None:
         return {}
-    return _anchored(Settings, _location_defaults(Settings()), project.parent)
+    return _anchored(Settings, _locations_as_declared(), project.parent)
+
+
+@functools.cache
+def _locations_as_declared() -> Tree:
+    return _location_defaults(Settings())
 
 
 def _location_defaults(section: BaseModel) -> Tree:

@@ -210,7 +210,7 @@ class DetailsRows:
         row = details_row(self._req_id, listing, under, last_trade)
         self._fields = answers.ANSWERS.fields(row, version)
         # Up to these every version has the same fields, behind the id of the request.
-        first = answers.ANSWERS.id_place(self._fields, version) or 0
+        first = answers.ANSWERS.id_place(tuple(self._fields), version) or 0
         self._places = tuple(first + _after_id(name) for name in _OWN)
 
 
