@@ -143,6 +143,9 @@ class PaperMarket:
             Bar(first + timedelta(days=at), 1.0, 2.0, 0.5, 1.5, 1000, 1.4, 10) for at in range(days)
         ]
 
+    def accounts(self) -> Sequence[str]:
+        return ("DU12345",)
+
     def book(self) -> AccountBook:
         values = {
             "NetLiquidation": ("100000.00", "USD"),

@@ -228,6 +228,9 @@ class Market(Protocol):
     def bars(self, con_id: int, what: str, days: int, end: datetime) -> Sequence[Bar] | None:
         """Daily bars of *days* sessions up to *end*, oldest first; None where IB has none."""
 
+    def accounts(self) -> Sequence[str]:
+        """The accounts of the login, which every client is told before it asks for anything."""
+
     def book(self) -> AccountBook:
         """Accounts, values and positions."""
 

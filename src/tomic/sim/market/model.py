@@ -210,6 +210,10 @@ class ModelMarket:
             con_id, self.now(), under_price, price=price, volatility=volatility
         )
 
+    def accounts(self) -> Sequence[str]:
+        """The accounts of the login; what they hold is not priced for it."""
+        return self._accounts
+
     def book(self) -> market.AccountBook:
         """Accounts, values and positions."""
         if self._book is None:

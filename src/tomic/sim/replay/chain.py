@@ -158,6 +158,10 @@ class Replay:
         known = self._listing(con_id)
         return None if known is None or known.is_option else []
 
+    def accounts(self) -> Sequence[str]:
+        """One paper account."""
+        return (PAPER_ACCOUNT,)
+
     def book(self) -> AccountBook:
         """One paper account that holds nothing."""
         return AccountBook((PAPER_ACCOUNT,), {PAPER_ACCOUNT: {}})

@@ -245,7 +245,7 @@ class Connection(Client, asyncio.Protocol):
                 self.drop()
             return
         self.client_id, self.started = request.client_id, True
-        accounts = ",".join(self.gateway.market.book().accounts)
+        accounts = ",".join(self.gateway.market.accounts())
         self.send(ManagedAccounts(accounts))
         if not self.interference.of(faults.NoNextValidId):
             self.send(NextValidId(1))

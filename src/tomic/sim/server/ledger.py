@@ -122,7 +122,7 @@ class Ledger:
         self._client.send(answers.CurrentTime(round(self._market.now().timestamp() + drift)))
 
     def _managed(self, _: requests.ReqManagedAccounts) -> None:
-        self._client.send(answers.ManagedAccounts(",".join(self._market.book().accounts)))
+        self._client.send(answers.ManagedAccounts(",".join(self._market.accounts())))
 
     # executions
 
@@ -273,7 +273,7 @@ class Ledger:
             self._client.error(request.req_id, 300, request.req_id)
 
     def _account(self, named: str) -> str | None:
-        accounts = self._market.book().accounts
+        accounts = self._market.accounts()
         if named in ("", "All"):
             return accounts[0] if accounts else None
         return named if named in accounts else None

@@ -130,7 +130,7 @@ class ReferenceData:
         self._client.send(answers.NewsProviders(_NEWS))
 
     def _families(self, _: requests.ReqFamilyCodes) -> None:
-        accounts = self._client.gateway.market.book().accounts
+        accounts = self._client.gateway.market.accounts()
         self._client.send(
             answers.FamilyCodes(tuple(answers.FamilyCode(account, "") for account in accounts))
         )
