@@ -139,6 +139,8 @@ def main() -> None:
     gc.set_threshold(20_000, 20, 20)
     # No matrix of ours is large enough for a second thread, and starting them delays numpy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # None is ours; to look for them, pydantic reads the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     streams.prepare()
     sys.excepthook = _masked_traceback
     try:
