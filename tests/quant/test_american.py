@@ -493,3 +493,17 @@ def test_wrong_dividends_are_named(dividends, message):
     """Dividends that cannot be are refused with the reason."""
     with pytest.raises(ValueError, match=message):
         american.price_discrete(100.0, 100.0, 0.5, 0.04, dividends, 0.2, True)
+
+
+@pytest.mark.parametrize("strike", [490.0, [490.0], [490.0, 510.0]])
+def test_greeks_without_rho_are_those_with_it(strike):
+    """Of one option, in an array or not, and of several: all but rho are the same, rho is NaN."""
+    terms = (SPOT, strike, 0.1, RATE, DIV_YIELD, 0.2, False)
+
+    whole, part = american.greeks(*terms), american.greeks(*terms, with_rho=False)
+
+    for name, value in part._asdict().items():
+        if name == "rho":
+            assert np.isnan(value).all() and np.shape(value) == np.shape(strike)
+        else:
+            assert_array_equal(value, getattr(whole, name))

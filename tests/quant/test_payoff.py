@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from support.properties import examples
 from tomic.quant import payoff
@@ -319,3 +319,12 @@ def test_wrong_shapes_and_strikes_are_refused():
     )
     assert str(negative.value) == "strike must be >= 0, got -5"
     assert payoff.segments([-5.0, 95.0], [P, P], [0, 1]).node.tolist() == [0.0, 0.0, 95.0]
+
+
+def test_one_structure_among_batches_of_values():
+    """Nodes of one structure and values of a batch of one are read alike."""
+    alone = payoff.Segments(np.array([0.0, 590.0]), np.array([-900.0, 1000.0]), np.array(0.0))
+    batch = alone._replace(value=alone.value[None])
+
+    for mine, other in zip(payoff.nodes_first(alone), payoff.nodes_first(batch), strict=True):
+        assert_array_equal(mine, other)

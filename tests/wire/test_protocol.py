@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from tomic import wire
-from tomic.wire import answers
-from tomic.wire.framing import WireError, kind_of
+from tomic.wire.framing import kind_of
 from tomic.wire.layout import Layout, MessageTable, message
 from tomic.wire.protocol import ANSWERS, CANCELS, REQUESTS, data_type_of, request_id
 
@@ -90,16 +89,3 @@ def test_the_wire_knows_no_client_and_does_no_io():
     ours = {name for name in names if name.startswith("tomic") and "tomic.wire" not in name}
     assert ours == {"tomic.errors"}
     assert not names & {"asyncio", "io", "os", "pathlib", "selectors", "socket", "ssl", "time"}
-
-
-@pytest.mark.parametrize("version", [157, 178])
-def test_a_message_for_many_requests_is_that_for_each(version):
-    """Encoded but for its id, it gives the bytes of the whole; what names no request has none."""
-    for made in (answers.ContractDataEnd(7), answers.MatchingSymbols(7, ())):
-        many = ANSWERS.encode_for_many(made, version)
-
-        for req_id in (7, -1, 1_000_000):
-            alone = ANSWERS.encode(replace(made, req_id=req_id), version)
-            assert many.numbered(req_id) == alone
-    with pytest.raises(WireError, match="names no request"):
-        ANSWERS.encode_for_many(answers.MarketRule(1, ()), version)

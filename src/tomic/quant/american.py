@@ -237,7 +237,7 @@ def greeks(
         gamma = (extra.by_xx - extra.by_x) * group.unit / spots_above**2
         value = extra.value * group.unit
         theta = rates * value - (rates - yields) * spots * delta - 0.5 * (vols * spots) ** 2 * gamma
-    extra_rho: FloatArray | float = np.nan
+    extra_rho = np.full(size, np.nan)
     if with_rho:
         bump = group.rate_bumps()
         bump = bump[:1].reshape(()) if np.all(bump == bump[:1]) and size else bump

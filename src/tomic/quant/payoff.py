@@ -224,11 +224,13 @@ def crossings(
 
 def nodes_first(shape: Segments) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Node (s, n), value (s, n) and slope (n,): the layout in which batches are computed."""
-    count = shape.node.shape[-1]
-    first = (shape.node.ndim - 1, *range(shape.node.ndim - 1))
-    node = shape.node.transpose(first).reshape(count, -1)
-    value = shape.value.transpose(first).reshape(count, -1)
-    return np.ascontiguousarray(node), np.ascontiguousarray(value), shape.slope.reshape(-1)
+    return _nodes_first(shape.node), _nodes_first(shape.value), shape.slope.reshape(-1)
+
+
+def _nodes_first(array: FloatArray) -> FloatArray:
+    # Of one structure nodes and values need not have as many axes as each other.
+    last = array.ndim - 1
+    return np.ascontiguousarray(array.transpose((last, *range(last))).reshape(array.shape[-1], -1))
 
 
 def _nodes_last(array: FloatArray) -> FloatArray:
