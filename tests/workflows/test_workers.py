@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from multiprocessing import spawn
+from multiprocessing import resource_tracker, spawn
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,8 @@ async def test_a_process_that_dies_is_named():
 
 async def test_a_process_that_cannot_start_is_named(tmp_path):
     """Nothing of the machine's reason is lost, and what to do about it is said."""
+    # Begun with the right executable: one for the whole process, which outlives this test.
+    resource_tracker.ensure_running()
     before = spawn.get_executable()
     spawn.set_executable(tmp_path / "nowhere")
     try:
