@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import SMALL, outside_gateway, run, start
+from support.command_line import SMALL, inside_gateway, outside_gateway, run, start
 from support.recorded_chains import DATA, missing
 from tomic.sim import Profile, faults
 
@@ -489,7 +489,7 @@ def test_exit_codes(fault, words, code, says):
         "[market]\nspot_timeout_s = 0.4\n[web]\nenabled = false\n"
     )
     Path("tomic.toml").write_text(toml, encoding="utf-8")
-    with outside_gateway(fault) as gateway:
+    with inside_gateway(fault) as gateway:
         result = run("chain", "SPY", "--port", gateway.port, "--timeout", "20", *SMALL, *words)
 
     assert result.exit_code == code, result.stderr

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from support.command_line import outside_gateway, run
+from support.command_line import inside_gateway, run
 from tomic.sim import faults
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -51,7 +51,7 @@ def test_json():
 
 def test_no_subscription():
     """Data that nobody subscribed to end with exit code 5."""
-    with outside_gateway(faults.NotSubscribed(delayed=False)) as gateway:
+    with inside_gateway(faults.NotSubscribed(delayed=False)) as gateway:
         result = run("doctor", "--port", gateway.port, "-q")
 
     assert result.exit_code == 5

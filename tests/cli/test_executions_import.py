@@ -8,7 +8,7 @@ import json
 import pytest
 
 from support.clean_home import make_clean_home, write
-from support.command_line import outside_gateway, run
+from support.command_line import inside_gateway, run
 from tomic.sim.faults import BlankFilterIgnored, Silent
 from tomic.sim.market import MarketFill
 from tomic.sim.market.model import ModelMarket
@@ -44,7 +44,7 @@ def spread(**changes: object) -> tuple[MarketFill, ...]:
 
 def imported(*faults: object, **options: object):
     """What an import from a gateway with these fills did."""
-    with outside_gateway(*faults, **options) as gateway:
+    with inside_gateway(*faults, **options) as gateway:
         return run("journal", "import", "--tws", "--port", gateway.port)
 
 

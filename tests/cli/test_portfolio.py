@@ -11,7 +11,7 @@ import re
 import pytest
 
 from support.clean_home import make_clean_home, write
-from support.command_line import outside_gateway, run
+from support.command_line import inside_gateway, run
 from tomic.desk import Desk
 from tomic.sim.faults import OrderWarned, Refuse, Silent
 
@@ -193,7 +193,7 @@ def test_no_alert_no_code(saved):
 
 def test_ib_margin_is_one_order_that_is_never_placed():
     """One what-if for both legs together, with TWS's own figure."""
-    with outside_gateway() as gateway:
+    with inside_gateway() as gateway:
         done = run("portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin")
         assert done.exit_code == 0, done.stderr
         assert "IB what-if of one order" in done.stdout
@@ -202,7 +202,7 @@ def test_ib_margin_is_one_order_that_is_never_placed():
 
 def test_a_refused_margin_costs_no_report():
     """In read-only mode TWS refuses: everything else is shown, the reason beside it, exit 3."""
-    with outside_gateway(read_only=True) as gateway:
+    with inside_gateway(read_only=True) as gateway:
         done = run("portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin")
         document = run(
             "portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin", "--json"
@@ -231,7 +231,7 @@ def test_a_refused_margin_costs_no_report():
 def test_whatever_keeps_the_margin_back_is_said(fault, said):
     """A rejection, silence, and a warning after which nothing comes."""
     write("tomic.toml", "[portfolio]\naccount_timeout_s = 0.5\n")
-    with outside_gateway(fault) as gateway:
+    with inside_gateway(fault) as gateway:
         done = run("portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin")
 
     assert done.exit_code == 3
@@ -241,7 +241,7 @@ def test_whatever_keeps_the_margin_back_is_said(fault, said):
 @pytest.mark.parametrize("codes", [(399,), (10311,), (10349, 399), (404,), (12345,)], ids=str)
 def test_order_warnings_end_no_what_if(codes):
     """TWS warns and computes the margin all the same, whatever the code."""
-    with outside_gateway(OrderWarned(codes=codes)) as gateway:
+    with inside_gateway(OrderWarned(codes=codes)) as gateway:
         done = run("portfolio", "--port", gateway.port, "--with", TRADE, "--ib-margin")
 
     assert done.exit_code == 0, done.stderr
@@ -251,7 +251,7 @@ def test_order_warnings_end_no_what_if(codes):
 def test_a_margin_of_two_underlyings_is_refused_before_anything_is_read():
     """No combination can hold them, and that is known without TWS."""
     trade = f"-1 SPY {NEAR} 560P, -1 QQQ {NEAR} 500P"
-    with outside_gateway() as gateway:
+    with inside_gateway() as gateway:
         done = run("portfolio", "--port", gateway.port, "--with", trade, "--ib-margin")
         connections = gateway.connections
 
@@ -269,7 +269,7 @@ def test_margin_question_needs_a_trade():
 def test_silent_positions_are_an_error():
     """Exit code 6 and no table: an empty answer is not an empty book."""
     write("tomic.toml", "[portfolio]\naccount_timeout_s = 0.1\n")
-    with outside_gateway(Silent(on="positions")) as gateway:
+    with inside_gateway(Silent(on="positions")) as gateway:
         done = run("portfolio", "--port", gateway.port)
 
     assert done.exit_code == 6 and done.stdout == ""
@@ -279,7 +279,7 @@ def test_silent_positions_are_an_error():
 def test_a_silent_leg_is_code_three():
     """The rest is shown, the leg is named, and asking again may give more."""
     write("tomic.toml", "[chain]\nquote_timeout_s = 0.3\nsilent_s = 0.1\nretries = 0\n")
-    with outside_gateway(Silent(symbol="IWM", right="P")) as gateway:
+    with inside_gateway(Silent(symbol="IWM", right="P")) as gateway:
         done = run("portfolio", "--port", gateway.port)
 
     assert done.exit_code == 3
@@ -293,7 +293,7 @@ def test_a_silent_leg_is_code_three():
 def test_shares_without_a_price_are_code_three(fault):
     """Shares whose price did not come in time are named; asking again may give it."""
     write("tomic.toml", "[ib]\nrequest_timeout_s = 0.5\n[market]\nspot_timeout_s = 0.5\n")
-    with outside_gateway(fault) as gateway:
+    with inside_gateway(fault) as gateway:
         done = run("portfolio", "--port", gateway.port, "-q")
 
     assert done.exit_code == 3
@@ -303,7 +303,7 @@ def test_shares_without_a_price_are_code_three(fault):
 def test_a_report_of_half_a_book_is_code_three():
     """The page is written, and what is missing in it is said."""
     write("tomic.toml", "[market]\nspot_timeout_s = 0.5\n")
-    with outside_gateway(Silent(symbol="TLT")) as gateway:
+    with inside_gateway(Silent(symbol="TLT")) as gateway:
         write("tomic.toml", f"[ib]\nport = {gateway.port}\n[market]\nspot_timeout_s = 0.5\n")
         done = run("report", "portfolio", "--html", "book.html", "-q")
 

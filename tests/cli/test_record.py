@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import SMALL, outside_gateway, run, start
+from support.command_line import SMALL, inside_gateway, run, start
 from tomic.sim import faults
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -33,7 +33,7 @@ def test_record_and_replay():
 
 def test_exit_code_of_the_command():
     """A recording ends as the recorded command does, and so does its replay."""
-    with outside_gateway(faults.Refuse(on="contract_details", code=200)) as gateway:
+    with inside_gateway(faults.Refuse(on="contract_details", code=200)) as gateway:
         made = run("record", "bug.jsonl", "chain", "SPY", "--port", gateway.port, *SMALL)
     again = run("chain", "SPY", "--replay", "bug.jsonl", *SMALL)
 
@@ -43,7 +43,7 @@ def test_exit_code_of_the_command():
 
 def test_a_doctor_can_be_recorded():
     """The doctor's ladder replays too."""
-    with outside_gateway(faults.PartiallySubscribed(code=10091)) as gateway:
+    with inside_gateway(faults.PartiallySubscribed(code=10091)) as gateway:
         run("record", "bug.jsonl", "--", "doctor", "--port", gateway.port)
 
     again = run("doctor", "--replay", "bug.jsonl")

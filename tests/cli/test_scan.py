@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.clean_home import enter_home, make_clean_home
-from support.command_line import outside_gateway, run
+from support.command_line import inside_gateway, run
 from support.recorded_chains import DATA, missing
 from tomic.cli import scan
 from tomic.cli.scan import exit_code
@@ -240,7 +240,7 @@ def partial_gateway(tmp_path, monkeypatch):
     """A gateway on which the calls of QQQ and all of IWM are silent, and settings for it."""
     make_clean_home(tmp_path, monkeypatch)
     faults = (Silent(symbol="QQQ", right="C"), Silent(symbol="IWM"))
-    with outside_gateway(*faults) as gateway:
+    with inside_gateway(*faults) as gateway:
         Path("tomic.toml").write_text(HASTY.format(port=gateway.port))
         yield gateway
 
@@ -340,7 +340,7 @@ def test_vol_with_a_cut_chain_is_code_three(tmp_path, monkeypatch):
     """The figures that came are shown, and what is missing of the chain is said."""
     make_clean_home(tmp_path, monkeypatch)
     # A symbol with few strikes, and few of its options: each that is silent takes its time.
-    with outside_gateway(Silent(symbol="XLF", right="C", share=0.2)) as gateway:
+    with inside_gateway(Silent(symbol="XLF", right="C", share=0.2)) as gateway:
         Path("tomic.toml").write_text(HASTY.format(port=gateway.port))
         done = run("vol", "XLF", "--chain", "--no-export", "-q")
 

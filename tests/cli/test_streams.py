@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from support import forked
-from support.command_line import SMALL, outside_gateway, run
+from support.command_line import SMALL, inside_gateway, run
 from tomic.cli import streams
 from tomic.present.chain import PIPED_WIDTH, chain_table
 
@@ -466,7 +466,7 @@ def test_a_pipe_that_nobody_writes_into_keeps_nobody_waiting(of_a_silent_pipe):
 @pytest.mark.parametrize("account", ["DUK1234567", "I7654321", "XY-4711-0815"])
 def test_logs_show_no_account(account):
     """With -vv every message is logged, those that name the account too."""
-    with outside_gateway(accounts=(account,)) as gateway:
+    with inside_gateway(accounts=(account,)) as gateway:
         done = run("portfolio", "--port", gateway.port, "-vv")
 
     assert done.exit_code in (0, 3, 10), done.stderr

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from conftest import settings_in
+from support import virtual_time
 from tomic.config import View
 from tomic.desk import Desk
 from tomic.errors import ConfigError, GatewayUnreachable, InvalidSymbol, UsageError
+
+pytestmark = virtual_time.THROUGHOUT
 
 RULES = {"monthlies": 1, "weeklies": 1, "strike_range": "2"}
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from conftest import FAST, settings_in
+from support import virtual_time
 from support.recorded_chains import DATA, missing
 from tomic.desk import Desk
 from tomic.errors import TomicError
 from tomic.sim import Gateway, Limits, Profile, faults
 from tomic.sim.market.model import ModelMarket
+
+pytestmark = virtual_time.THROUGHOUT
 
 RULES = {"monthlies": 1, "weeklies": 1, "strike_range": "4"}
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import settings_in
+from support import virtual_time
 from tomic.chain import Chain
 from tomic.desk import Desk
 from tomic.errors import DeadlineExceeded
@@ -19,6 +20,8 @@ from tomic.sim import faults
 from tomic.store import Bars, Database
 from tomic.workflows import scan
 from tomic.workflows.progress import Event
+
+pytestmark = virtual_time.THROUGHOUT
 
 HASTY = {"silent_s": 0.1, "quote_timeout_s": 0.5, "retries": 0}
 """Patience with options, for faults that never end."""

@@ -63,14 +63,14 @@ def test_a_position_that_cannot_be_read_fails_them_all():
 
     async def scenario():
         async with running("silent:on=positions,times=1") as run:
-            asking = asyncio.create_task(account.positions(run.session, timeout_s=5.0))
+            asking = asyncio.create_task(account.positions(run.session, timeout_s=60.0))
             await asyncio.sleep(1.0)
             client = next(iter(run.gateway.clients))
             client.write(frame_fields(["61", "3", "DU1234567", "many"]))
             client.write(frame_fields(["62", "1"]))
             with pytest.raises(UnreadableAnswer) as caught:
                 await asking
-            return str(caught.value), len(await account.positions(run.session, timeout_s=5.0))
+            return str(caught.value), len(await account.positions(run.session, timeout_s=60.0))
 
     told, found = virtual_time.run(scenario)
     assert told.startswith("positions: the gateway's answer cannot be read: position: ")
@@ -101,7 +101,7 @@ async def test_values_of_several_accounts_in_their_currency():
     """Each account has its figures and the rate that turns dollars into its base currency."""
     of = {"accounts": ("DU1", "DU2"), "currency": "EUR"}
     async with gateway_of(of=of) as gateway, session_to(gateway) as session:
-        found = await account.summaries(session, timeout_s=2.0)
+        found = await account.summaries(session, timeout_s=60.0)
 
         values = gateway.market.book().values
     assert [one.account for one in found] == ["DU1", "DU2"]
@@ -118,7 +118,7 @@ async def test_many_questions_leave_no_summary_open():
     """IB allows two summaries at once; each of ours is cancelled, so five in a row work."""
     async with gateway_of() as gateway, session_to(gateway) as session:
         for _ in range(5):
-            assert await account.summaries(session, timeout_s=2.0)
+            assert await account.summaries(session, timeout_s=60.0)
 
 
 async def test_refused_values_are_an_error():
@@ -128,7 +128,7 @@ async def test_refused_values_are_an_error():
         session_to(gateway) as session,
     ):
         with pytest.raises(GatewayRefused, match="account values"):
-            await account.summaries(session, timeout_s=1.0)
+            await account.summaries(session, timeout_s=60.0)
 
 
 def test_ledger_rows_give_rates_and_cash():
@@ -156,7 +156,7 @@ async def test_the_ledger_of_the_login_is_no_account():
     """TWS reports rates and cash under the account All: one account of that base is left."""
     of = {"accounts": ("DU3352788",), "currency": "EUR"}
     async with gateway_of(of=of) as gateway, session_to(gateway) as session:
-        (found,) = await account.summaries(session, timeout_s=2.0)
+        (found,) = await account.summaries(session, timeout_s=60.0)
 
         ledger = gateway.market.book().ledger
     assert (found.account, found.currency) == ("DU3352788", "EUR")
@@ -233,7 +233,7 @@ async def test_spread_is_asked_as_one_combination():
     async with gateway_of() as gateway, session_to(gateway) as session:
         found = await account.positions(session, timeout_s=60.0)
         legs = spread_of(found)
-        margin = await account.what_if(session, legs, account="DU1234567", timeout_s=2.0)
+        margin = await account.what_if(session, legs, account="DU1234567", timeout_s=60.0)
 
         expected = gateway.market.whatif_margin(
             "DU1234567", [(leg.contract.conId, leg.quantity) for leg in legs]
@@ -250,9 +250,9 @@ async def test_combination_costs_less_than_its_legs():
         found = await account.positions(session, timeout_s=60.0)
         # Opened once more: the same spread on top of the one that is held.
         legs = [OrderLeg(leg.contract, -leg.quantity, leg.name) for leg in spread_of(found)]
-        together = await account.what_if(session, legs, account="DU1234567", timeout_s=2.0)
+        together = await account.what_if(session, legs, account="DU1234567", timeout_s=60.0)
         alone = [
-            await account.what_if(session, [leg], account="DU1234567", timeout_s=2.0)
+            await account.what_if(session, [leg], account="DU1234567", timeout_s=60.0)
             for leg in legs
         ]
 
@@ -274,7 +274,7 @@ async def test_a_warning_ends_no_what_if(codes):
     ):
         found = await account.positions(session, timeout_s=60.0)
         margin = await account.what_if(
-            session, spread_of(found), account="DU1234567", timeout_s=5.0
+            session, spread_of(found), account="DU1234567", timeout_s=60.0
         )
 
     assert abs(margin.initial_change) < 1e6
@@ -296,6 +296,7 @@ async def test_a_rejection_ends_a_what_if_at_once(code):
     assert caught.value.error_code == code
 
 
+@virtual_time.passing
 async def test_a_warning_without_margins_is_the_reason():
     """When the time is over, what TWS said is told, and not that it said nothing."""
     fault = OrderWarned(codes=(10349, 12345), margins=False)
@@ -312,7 +313,7 @@ async def test_read_only_mode_is_explained():
         found = await account.positions(session, timeout_s=60.0)
 
         with pytest.raises(GatewayRefused, match=r"read-only mode.*leave out --ib-margin"):
-            await account.what_if(session, spread_of(found), account="DU1234567", timeout_s=2.0)
+            await account.what_if(session, spread_of(found), account="DU1234567", timeout_s=60.0)
 
 
 def option(con_id=1, **more):
@@ -461,13 +462,13 @@ def test_a_time_without_a_zone_is_new_york():
 async def test_a_gateway_without_executions():
     """No executions today is an answer, not an error."""
     async with gateway_of(of={"fills": ()}) as gateway, session_to(gateway) as session:
-        assert await account.executions(session, timeout_s=5.0) == ((), 0)
+        assert await account.executions(session, timeout_s=60.0) == ((), 0)
 
 
 async def test_the_demo_account_has_traded_today():
     """A calendar opened as one order, a leg of it corrected later, and shares sold."""
     async with gateway_of() as gateway, session_to(gateway) as session:
-        found, left_out = await account.executions(session, timeout_s=5.0)
+        found, left_out = await account.executions(session, timeout_s=60.0)
 
     assert [trade.exec_id.split(".", 2)[2] for trade in found] == ["02.01", "03.02", "01.01"]
     assert [trade.symbol for trade in found] == ["QQQ", "QQQ", "TLT"]

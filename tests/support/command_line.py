@@ -9,18 +9,23 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from support import virtual_time
 from tomic.cli.app import app
 from tomic.cli.running import say
 from tomic.errors import TomicError
 from tomic.sim import Gateway, Limits, Profile
 from tomic.sim.market.model import ModelMarket
+
+T = TypeVar("T")
 
 TREE = typer.main.get_command(app)
 SMALL = ("--monthlies", "1", "--weeklies", "0", "--strike-range", "3", "--no-export")
@@ -80,6 +85,53 @@ def start(*words: object, cwd: Path, **options: object) -> subprocess.Popen[str]
     )
 
 
+def _gateway(
+    faults: tuple[object, ...], closed: bool, accounts: tuple[str, ...], **options: object
+) -> Gateway:
+    """The gateway of commands: at once, without a limit of messages."""
+    given = {"profile": Profile.instant(), "limits": Limits().unpaced(), "seed": 1, **options}
+    market = ModelMarket(seed=1, closed=closed, accounts=accounts, fills=given.pop("fills", ()))
+    return Gateway(market, faults=faults, **given)
+
+
+@contextlib.contextmanager
+def inside_gateway(
+    *faults: object,
+    closed: bool = False,
+    accounts: tuple[str, ...] = ("DU1234567",),
+    **options: object,
+) -> Iterator[Gateway]:
+    """
+    A simulated gateway in the loop of every command that `run` runs meanwhile, in virtual time.
+
+    What never answers costs nothing, and no machine is too slow for what does.
+    """
+    loop = virtual_time.VirtualLoop()
+    gateway = _gateway(faults, closed, accounts, **options)
+
+    def run_in_it(command: Coroutine[object, object, T], **_: object) -> T:
+        ours = asyncio.all_tasks(loop)
+        try:
+            return loop.run_until_complete(command)
+        finally:
+            # As asyncio.run does, except that a gateway restarts although nobody is connected.
+            left = asyncio.all_tasks(loop) - ours - {gateway._restarting}
+            for task in left:
+                task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.wait(left))
+
+    with virtual_time.with_stores(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "run", run_in_it)
+        loop.run_until_complete(gateway.__aenter__())
+        try:
+            yield gateway
+        finally:
+            loop.run_until_complete(gateway.close())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+
 @contextlib.contextmanager
 def outside_gateway(
     *faults: object,
@@ -91,9 +143,7 @@ def outside_gateway(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    given = {"profile": Profile.instant(), "limits": Limits().unpaced(), "seed": 1, **options}
-    market = ModelMarket(seed=1, closed=closed, accounts=accounts, fills=given.pop("fills", ()))
-    gateway = Gateway(market, faults=faults, **given)
+    gateway = _gateway(faults, closed, accounts, **options)
 
     def wait(job):
         return asyncio.run_coroutine_threadsafe(job, loop).result(60.0)

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from support import virtual_time
 from support.clean_home import make_clean_home
-from support.command_line import outside_gateway, run
+from support.command_line import inside_gateway, run
 from support.simulated import Run, another_time, fetch, gateway_with, quote, running, settings
 from tomic import dates
 from tomic.errors import TomicError
@@ -277,7 +277,7 @@ def _book_with_margin(*faults: Fault) -> Callable[[], str]:
 
     def play() -> str:
         trade = "SPY short_put_spread 560/550 20261218"
-        with outside_gateway(*faults) as gateway:
+        with inside_gateway(*faults) as gateway:
             done = run(
                 "portfolio", "--port", gateway.port, "--with", trade, "--ib-margin"
             )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -52,3 +53,19 @@ async def test_a_usual_loop_cannot_be_stalled():
     """A test that forgot `run` is told so."""
     with pytest.raises(TypeError, match=r"see tomic\.testing\.run"):
         virtual_time.stall(1.0)
+
+
+def test_the_clock_stands_still_while_a_thread_works():
+    """However long it takes, no time-out of the scenario passes; afterwards waits pass at once."""
+
+    async def scenario():
+        async with asyncio.timeout(0.001):
+            await asyncio.to_thread(time.sleep, 0.05)
+        before = asyncio.get_running_loop().time()
+        await asyncio.sleep(3600.0)
+        return before, asyncio.get_running_loop().time()
+
+    before, after = testing.run(scenario)
+
+    assert before < 0.001
+    assert after == pytest.approx(3600.0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _LONGEST_S = 7200.0
 
@@ -16,9 +18,12 @@ class _Selector(selectors.DefaultSelector):
     """Looks whether anything is ready; instead of waiting it moves the clock."""
 
     now = 0.0
+    threads = 0
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
+        if not ready and timeout != 0 and self.threads:
+            return super().select(None)
         if not ready and timeout != 0:
             if timeout is None:
                 raise AssertionError("everything waits, and nothing will ever happen")
@@ -33,7 +38,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """
     Sockets of this process work as ever; when nothing is ready, the clock jumps to the next timer.
 
-    Threads are not waited for, so nothing in here may use one.
+    While a thread does what it was given, as by `asyncio.to_thread`, the clock stands still. Of
+    other threads it knows nothing but what `stand_still_for` says.
     """
 
     def __init__(self) -> None:
@@ -49,6 +55,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def stall(self, seconds: float) -> None:
         """Let time pass in which the loop does nothing, as a blocking call would."""
         self._virtual.now += seconds
+
+    def stand_still_for(self, result: asyncio.Future[T]) -> asyncio.Future[T]:
+        """Let no time pass until *result* is there, which a thread will bring."""
+        self._virtual.threads += 1
+        result.add_done_callback(self._arrived)
+        return result
+
+    def _arrived(self, _: asyncio.Future[Any]) -> None:
+        self._virtual.threads -= 1
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Give a thread or a process something to do, for which the clock stands still."""
+        return self.stand_still_for(super().run_in_executor(executor, func, *args))
+
+    async def shutdown_default_executor(self, *limits: Any) -> None:
+        """Wait for the threads, however long it takes."""
+        self._virtual.threads += 1
+        try:
+            await super().shutdown_default_executor(*limits)
+        finally:
+            self._virtual.threads -= 1
 
 
 def run(scenario: Callable[[], Coroutine[Any, Any, T]]) -> T:

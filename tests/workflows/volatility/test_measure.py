@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import settings_in
+from support import simulated, virtual_time
 from tomic import dates
 from tomic.chain import Chain, Fetch
 from tomic.config import WebSettings
@@ -20,7 +21,6 @@ from tomic.errors import UnknownContract
 from tomic.ib.spot import UnderlyingTicks
 from tomic.models import DataType, OptionQuote, RowStatus, Spot, SpotSource, Underlying
 from tomic.quant import black_scholes
-from tomic.sim import faults
 from tomic.store import Bars, Dividend, Earnings, VolSeries
 from tomic.web import Visits
 from tomic.wire.requests import ContractSpec
@@ -363,16 +363,16 @@ async def test_observing_quotes_every_symbol_and_the_vix(session, settings, mark
     assert now.at - market.now() < dt.timedelta(seconds=5)
 
 
-async def test_a_silent_symbol_does_not_hold_the_others(gateway, session, settings):
+@virtual_time.passing
+async def test_a_silent_symbol_does_not_hold_the_others():
     """A line that says nothing ends with its own time-out."""
-    gateway.add(faults.Silent(symbol="QQQ"))
-    patience = settings.market.model_copy(update={"spot_timeout_s": 0.2})
-    settings = settings.model_copy(update={"market": patience})
+    async with simulated.running("silent:symbol=QQQ") as run:
 
-    async def opened():
-        return session
+        async def opened():
+            return run.session
 
-    now = await measure.observe(opened, ["SPY", "QQQ"], settings)
+        given = simulated.settings(web={"enabled": False})
+        now = await measure.observe(opened, ["SPY", "QQQ"], given)
 
     assert now.ticks["SPY"].spot is not None
     assert now.ticks["QQQ"].spot is None

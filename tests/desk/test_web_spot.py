@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from conftest import settings_in
+from support import virtual_time
 from tomic.desk import Desk
 from tomic.errors import MissingSpot
 from tomic.models import DataType, SpotSource
 from tomic.sim import faults
+
+pytestmark = virtual_time.THROUGHOUT
 
 QUICK = {"silent_s": 0.02, "quote_timeout_s": 0.05, "monthlies": 1, "weeklies": 0}
 PAGE = '<script>{"lastPrice":"590.00"}</script>'
