@@ -34,6 +34,7 @@ SUBJECTS = {
     "desk/recording",
     "desk/scan",
     "desk/shared",
+    "desk/web_spot",
     "docs",
     "documents",
     "evidence/benchmark",
@@ -43,10 +44,10 @@ SUBJECTS = {
     "ib/advisories",
     "ib/executions_wire",
     "ib/fuzz",
+    "ib/hostile",
     "layers",
     "layout",
     "misuses",
-    "ib/hostile",
     "no_orders",
     "pages",
     "panel/connection",
@@ -66,10 +67,9 @@ SUBJECTS = {
     "sim/witness",
     "site",
     "soak",
-    "workflows/delayed_accounts",
     "wire_messages",
+    "workflows/delayed_accounts",
     "workflows/other_markets",
-    "workflows/web_spot",
 }
 """Tests of what no single module does."""
 TESTED_IN = {

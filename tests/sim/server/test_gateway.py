@@ -11,6 +11,7 @@ from tomic.wire.answers import (
     ContractDataEnd,
     CurrentTime,
     Error,
+    FamilyCodes,
     ManagedAccounts,
     NextValidId,
     PositionData,
@@ -27,6 +28,8 @@ from tomic.wire.requests import (
     ReqContractDetails,
     ReqCurrentTime,
     ReqExecutions,
+    ReqFamilyCodes,
+    ReqManagedAccounts,
     ReqMarketData,
     ReqMatchingSymbols,
     ReqOptionParams,
@@ -47,6 +50,16 @@ async def test_a_session_starts_with_accounts_id_and_farms(gateway, probe):
     assert [type(one) for one in probe.answers[:2]] == [ManagedAccounts, NextValidId]
     assert probe.answers[0].accounts == "DU12345"
     assert (gateway.connections, gateway.client_ids()) == (1, {1})
+
+
+async def test_connecting_values_nothing(market, gateway, connect, monkeypatch):
+    """The accounts are told without asking what they hold, which would price every position."""
+    monkeypatch.setattr(market, "book", lambda: pytest.fail("what the accounts hold was valued"))
+    probe = await connect(gateway)
+    probe.ask(ReqManagedAccounts(), ReqFamilyCodes())
+    await probe.until(FamilyCodes)
+
+    assert [one.accounts for one in probe.got(ManagedAccounts)] == ["DU12345"] * 2
 
 
 async def test_messages_over_the_limit_are_lost(market, connect):
